@@ -1,0 +1,224 @@
+# perfhook: records an unmodified program's memory, files and sockets.
+# `make help` lists what can be made.
+
+BUILD  ?= build
+CC     ?= gcc
+CXX    ?= g++
+PREFIX ?= /usr/local
+V      ?= 0
+VERSION := 0.1.0
+
+Q_0 := @
+Q    = $(Q_$(V))
+SAY_0 = @printf '  %-7s %s\n'
+SAY_1 = @:
+SAY   = $(SAY_$(V))
+
+WARNINGS := -Wall -Wextra -Wshadow -Wundef -Wstrict-prototypes -Wmissing-prototypes
+OPT      ?= -O2 -g
+SAN      ?=
+CPPFLAGS += -D_GNU_SOURCE -I. -DPERFHOOK_VERSION='"$(VERSION)"' -DPERFHOOK_PREFIX='"$(PREFIX)"'
+CFLAGS   += -std=gnu17 $(OPT) $(WARNINGS) -MMD -MP
+ifneq ($(SAN),)
+CFLAGS   += -fsanitize=$(SAN) -fno-omit-frame-pointer
+LDFLAGS  += -fsanitize=$(SAN)
+endif
+ANALYZER_LIBS := -ldw -lelf -lzstd -lz -lcjson -l:libiberty.a -lm -lpthread
+
+# In the target: hidden symbols, nothing but libc, unwinding through our frames
+# (cancellation, C++ exceptions), initial-exec TLS.
+PRELOAD_CFLAGS  := -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec \
+	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
+PRELOAD_LDFLAGS := -shared -Wl,-z,defs -Wl,-z,now -Wl,-soname,libperfhook.so -Wl,--as-needed -Wl,-Bsymbolic-functions
+
+TRACE_SRC     := $(wildcard trace/*.c)
+PRELOAD_SRC   := $(wildcard preload/*.c) $(wildcard preload/*.S)
+COLLECTOR_SRC := $(wildcard collector/*.c)
+ANALYZER_SRC  := $(wildcard analyzer/*.c)
+
+obj = $(patsubst %,$(BUILD)/obj/%.o,$(1))
+TRACE_OBJ    := $(call obj,$(TRACE_SRC))
+PRELOAD_OBJ  := $(call obj,$(PRELOAD_SRC)) $(BUILD)/obj/preload/shared/functions.c.o
+# Everything of the perfhook binary but its main: the tests link it too.
+LIBRARY_OBJ  := $(TRACE_OBJ) $(call obj,$(COLLECTOR_SRC) $(filter-out analyzer/main.c,$(ANALYZER_SRC)))
+MAIN_OBJ     := $(call obj,analyzer/main.c)
+
+.PHONY: all
+all: $(BUILD)/libperfhook.so $(BUILD)/perfhook
+
+$(PRELOAD_OBJ): CFLAGS += $(PRELOAD_CFLAGS)
+$(BUILD)/obj/preload/hooks_process.c.o: CFLAGS += -fno-exceptions
+
+# What both halves are made of, once more for the library.
+$(BUILD)/obj/preload/shared/%.c.o: trace/%.c
+	@mkdir -p $(@D)
+	$(SAY) CC "$< (library)"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/obj/%.c.o: %.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/obj/%.S.o: %.S
+	@mkdir -p $(@D)
+	$(SAY) AS $<
+	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
+
+$(BUILD)/libperfhook.so: $(PRELOAD_OBJ)
+	$(SAY) LD $@
+	$(Q)$(CC) $(OPT) $(PRELOAD_LDFLAGS) -o $@ $^
+
+$(BUILD)/perfhook: $(MAIN_OBJ) $(LIBRARY_OBJ)
+	$(SAY) LD $@
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(ANALYZER_LIBS)
+
+# Small programs: the tests' targets and the examples, one file each.
+PROGRAM_SRC  := $(filter-out tests/programs/lib_%, \
+	$(wildcard tests/programs/*.c tests/programs/*.cc examples/*.c examples/*.cc))
+PROGRAM_LIBS := $(patsubst %,$(BUILD)/%.so,$(basename $(wildcard tests/programs/lib_*.c*)))
+PROGRAMS     := $(patsubst %,$(BUILD)/%,$(basename $(PROGRAM_SRC))) $(PROGRAM_LIBS)
+PROGRAM_CFLAGS ?= -O1 -g
+.PHONY: programs
+programs: $(PROGRAMS)
+
+$(BUILD)/tests/programs/lib_%.so: tests/programs/lib_%.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(CC) -D_GNU_SOURCE -I. -std=gnu17 $(PROGRAM_CFLAGS) -Wall -Wextra -fPIC -shared -o $@ $<
+
+$(BUILD)/tests/programs/lib_%.so: tests/programs/lib_%.cc
+	@mkdir -p $(@D)
+	$(SAY) CXX $<
+	$(Q)$(CXX) -I. $(PROGRAM_CFLAGS) -Wall -Wextra -fPIC -shared -o $@ $<
+
+$(BUILD)/%: %.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(CC) -D_GNU_SOURCE -I. -std=gnu17 $(PROGRAM_CFLAGS) -Wall -Wextra -o $@ $< -lpthread -ldl -lm
+
+$(BUILD)/%: %.cc
+	@mkdir -p $(@D)
+	$(SAY) CXX $<
+	$(Q)$(CXX) -I. $(PROGRAM_CFLAGS) -Wall -Wextra -o $@ $< -lpthread -ldl
+
+# Tests: each tests/*/test_*.c is one cmocka program.
+TEST_SRC  := $(wildcard tests/*/test_*.c)
+TEST_HELP := $(call obj,$(filter-out $(TEST_SRC),$(wildcard tests/unit/*.c tests/integration/*.c)))
+TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/bin/%,$(TEST_SRC))
+.SECONDARY: $(call obj,$(TEST_SRC)) $(TEST_HELP)
+
+# The ring's test has both ends in one program: the library without its hooks.
+RING_OBJ := $(filter-out %/hooks_process.c.o %/hooks_memory.c.o %/hooks_mapping.c.o %/hooks_io.c.o \
+	%/hooks_descriptors.c.o %/hooks_jump.S.o %/init.c.o %/functions.c.o,$(PRELOAD_OBJ))
+$(BUILD)/tests/bin/unit/test_ring: $(RING_OBJ)
+
+$(BUILD)/tests/bin/%: $(BUILD)/obj/tests/%.c.o $(TEST_HELP) $(LIBRARY_OBJ)
+	@mkdir -p $(@D)
+	$(SAY) LD $@
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ -lcmocka $(ANALYZER_LIBS)
+
+# ---- what a fresh machine lacks ---------------------------------------------
+
+BUILD_PACKAGES := gcc g++ make pkg-config libc6-dev libunwind-dev libcjson-dev libdw-dev \
+	libelf-dev libzstd-dev zlib1g-dev libiberty-dev
+TEST_PACKAGES  := libcmocka-dev valgrind strace binutils python3 perl git sqlite3 jq tar xz-utils \
+	redis-server redis-tools util-linux procps
+LINT_PACKAGES  := clang-14 clang-format-14 clang-tidy-14 cppcheck
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# $(call install,packages): those that are missing, by apt-get, named first.
+define install
+@missing=$$(for p in $(1); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | \
+	grep -q 'ok installed' || echo $$p; done | tr '\n' ' '); \
+if [ -n "$$missing" ]; then \
+	echo "Installing what is missing: $$missing"; \
+	$(SUDO) apt-get update -q && \
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -q --no-install-recommends \
+		$$missing || { echo "apt-get could not install: $$missing" >&2; exit 1; }; \
+fi
+endef
+
+.PHONY: deps build-deps test-deps lint-deps
+build-deps:
+	$(call install,$(BUILD_PACKAGES))
+test-deps:
+	$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
+lint-deps:
+	$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES) $(LINT_PACKAGES))
+deps: test-deps
+
+# ---- the two commands of the README ------------------------------------------
+
+.PHONY: demo
+demo: build-deps
+	@$(MAKE) --no-print-directory all $(BUILD)/examples/leak
+	@echo
+	@echo "\$$ LD_PRELOAD=$(BUILD)/libperfhook.so PERFHOOK_OUT=$(BUILD)/demo.trace $(BUILD)/examples/leak"
+	@LD_PRELOAD=$(BUILD)/libperfhook.so PERFHOOK_OUT=$(BUILD)/demo.trace $(BUILD)/examples/leak
+	@echo
+	@echo "\$$ $(BUILD)/perfhook report $(BUILD)/demo.trace"
+	@$(BUILD)/perfhook report $(BUILD)/demo.trace
+
+# The tests, a sample of the long ones. `make check-all` runs them whole.
+.PHONY: check check-all run-tests
+check: test-deps
+	@$(MAKE) --no-print-directory run-tests
+check-all: test-deps
+	@PERFHOOK_STRESS=full $(MAKE) --no-print-directory run-tests
+
+run-tests: all programs $(TESTS) check-layers
+	@PERFHOOK_BUILD=$(BUILD) tests/run.sh $(BUILD)/tests/bin $(TEST_ONLY)
+	@$(MAKE) --no-print-directory check-sanitizers
+
+# Units under AddressSanitizer and UndefinedBehaviorSanitizer, the ring under
+# ThreadSanitizer.
+UNIT_NAMES := $(patsubst tests/%.c,%,$(wildcard tests/unit/test_*.c tests/damaged/test_*.c))
+.PHONY: check-sanitizers
+check-sanitizers:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=address,undefined OPT="-O1 -g" \
+		$(patsubst %,$(BUILD)/asan/tests/bin/%,$(UNIT_NAMES))
+	@PERFHOOK_BUILD=$(BUILD) tests/run.sh $(BUILD)/asan/tests/bin
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SAN=thread OPT="-O1 -g" \
+		$(BUILD)/tsan/tests/bin/unit/test_ring
+	@PERFHOOK_BUILD=$(BUILD) tests/run.sh $(BUILD)/tsan/tests/bin
+
+# An include may only point down.
+.PHONY: check-layers
+check-layers:
+	@tests/layers.sh
+
+.PHONY: lint
+lint: lint-deps
+	@tests/lint.sh
+
+.PHONY: format
+format:
+	clang-format-14 -i $$(git ls-files '*.c' '*.h' '*.cc')
+
+# ---- install -------------------------------------------------------------------
+
+DESTDIR ?=
+.PHONY: install uninstall
+install: all
+	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BUILD)/libperfhook.so $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(BUILD)/perfhook $(DESTDIR)$(PREFIX)/bin/
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/lib/libperfhook.so $(DESTDIR)$(PREFIX)/bin/perfhook
+
+.PHONY: help
+help:
+	@echo "make            build $(BUILD)/libperfhook.so and $(BUILD)/perfhook"
+	@echo "make demo       install what is missing, build, record an example, show its report"
+	@echo "make check      install what is missing, build, run the tests (a sample of the long ones)"
+	@echo "make check-all  the tests whole"
+	@echo "make lint       clang, clang-tidy, cppcheck and the format"
+	@echo "make install    PREFIX=$(PREFIX) DESTDIR="
+	@echo "V=1 shows commands; SAN=address,undefined builds with sanitizers"
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#include "analyzer/buckets.h"
+
+#include <string.h>
+
+static uint64_t both(const struct buckets *b, uint64_t x, uint64_t y)
+{
+	return b->sums ? x + y : x > y ? x : y;
+}
+
+static void fold(struct buckets *b)
+{
+	for (size_t i = 0; i < BUCKETS_MAX / 2; i++) {
+		for (int v = 0; v < 2; v++)
+			b->values[i][v] = both(b, b->values[2 * i][v], b->values[2 * i + 1][v]);
+	}
+	memset(b->values[BUCKETS_MAX / 2], 0, sizeof(b->values) / 2);
+	b->count = (b->count + 1) / 2;
+	b->width_ns *= 2;
+}
+
+size_t buckets_at(struct buckets *b, double ns)
+{
+	uint64_t at = ns > 0 ? ns < 1e18 ? (uint64_t)ns : (uint64_t)1e18 : 0;
+
+	if (b->width_ns == 0)
+		b->width_ns = 1000;
+	while (at / b->width_ns >= BUCKETS_MAX)
+		fold(b);
+	at /= b->width_ns;
+	if (at >= b->count)
+		b->count = at + 1;
+	return at;
+}

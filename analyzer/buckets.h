@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A timeline of bounded size made in one pass: evenly spaced buckets whose
+ * width doubles, two becoming one, whenever time runs past the last.
+ */
+#ifndef PH_ANALYZER_BUCKETS_H
+#define PH_ANALYZER_BUCKETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BUCKETS_MAX 128
+
+struct buckets {
+	uint64_t width_ns; /* 0: empty */
+	size_t count;	   /* one past the last that was asked for */
+	bool sums;	   /* two become their sum; otherwise the greater */
+	uint64_t values[BUCKETS_MAX][2];
+};
+
+/* The bucket of an instant. What lies between the last one so far and it is zero. */
+size_t buckets_at(struct buckets *b, double ns);
+
+#endif

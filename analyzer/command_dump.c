@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `perfhook dump`: every event in time order, one a line. An event is described
+ * once, as named fields by its kind, which text and JSON both print.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/commands.h"
+#include "analyzer/emit_json.h"
+#include "analyzer/run.h"
+#include "collector/collector.h"
+#include "trace/decode.h"
+
+enum field_type {
+	FIELD_NUMBER,
+	FIELD_HEX,
+	FIELD_NAME,   /* text: quoted */
+	FIELD_RESULT, /* a number or, below zero, -errno */
+	FIELD_POINTER_RESULT,
+};
+
+struct field {
+	const char *key;
+	enum field_type type;
+	int64_t number;
+	const char *name;
+};
+
+#define FIELDS 10
+
+struct description {
+	struct field fields[FIELDS];
+	size_t count;
+	struct field result;					   /* key NULL: it has none */
+	char name[PH_CALL_CELLS_MAX * sizeof(struct ph_cell) + 1]; /* an object's */
+};
+
+struct dump {
+	FILE *out;
+	bool json, failed;
+	uint8_t kinds[256]; /* by op, once it was seen */
+	bool kind_known[256];
+};
+
+static enum ph_kind kind_of_name(const char *function)
+{
+	static const struct {
+		const char *name;
+		enum ph_kind kind;
+	} rows[] = {
+#define PH_IO(id, kind, ...)	  {#id, PH_KIND_##kind},
+#define PH_BY_HAND(id, kind, ...) {#id, PH_KIND_##kind},
+#include "trace/functions.def"
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (strcmp(rows[i].name, function) == 0)
+			return rows[i].kind;
+	return PH_KIND_NONE;
+}
+
+static enum ph_kind kind_of(struct dump *d, unsigned op, const char *function)
+{
+	if (!d->kind_known[op]) {
+		d->kinds[op] = op < PH_OP_REALLOC_BEGIN ? (uint8_t)kind_of_name(function) : 0;
+		d->kind_known[op] = true;
+	}
+	return (enum ph_kind)d->kinds[op];
+}
+
+static void add(struct description *d, const char *key, enum field_type type, int64_t number)
+{
+	if (d->count < FIELDS)
+		d->fields[d->count++] = (struct field){.key = key, .type = type, .number = number};
+}
+
+static void add_name(struct description *d, const char *key, const char *name)
+{
+	if (d->count < FIELDS)
+		d->fields[d->count++] =
+			(struct field){.key = key, .type = FIELD_NAME, .name = name};
+}
+
+static void set_result(struct description *d, enum field_type type, int64_t number)
+{
+	d->result = (struct field){.key = "result", .type = type, .number = number};
+}
+
+static size_t payload_bytes(const struct ph_call *c)
+{
+	return c->cells > PH_CALL_CELLS ? (c->cells - PH_CALL_CELLS) * sizeof(struct ph_cell) : 0;
+}
+
+/* The n-th word after the call; false: there is none. */
+static bool extra(const struct ph_call *c, size_t n, uint64_t *value)
+{
+	if (payload_bytes(c) < (n + 1) * sizeof(*value))
+		return false;
+	memcpy(value, (const char *)(c + 1) + n * sizeof(*value), sizeof(*value));
+	return true;
+}
+
+static void describe_memory(struct description *d, enum ph_kind kind, const struct ph_event *e)
+{
+	if (kind == PH_KIND_ALLOC) {
+		add(d, "size", FIELD_NUMBER, (int64_t)e->size);
+		set_result(d, FIELD_POINTER_RESULT, (int64_t)e->address);
+		return;
+	}
+	add(d, "address", FIELD_HEX, (int64_t)e->address);
+	if (kind == PH_KIND_NONE && e->size != 0)
+		add(d, "size", FIELD_NUMBER, (int64_t)e->size);
+}
+
+static void describe_object(struct description *d, const struct ph_call *c)
+{
+	static const char *const classes[] = {"other", "file", "pipe", "socket"};
+	static const char *const origins[] = {"inherited", "opened", "connect", "accept",
+					      "socketpair"};
+	struct ph_object o;
+	size_t room = payload_bytes(c);
+
+	if (c->fd >= 0)
+		add(d, "fd", FIELD_NUMBER, c->fd);
+	add(d, "object", FIELD_NUMBER, c->object);
+	if (room < sizeof(o))
+		return;
+	memcpy(&o, c + 1, sizeof(o));
+	add_name(d, "class", o.class < 4 ? classes[o.class] : "unknown");
+	add_name(d, "origin", o.origin < 5 ? origins[o.origin] : "unknown");
+	if (o.name_bytes == 0 || o.name_bytes > room - sizeof(o) || o.name_bytes >= sizeof(d->name))
+		return;
+	memcpy(d->name, (const char *)(c + 1) + sizeof(o), o.name_bytes);
+	d->name[o.name_bytes] = '\0';
+	add_name(d, "name", d->name);
+}
+
+static void describe_transfer(struct description *d, const struct ph_call *c)
+{
+	uint64_t offset;
+
+	add(d, "fd", FIELD_NUMBER, c->fd);
+	if (c->object != 0)
+		add(d, "object", FIELD_NUMBER, c->object);
+	if (c->arg >= 0)
+		add(d, "count", FIELD_NUMBER, c->arg);
+	if (extra(c, 0, &offset) && (int64_t)offset >= 0)
+		add(d, "offset", FIELD_NUMBER, (int64_t)offset);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+static void describe_map(struct description *d, const struct ph_call *c)
+{
+	uint64_t how;
+
+	add(d, "length", FIELD_NUMBER, c->arg);
+	if (extra(c, 0, &how)) {
+		add(d, "protection", FIELD_HEX, (int64_t)(how & 0xffffffff));
+		add(d, "flags", FIELD_HEX, (int64_t)(how >> 32));
+	}
+	if (c->fd >= 0)
+		add(d, "fd", FIELD_NUMBER, c->fd);
+	set_result(d, FIELD_POINTER_RESULT, c->result);
+}
+
+static void describe_unmap(struct description *d, const struct ph_call *c)
+{
+	uint64_t address;
+
+	if (extra(c, 0, &address))
+		add(d, "address", FIELD_HEX, (int64_t)address);
+	add(d, "length", FIELD_NUMBER, c->arg);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+static void describe_remap(struct description *d, const struct ph_call *c)
+{
+	uint64_t address, length;
+
+	if (extra(c, 0, &address))
+		add(d, "address", FIELD_HEX, (int64_t)address);
+	if (extra(c, 1, &length))
+		add(d, "old_length", FIELD_NUMBER, (int64_t)length);
+	add(d, "length", FIELD_NUMBER, c->arg);
+	set_result(d, FIELD_POINTER_RESULT, c->result);
+}
+
+static void describe_break(struct description *d, const struct ph_call *c)
+{
+	add(d, "change", FIELD_NUMBER, c->arg);
+	set_result(d, FIELD_POINTER_RESULT, c->result);
+}
+
+static void describe_pipe(struct description *d, const struct ph_call *c)
+{
+	add(d, "read_fd", FIELD_NUMBER, (int32_t)(uint64_t)c->arg);
+	add(d, "write_fd", FIELD_NUMBER, (int32_t)((uint64_t)c->arg >> 32));
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+static void describe_fork(struct description *d, const struct ph_call *c)
+{
+	add(d, "fork", FIELD_NUMBER, c->arg);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+static void describe_exit(struct description *d, const struct ph_call *c)
+{
+	add(d, "status", FIELD_NUMBER, c->result);
+}
+
+/* Opens, closes, connections, threads: a descriptor if there is one, the result. */
+static void describe_other(struct description *d, const struct ph_call *c)
+{
+	if (c->fd >= 0)
+		add(d, "fd", FIELD_NUMBER, c->fd);
+	if (c->object != 0)
+		add(d, "object", FIELD_NUMBER, c->object);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+static void describe_special(struct description *d, const struct ph_call *c)
+{
+	switch (c->op) {
+	case PH_OP_OBJECT:
+		describe_object(d, c);
+		break;
+	case PH_OP_LOST:
+		add(d, "events", FIELD_NUMBER, c->arg);
+		break;
+	case PH_OP_FORKED:
+		add(d, "fork", FIELD_NUMBER, c->arg);
+		break;
+	case PH_OP_THREAD_START:
+		add(d, "tid", FIELD_NUMBER, c->result);
+		break;
+	case PH_OP_ENDED:
+		describe_exit(d, c);
+		break;
+	}
+}
+
+static void describe_call(struct description *d, enum ph_kind kind, const struct ph_call *c)
+{
+	static void (*const by_kind[])(struct description *, const struct ph_call *) = {
+		[PH_KIND_MAP] = describe_map,	    [PH_KIND_UNMAP] = describe_unmap,
+		[PH_KIND_REMAP] = describe_remap,   [PH_KIND_BREAK] = describe_break,
+		[PH_KIND_READ] = describe_transfer, [PH_KIND_WRITE] = describe_transfer,
+		[PH_KIND_PIPE] = describe_pipe,	    [PH_KIND_FORK] = describe_fork,
+		[PH_KIND_EXIT] = describe_exit,
+	};
+
+	if (c->op >= PH_OP_REALLOC_BEGIN)
+		describe_special(d, c);
+	else if (kind < sizeof(by_kind) / sizeof(*by_kind) && by_kind[kind] != NULL)
+		by_kind[kind](d, c);
+	else
+		describe_other(d, c);
+}
+
+/* What an event that is no function's is called. */
+static const char *event_name(unsigned op, const char *function)
+{
+	switch (op) {
+	case PH_OP_REALLOC_BEGIN:
+		return "realloc begins";
+	case PH_OP_REALLOC_FAILED:
+		return "realloc failed";
+	case PH_OP_LOST:
+		return "lost";
+	case PH_OP_OBJECT:
+		return "object";
+	case PH_OP_THREAD_START:
+		return "thread starts";
+	case PH_OP_THREAD_END:
+		return "thread ends";
+	case PH_OP_FORKED:
+		return "forks";
+	case PH_OP_ENDED:
+		return "ends";
+	}
+	return function != NULL ? function : "?";
+}
+
+static const char *error_name(int64_t result)
+{
+	return result < 0 && result >= -4095 ? strerrorname_np((int)-result) : NULL;
+}
+
+static void text_field(FILE *out, const struct field *f)
+{
+	const char *error = NULL;
+	char *safe;
+
+	if (f->type == FIELD_RESULT || f->type == FIELD_POINTER_RESULT)
+		error = error_name(f->number);
+	if (f->type == FIELD_NAME) {
+		safe = format_name(f->name, 0, true);
+		fprintf(out, "\"%s\"", safe != NULL ? safe : "");
+		free(safe);
+	} else if (error != NULL) {
+		fprintf(out, "-%s", error);
+	} else if (f->type == FIELD_HEX || f->type == FIELD_POINTER_RESULT) {
+		fprintf(out, "0x%" PRIx64, (uint64_t)f->number);
+	} else {
+		fprintf(out, "%" PRId64, f->number);
+	}
+}
+
+static void text_event(FILE *out, int tid, double at, const char *name, uint32_t node,
+		       const struct description *d)
+{
+	char *safe = format_name(name, 0, true);
+
+	fprintf(out, "%.9f %d %s(", at, tid, safe != NULL ? safe : "?");
+	free(safe);
+	for (size_t i = 0; i < d->count; i++) {
+		fprintf(out, "%s%s=", i > 0 ? ", " : "", d->fields[i].key);
+		text_field(out, &d->fields[i]);
+	}
+	fputc(')', out);
+	if (d->result.key != NULL) {
+		fputs(" = ", out);
+		text_field(out, &d->result);
+	}
+	if (node != 0)
+		fprintf(out, " #%u", node);
+	fputc('\n', out);
+}
+
+static void json_field(struct emit_json *e, const struct field *f)
+{
+	const char *error = NULL;
+
+	if (f->type == FIELD_RESULT || f->type == FIELD_POINTER_RESULT)
+		error = error_name(f->number);
+	if (f->type == FIELD_NAME) {
+		emit_string(e, f->key, f->name);
+	} else if (error != NULL) {
+		emit_i64(e, f->key, -1);
+		emit_string(e, "error", error);
+	} else if (f->type == FIELD_HEX || f->type == FIELD_POINTER_RESULT) {
+		emit_hex(e, f->key, (uint64_t)f->number);
+	} else {
+		emit_i64(e, f->key, f->number);
+	}
+}
+
+static int json_event(FILE *out, int tid, double at, const char *name, const struct ph_event *event,
+		      uint32_t node, const struct description *d)
+{
+	struct emit_json e;
+
+	emit_json_begin(&e);
+	emit_double(&e, "at_s", at);
+	emit_i64(&e, "tid", tid);
+	emit_string(&e, "function", name);
+	for (size_t i = 0; i < d->count; i++)
+		/* The line's own "tid" is that of the thread itself. */
+		if (strcmp(d->fields[i].key, "tid") != 0)
+			json_field(&e, &d->fields[i]);
+	if (d->result.key != NULL)
+		json_field(&e, &d->result);
+	if (event->call != NULL)
+		emit_u64(&e, "duration_ticks", event->call->duration);
+	emit_u64(&e, "node", node);
+	return emit_json_finish(&e, out, false);
+}
+
+static int visit(void *context, const struct run *run, int tid, double t_s,
+		 const struct ph_event *event, const char *function)
+{
+	struct dump *d = context;
+	struct description description;
+	enum ph_kind kind = kind_of(d, event->op, function != NULL ? function : "");
+	const char *name = event_name(event->op, function);
+	uint32_t node = event->call != NULL ? event->call->node : event->node;
+
+	(void)run;
+	/* Not the whole: the room for a name is large. */
+	description.count = 0;
+	description.result.key = NULL;
+	if (event->call == NULL)
+		describe_memory(&description, kind, event);
+	else
+		describe_call(&description, kind, event->call);
+	if (!d->json)
+		text_event(d->out, tid, t_s, name, node, &description);
+	else if (json_event(d->out, tid, t_s, name, event, node, &description) != 0)
+		d->failed = true;
+	return d->failed || ferror(d->out);
+}
+
+int command_dump(const struct options *o, struct error *e)
+{
+	const char *path = o->arguments[0];
+	struct dump dump = {.json = o->json};
+	struct run run;
+	struct output out;
+
+	if (collector_finish_wait(path, e) != 0 || output_open(&out, o, e) != 0)
+		return -1;
+	dump.out = out.file;
+	if (run_dump(&run, path, visit, &dump, e) != 0) {
+		output_close(&out, NULL);
+		return -1;
+	}
+	run_free(&run);
+	if (dump.failed && !ferror(out.file)) {
+		output_close(&out, NULL);
+		return fail(e, ERROR_MEMORY, 0, "%s: out of memory", path);
+	}
+	return output_close(&out, e);
+}

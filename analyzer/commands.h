@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The sub-commands of perfhook. A command is a row of the table in commands.c. */
+#ifndef PH_ANALYZER_COMMANDS_H
+#define PH_ANALYZER_COMMANDS_H
+
+#include <stdio.h>
+
+#include "analyzer/error.h"
+#include "analyzer/options.h"
+
+enum exit_status {
+	STATUS_DONE = 0,
+	STATUS_LIMIT = 1,    /* `check`: a limit was exceeded */
+	STATUS_UNUSABLE = 2, /* the command line, a trace or a file */
+};
+
+/* The whole program but its fast ways out; returns the exit status. */
+int commands_main(int argc, char **argv);
+
+/* Each gets its options parsed, and returns the exit status; -1 with *e filled
+ * is STATUS_UNUSABLE and one line on standard error. */
+int command_report(const struct options *o, struct error *e);
+int command_leaks(const struct options *o, struct error *e);
+int command_io(const struct options *o, struct error *e);
+int command_dump(const struct options *o, struct error *e);
+int command_record(const struct options *o, struct error *e);
+
+/* Where the answer goes: -o's file or standard output. */
+struct output {
+	FILE *file;
+	const char *path; /* NULL: standard output */
+};
+
+/* Refuses to write over one of the command's traces. 0, or -1. */
+int output_open(struct output *out, const struct options *o, struct error *e);
+/* Everything was written, or -1. Closes in any case. A reader that went away
+ * (EPIPE) is no error: it has seen enough. */
+int output_close(struct output *out, struct error *e);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/* Text for a terminal or a file. */
+#include "analyzer/emit_text.h"
+
+#include <langinfo.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "analyzer/format_text.h"
+
+#define WIDTH_DEFAULT 100
+#define WIDTH_LEAST   40
+#define WIDTH_MOST    160
+
+static size_t text_width(FILE *out)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+	long width = 0;
+
+	if (columns != NULL)
+		width = strtol(columns, NULL, 10);
+	else if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0)
+		width = size.ws_col;
+	if (width <= 0)
+		return WIDTH_DEFAULT;
+	if (width < WIDTH_LEAST)
+		return WIDTH_LEAST;
+	return width > WIDTH_MOST ? WIDTH_MOST : (size_t)width;
+}
+
+static bool wants_color(FILE *out, enum color_choice choice)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (choice != COLOR_AUTO)
+		return choice == COLOR_ALWAYS;
+	if (no_color != NULL && *no_color != '\0')
+		return false;
+	return isatty(fileno(out)) && term != NULL && strcmp(term, "dumb") != 0;
+}
+
+void emit_text_init(struct emit_text *t, FILE *out, enum color_choice choice)
+{
+	*t = (struct emit_text){
+		.out = out,
+		.color = wants_color(out, choice),
+		.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
+		.width = text_width(out),
+	};
+}
+
+void text_style(struct emit_text *t, enum emit_style style)
+{
+	static const char *const codes[] = {
+		[STYLE_PLAIN] = "0", [STYLE_HEADING] = "1;36", [STYLE_STRONG] = "1",
+		[STYLE_FAINT] = "2", [STYLE_WARNING] = "33",   [STYLE_BAD] = "1;31",
+	};
+
+	if (t->color)
+		fprintf(t->out, "\x1b[%sm", codes[style]);
+}
+
+void text_styled(struct emit_text *t, enum emit_style style, const char *format, ...)
+{
+	va_list arguments;
+
+	if (style != STYLE_PLAIN)
+		text_style(t, style);
+	va_start(arguments, format);
+	vfprintf(t->out, format, arguments);
+	va_end(arguments);
+	if (style != STYLE_PLAIN)
+		text_style(t, STYLE_PLAIN);
+}
+
+void text_heading(struct emit_text *t, const char *title, const char *remark)
+{
+	fputc('\n', t->out);
+	text_styled(t, STYLE_HEADING, "%s", title);
+	if (remark != NULL)
+		text_styled(t, STYLE_FAINT, "  %s", remark);
+	fputc('\n', t->out);
+}
+
+size_t text_name(struct emit_text *t, const char *name, size_t columns)
+{
+	char *safe = format_name(name, columns, t->utf8);
+	size_t width = 0;
+
+	if (safe != NULL) {
+		fputs(safe, t->out);
+		width = format_columns(safe);
+	}
+	free(safe);
+	return width;
+}
+
+void text_wrap(struct emit_text *t, const char *sentence, size_t at, size_t indent)
+{
+	char *safe = format_name(sentence, 0, t->utf8);
+	char *rest = safe, *word;
+	bool first = true;
+
+	while (safe != NULL && (word = strsep(&rest, " ")) != NULL) {
+		size_t width = format_columns(word);
+
+		if (!first && at + 1 + width > t->width) {
+			fprintf(t->out, "\n%*s", (int)indent, "");
+			at = indent;
+		} else if (!first) {
+			fputc(' ', t->out);
+			at++;
+		}
+		fputs(word, t->out);
+		at += width;
+		first = false;
+	}
+	free(safe);
+}
+
+struct text_row *table_row(struct text_table *table, const char *name)
+{
+	if (table->count == table->room) {
+		size_t room = table->room * 2 + 8;
+		struct text_row *rows = realloc(table->rows, room * sizeof(*rows));
+
+		if (rows == NULL)
+			return NULL;
+		table->rows = rows;
+		table->room = room;
+	}
+	table->rows[table->count] = (struct text_row){.name = name};
+	return &table->rows[table->count++];
+}
+
+void table_free(struct text_table *table)
+{
+	free(table->rows);
+	table->rows = NULL;
+	table->count = table->room = 0;
+}
+
+static void pad_left(struct emit_text *t, const char *cell, size_t width)
+{
+	size_t have = format_columns(cell);
+
+	fprintf(t->out, "%*s%s", (int)(have < width ? width - have : 0), "", cell);
+}
+
+/* Two spaces before each column. A column in which no row has anything is left
+ * out: its width is 0. Returns what the numbers take. */
+static size_t table_widths(const struct text_table *table, size_t *widths)
+{
+	size_t taken = 0;
+
+	for (size_t c = 0; c < table->columns; c++) {
+		widths[c] = 0;
+		for (size_t r = 0; r < table->count; r++) {
+			size_t width = format_columns(table->rows[r].cells[c]);
+
+			if (width > widths[c])
+				widths[c] = width;
+		}
+		if (widths[c] > 0 && widths[c] < format_columns(table->headers[c]))
+			widths[c] = format_columns(table->headers[c]);
+		taken += widths[c] > 0 ? widths[c] + 2 : 0;
+	}
+	return taken;
+}
+
+static void table_line(struct emit_text *t, const struct text_table *table, const size_t *widths,
+		       const struct text_row *row)
+{
+	for (size_t c = 0; c < table->columns; c++) {
+		if (widths[c] == 0)
+			continue;
+		fputs("  ", t->out);
+		pad_left(t, row != NULL ? row->cells[c] : table->headers[c], widths[c]);
+	}
+}
+
+#define NAME_ENOUGH 40 /* a longer name may be shortened to this, not below */
+
+static size_t name_width(const struct emit_text *t, const struct text_table *table)
+{
+	size_t widest = format_columns(table->name_header);
+
+	for (size_t r = 0; r < table->count; r++) {
+		char *safe = format_name(table->rows[r].name, 0, t->utf8);
+		size_t width = safe != NULL ? format_columns(safe) : 0;
+
+		if (width > widest)
+			widest = width;
+		free(safe);
+	}
+	return widest < NAME_ENOUGH ? widest : NAME_ENOUGH;
+}
+
+void table_print(struct emit_text *t, const struct text_table *table)
+{
+	size_t widths[TABLE_COLUMNS];
+	size_t taken = table_widths(table, widths) + 2;
+	bool own_line = taken + name_width(t, table) > t->width;
+	size_t name_room = own_line ? t->width - 4 : t->width - taken;
+
+	text_style(t, STYLE_FAINT);
+	table_line(t, table, widths, NULL);
+	if (!own_line)
+		fprintf(t->out, "  %s", table->name_header);
+	text_style(t, STYLE_PLAIN);
+	fputc('\n', t->out);
+	for (size_t r = 0; r < table->count; r++) {
+		if (own_line) {
+			fputs("  ", t->out);
+			text_name(t, table->rows[r].name, name_room);
+			fputc('\n', t->out);
+		}
+		table_line(t, table, widths, &table->rows[r]);
+		if (!own_line) {
+			fputs("  ", t->out);
+			text_name(t, table->rows[r].name, name_room);
+		}
+		fputc('\n', t->out);
+	}
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Values as people read them: units, times, counts, names made safe to print.
+ * Pure functions over the caller's buffer; each returns it. Also the UTF-8
+ * decoder that the JSON emitter cleans strings with.
+ */
+#ifndef PH_ANALYZER_FORMAT_TEXT_H
+#define PH_ANALYZER_FORMAT_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FORMAT_ROOM 32 /* enough for any number below */
+
+char *format_bytes(char buf[FORMAT_ROOM], double bytes);      /* "1.5 MiB" */
+char *format_rate(char buf[FORMAT_ROOM], double bytes_per_s); /* "1.5 MiB/s"; "-" if NaN */
+char *format_count(char buf[FORMAT_ROOM], uint64_t n);	      /* "1,234,567" */
+char *format_percent(char buf[FORMAT_ROOM], double part, double whole); /* "12.3%" */
+char *format_seconds(char buf[FORMAT_ROOM], double s, bool utf8);	/* "3.4 ms"; "-" if NaN */
+char *format_signal(char buf[FORMAT_ROOM], int number);			/* "SIGKILL" */
+
+/* Decode one character; returns its length in bytes, or 0 when the first byte
+ * begins no valid UTF-8 (overlong forms and surrogates included). */
+size_t utf8_decode(const char *s, uint32_t *character);
+size_t utf8_encode(char out[4], uint32_t character);
+
+/* Columns that a string without control characters takes: one a character. */
+size_t format_columns(const char *s);
+
+/*
+ * A name from a trace, safe on a terminal: control characters (those that turn
+ * the direction of writing too) and invalid bytes are shown escaped; characters
+ * outside ASCII also, unless `utf8`. At most `columns` wide (0: no limit): the
+ * middle is given up for "...". The result is malloc'ed; NULL: out of memory.
+ */
+char *format_name(const char *name, size_t columns, bool utf8);
+
+/*
+ * `count` values as a row of bars, scaled to the greatest, at most `columns`
+ * wide (each column shows the greatest of its values). Malloc'ed.
+ */
+char *format_sparkline(const double *values, size_t count, size_t columns, bool utf8);
+
+/* A name for the word that was probably meant, or NULL: `names` ends with NULL. */
+const char *format_nearest(const char *word, const char *const *names);
+
+#endif

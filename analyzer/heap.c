@@ -1,0 +1,788 @@
+/* SPDX-License-Identifier: MIT */
+#include "analyzer/heap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/vector.h"
+
+struct heap_early {
+	uint64_t address;
+	struct heap_stream *stream; /* NULL: settled */
+	bool stolen;		    /* another stream freed there, in the same tie */
+	uint32_t next;		    /* of the same address, + 1 */
+};
+
+/* A memory of limited size: see was_stolen(). */
+struct heap_freed {
+	uint64_t address;
+	uint32_t tie;
+	uint32_t stream; /* or FREED_BY_SEVERAL */
+};
+#define FREED_BY_SEVERAL UINT32_MAX
+
+enum {
+	FREED_SETS = 8192,
+	FREED_WAYS = 4, /* of a set: one cache line */
+};
+
+struct heap_shadow {
+	struct heap_block block; /* address 0: settled */
+	uint32_t next;		 /* of the same address, older, + 1 */
+};
+
+/* The live table. */
+
+static size_t home_of(const struct replay_heap *h, uint64_t address)
+{
+	return map_hash(address) >> h->shift;
+}
+
+static struct heap_block *find(const struct replay_heap *h, uint64_t address)
+{
+	size_t i = home_of(h, address);
+
+	while (h->blocks[i].address != address && h->blocks[i].address != 0)
+		i = (i + 1) & h->mask;
+	return &h->blocks[i];
+}
+
+bool heap_is_live(const struct replay_heap *h, uint64_t address)
+{
+	return find(h, address)->address != 0;
+}
+
+void heap_prefetch(const struct replay_heap *h, uint64_t address)
+{
+	__builtin_prefetch(&h->blocks[home_of(h, address)], 1);
+}
+
+static bool table_grow(struct replay_heap *h)
+{
+	struct heap_block *old = h->blocks;
+	size_t slots = old ? h->mask + 1 : 0, wanted = old ? 2 * slots : 1024;
+	struct heap_block *bigger = calloc(wanted, sizeof(*bigger));
+
+	if (bigger == NULL) {
+		h->failed = true;
+		return false;
+	}
+	h->blocks = bigger;
+	h->mask = wanted - 1;
+	h->shift = (unsigned)__builtin_clzll(wanted) + 1;
+	for (size_t i = 0; i < slots; i++) {
+		if (old[i].address != 0)
+			*find(h, old[i].address) = old[i];
+	}
+	free(old);
+	return true;
+}
+
+/* The address is not in the table. */
+static bool table_put(struct replay_heap *h, const struct heap_block *b)
+{
+	if (h->block_count >= h->mask - h->mask / 4 && !table_grow(h))
+		return false;
+	*find(h, b->address) = *b;
+	h->block_count++;
+	return true;
+}
+
+/* Close the hole: what probed past it moves up. */
+static void table_take(struct replay_heap *h, struct heap_block *b)
+{
+	size_t hole = (size_t)(b - h->blocks);
+
+	for (size_t i = (hole + 1) & h->mask; h->blocks[i].address != 0; i = (i + 1) & h->mask) {
+		size_t home = home_of(h, h->blocks[i].address);
+
+		if (((i - home) & h->mask) >= ((i - hole) & h->mask)) {
+			h->blocks[hole] = h->blocks[i];
+			hole = i;
+		}
+	}
+	h->blocks[hole].address = 0;
+	h->block_count--;
+}
+
+const struct heap_block *heap_next_block(const struct replay_heap *h, size_t *at)
+{
+	while (*at <= h->mask) {
+		const struct heap_block *b = &h->blocks[(*at)++];
+
+		if (b->address != 0)
+			return b;
+	}
+	return NULL;
+}
+
+/* Sums: of the whole, and of each site. */
+
+/*
+ * The peak is only looked for when something is about to be taken away, since
+ * it cannot be passed otherwise. Of equal peaks the last counts, as in DHAT. A
+ * site keeps its figures at the peak by saving them before its first change
+ * after it: see touch().
+ */
+static void note_high(struct replay_heap *h)
+{
+	if (h->sums.live_blocks > h->high_blocks)
+		h->high_blocks = h->sums.live_blocks;
+	if (h->sums.live_bytes < h->high_bytes)
+		return;
+	h->high_bytes = h->sums.live_bytes;
+	if (h->high_bytes >= h->sums.peak_bytes) {
+		h->sums.peak_bytes = h->high_bytes;
+		h->sums.peak_blocks = h->sums.live_blocks;
+		h->peak_at = h->grown_at;
+		h->peak_number++;
+	}
+}
+
+static void touch(struct replay_heap *h, struct heap_site *s)
+{
+	if (s->peak_number != h->peak_number) {
+		s->saved_bytes = s->live_bytes;
+		s->saved_blocks = s->live_blocks;
+		s->peak_number = h->peak_number;
+	}
+}
+
+static void site_gains(struct replay_heap *h, uint32_t site, uint64_t size)
+{
+	struct heap_site *s = &h->sites[site];
+
+	touch(h, s);
+	s->live_bytes += size;
+	s->live_blocks++;
+}
+
+static void site_loses(struct replay_heap *h, uint32_t site, uint64_t size)
+{
+	struct heap_site *s = &h->sites[site];
+
+	touch(h, s);
+	s->live_bytes -= size;
+	s->live_blocks--;
+}
+
+static void gain(struct replay_heap *h, const struct heap_block *b)
+{
+	site_gains(h, b->site, b->size);
+	h->sums.live_bytes += b->size;
+	h->sums.live_blocks++;
+	h->grown_at = h->now;
+}
+
+static void lose(struct replay_heap *h, const struct heap_block *b)
+{
+	note_high(h);
+	site_loses(h, b->site, b->size);
+	h->sums.live_bytes -= b->size;
+	h->sums.live_blocks--;
+}
+
+/* A realloc's old block gives way to its new one in one step. */
+static void exchange(struct replay_heap *h, const struct heap_block *old,
+		     const struct heap_block *new)
+{
+	if (new->size < old->size)
+		note_high(h);
+	else if (new->size > old->size)
+		h->grown_at = h->now;
+	site_loses(h, old->site, old->size);
+	site_gains(h, new->site, new->size);
+	h->sums.live_bytes += new->size - old->size;
+}
+
+static uint32_t new_site(struct replay_heap *h, uint32_t node)
+{
+	if (!vector_reserve(h->sites, h->site_room, h->site_count + 1)) {
+		h->failed = true;
+		return 0;
+	}
+	h->sites[h->site_count] = (struct heap_site){.node = node};
+	return h->site_of[node] = (uint32_t)h->site_count++;
+}
+
+static uint32_t site_at(struct replay_heap *h, uint32_t node)
+{
+	uint32_t site = h->site_of[node];
+
+	return site ? site : new_site(h, node);
+}
+
+static void count_allocation(struct replay_heap *h, const struct heap_block *b)
+{
+	struct heap_site *s = &h->sites[b->site];
+
+	h->sums.allocations++;
+	h->sums.allocated_bytes += b->size;
+	if (s->allocations++ == 0)
+		s->first = h->now;
+	s->allocated_bytes += b->size;
+	s->last = h->now;
+}
+
+/* Shadows: within a tie, blocks whose address was forced upon. */
+
+static void shadow_put(struct replay_heap *h, const struct heap_block *b)
+{
+	uint32_t older = (uint32_t)map_get(&h->shadow_by_address, b->address);
+
+	if (!vector_reserve(h->shadows, h->shadow_room, h->shadow_count + 1) ||
+	    !map_put(&h->shadow_by_address, b->address, h->shadow_count + 1)) {
+		h->failed = true;
+		return;
+	}
+	h->shadows[h->shadow_count++] = (struct heap_shadow){*b, older};
+}
+
+/* More than a few forced events on one address of one tie are not worth the walk. */
+enum { WALK_MAX = 64 };
+
+/* Of the blocks at one address, the one that this stream frees: its own if it
+ * has one there, else the oldest. Takes it out of its place. */
+static struct heap_block choose_block(struct replay_heap *h, struct heap_stream *s,
+				      struct heap_block *top)
+{
+	struct heap_block chosen = *top;
+	uint32_t first = (uint32_t)map_get(&h->shadow_by_address, top->address);
+	struct heap_shadow *oldest = NULL, *own = NULL, *newest = NULL, *shadow;
+	int steps = 0;
+
+	for (uint32_t at = first; at != 0 && steps++ < WALK_MAX; at = shadow->next) {
+		shadow = &h->shadows[at - 1];
+		if (shadow->block.address == 0)
+			continue;
+		newest = newest ? newest : shadow;
+		own = shadow->block.thread == s->thread ? shadow : own;
+		oldest = shadow;
+	}
+	if (oldest != NULL && chosen.thread != s->thread) {
+		shadow = own ? own : oldest;
+		chosen = shadow->block;
+		shadow->block.address = 0;
+		return chosen;
+	}
+	/* The topmost goes; the one under it comes up. */
+	if (newest != NULL) {
+		*top = newest->block;
+		newest->block.address = 0;
+		return chosen;
+	}
+	table_take(h, top);
+	return chosen;
+}
+
+static struct heap_freed *freed_set(const struct replay_heap *h, uint64_t address)
+{
+	return &h->freed[map_hash(address) % FREED_SETS * FREED_WAYS];
+}
+
+static void note_freed(struct replay_heap *h, const struct heap_stream *s, uint64_t address)
+{
+	struct heap_freed *set = freed_set(h, address), *to = &set[h->sums.frees % FREED_WAYS];
+	uint32_t stream = (uint32_t)(s - h->streams), tie = (uint32_t)h->tie;
+
+	for (int i = 0; i < FREED_WAYS; i++) {
+		if (set[i].address == address && set[i].tie == tie) {
+			if (set[i].stream != stream)
+				set[i].stream = FREED_BY_SEVERAL;
+			return;
+		}
+		if (set[i].tie != tie)
+			to = &set[i];
+	}
+	*to = (struct heap_freed){address, tie, stream};
+}
+
+/*
+ * Has another stream freed a block of this address in this tie? Then that one
+ * may have been taken too early, and this free is of it.
+ */
+static bool was_stolen(const struct replay_heap *h, const struct heap_stream *s, uint64_t address)
+{
+	const struct heap_freed *set = freed_set(h, address);
+
+	for (int i = 0; i < FREED_WAYS; i++) {
+		if (set[i].address == address && set[i].tie == (uint32_t)h->tie)
+			return set[i].stream != (uint32_t)(s - h->streams);
+	}
+	return false;
+}
+
+/* Take the block that a free or realloc of `address` gives back. */
+static bool take_block(struct replay_heap *h, struct heap_stream *s, uint64_t address,
+		       struct heap_block *taken)
+{
+	struct heap_block *b = find(h, address);
+
+	if (b->address == 0)
+		return false;
+	if (h->tied)
+		note_freed(h, s, address);
+	if (h->shadow_count != 0) {
+		*taken = choose_block(h, s, b);
+	} else {
+		*taken = *b;
+		table_take(h, b);
+	}
+	return true;
+}
+
+/* Put a block where another may be: that one's free was not seen, or is yet to
+ * come in this tie. */
+static void place_block(struct replay_heap *h, const struct heap_block *b)
+{
+	struct heap_block *there = find(h, b->address);
+
+	if (there->address == 0) {
+		table_put(h, b);
+	} else if (h->tied) {
+		shadow_put(h, there);
+		*there = *b;
+	} else {
+		h->missed_frees++;
+		lose(h, there);
+		*there = *b;
+	}
+}
+
+/* Early frees: forced, in a tie, before their block was there. */
+
+static void early_put(struct replay_heap *h, struct heap_stream *s, uint64_t address)
+{
+	uint32_t older = (uint32_t)map_get(&h->early_by_address, address);
+
+	if (!vector_reserve(h->early, h->early_room, h->early_count + 1) ||
+	    !map_put(&h->early_by_address, address, h->early_count + 1)) {
+		h->failed = true;
+		return;
+	}
+	h->early[h->early_count++] =
+		(struct heap_early){address, s, was_stolen(h, s, address), older};
+}
+
+/* Was this block freed ahead of its time? Then that is settled. A stream's own
+ * order is exact: its own free was of an earlier block, which either was never
+ * seen or was taken for another stream's. */
+static bool early_settles(struct replay_heap *h, const struct heap_stream *s, uint64_t address)
+{
+	uint32_t at = (uint32_t)map_get(&h->early_by_address, address);
+
+	for (int steps = 0; at != 0 && steps < WALK_MAX; at = h->early[at - 1].next, steps++) {
+		struct heap_early *e = &h->early[at - 1];
+
+		if (e->stream != NULL && (e->stream != s || e->stolen)) {
+			e->stream = NULL;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The realloc failed after all: nothing was freed. */
+static void early_withdraw(struct replay_heap *h, const struct heap_stream *s, uint64_t address)
+{
+	uint32_t at = (uint32_t)map_get(&h->early_by_address, address);
+
+	for (int steps = 0; at != 0 && steps < WALK_MAX; at = h->early[at - 1].next, steps++) {
+		if (h->early[at - 1].stream == s) {
+			h->early[at - 1].stream = NULL;
+			return;
+		}
+	}
+}
+
+/* Events. */
+
+static void put_back(struct replay_heap *h, struct heap_stream *s)
+{
+	s->pending = false;
+	if (s->matched)
+		place_block(h, &s->block);
+	else if (s->early)
+		early_withdraw(h, s, s->block.address);
+}
+
+/* An early one's block may yet come: that is known when its tie ends. */
+static void count_unmatched(struct replay_heap *h, bool early)
+{
+	h->sums.frees++;
+	h->sums.unmatched_frees += !early;
+}
+
+/* The outcome of a realloc: `b` is its new block. */
+static void finish_realloc(struct replay_heap *h, struct heap_stream *s, const struct heap_block *b)
+{
+	place_block(h, b);
+	s->pending = false;
+	if (s->matched) {
+		h->sums.frees++;
+		h->sites[s->block.site].frees++;
+		exchange(h, &s->block, b);
+	} else {
+		count_unmatched(h, s->early);
+		gain(h, b);
+	}
+}
+
+static void count_temporary(struct replay_heap *h, struct heap_stream *s,
+			    const struct heap_block *b)
+{
+	if (b->thread != s->thread || h->last_allocation[s->thread] != b->address)
+		return;
+	h->sums.temporary_allocations++;
+	h->sites[b->site].temporary++;
+	h->last_allocation[s->thread] = 0;
+}
+
+static void count_free(struct replay_heap *h, struct heap_stream *s, const struct heap_block *b)
+{
+	h->sums.frees++;
+	h->sites[b->site].frees++;
+	count_temporary(h, s, b);
+	lose(h, b);
+}
+
+/* A realloc that left no block: its size was 0, or the new one is gone already. */
+static void realloc_released(struct replay_heap *h, struct heap_stream *s)
+{
+	s->pending = false;
+	if (s->matched)
+		count_free(h, s, &s->block);
+	else
+		count_unmatched(h, s->early);
+}
+
+void heap_alloc(struct replay_heap *h, struct heap_stream *s, uint64_t address, uint64_t size,
+		uint32_t node)
+{
+	struct heap_block b = {address, size, h->now, 0, s->thread};
+
+	if (address == 0) {
+		if (s->pending)
+			realloc_released(h, s);
+		return;
+	}
+	b.site = site_at(h, node);
+	count_allocation(h, &b);
+	h->last_allocation[s->thread] = address;
+	if (h->early_count != 0 && early_settles(h, s, address)) {
+		h->last_allocation[s->thread] = 0;
+		h->sites[b.site].frees++;
+		if (s->pending)
+			realloc_released(h, s);
+		return;
+	}
+	if (s->pending) {
+		finish_realloc(h, s, &b);
+		return;
+	}
+	place_block(h, &b);
+	gain(h, &b);
+}
+
+void heap_release(struct replay_heap *h, struct heap_stream *s, uint64_t address)
+{
+	struct heap_block b;
+
+	if (address == 0)
+		return;
+	if (s->pending)
+		put_back(h, s);
+	if (take_block(h, s, address, &b)) {
+		count_free(h, s, &b);
+		return;
+	}
+	count_unmatched(h, h->tied);
+	if (h->tied)
+		early_put(h, s, address);
+}
+
+void heap_realloc_begin(struct replay_heap *h, struct heap_stream *s, uint64_t address)
+{
+	if (address == 0)
+		return;
+	if (s->pending)
+		put_back(h, s);
+	s->matched = take_block(h, s, address, &s->block);
+	s->pending = true;
+	s->early = !s->matched && h->tied;
+	if (!s->matched)
+		s->block.address = address;
+	if (s->early)
+		early_put(h, s, address);
+}
+
+void heap_realloc_failed(struct replay_heap *h, struct heap_stream *s)
+{
+	if (s->pending)
+		put_back(h, s);
+}
+
+void heap_inherit(struct replay_heap *h, uint64_t address, uint64_t size, uint32_t node)
+{
+	struct heap_block b = {address, size, h->now, site_at(h, node), HEAP_INHERITED};
+
+	if (address == 0 || heap_is_live(h, address))
+		return;
+	gain(h, &b);
+	table_put(h, &b);
+	h->sums.inherited_bytes += size;
+	h->sums.inherited_blocks++;
+}
+
+/* Time. */
+
+/* What was live since the last mark goes into its bucket. */
+static void mark(struct replay_heap *h)
+{
+	size_t i = buckets_at(&h->timeline, clock_ns(h->clock, h->now));
+	uint64_t *v = h->timeline.values[i];
+
+	note_high(h);
+	if (h->high_bytes > v[0])
+		v[0] = h->high_bytes;
+	if (h->high_blocks > v[1])
+		v[1] = h->high_blocks;
+	h->high_bytes = h->sums.live_bytes;
+	h->high_blocks = h->sums.live_blocks;
+}
+
+/* Between two events all stays as it was. */
+static void fill_to(struct replay_heap *h, double ns)
+{
+	size_t last = buckets_at(&h->timeline, clock_ns(h->clock, h->now));
+	size_t i = buckets_at(&h->timeline, ns);
+
+	/* The second may have folded what the first said. */
+	last = buckets_at(&h->timeline, clock_ns(h->clock, h->now));
+	for (; last < i; i--) {
+		h->timeline.values[i][0] = h->sums.live_bytes;
+		h->timeline.values[i][1] = h->sums.live_blocks;
+	}
+}
+
+void heap_advance(struct replay_heap *h, uint64_t stamp)
+{
+	mark(h);
+	fill_to(h, clock_ns(h->clock, stamp));
+	h->now = stamp;
+}
+
+/* Ties. */
+
+void heap_tie_begins(struct replay_heap *h)
+{
+	h->tied = true;
+	h->tie++;
+	h->tie_began_with = h->sums.live_bytes;
+	h->tie_highest = 0;
+}
+
+void heap_stretch_begins(struct replay_heap *h, struct heap_stream *s)
+{
+	mark(h);
+	if (s->tie != h->tie) {
+		s->tie = h->tie;
+		s->change = s->highest = 0;
+	}
+	h->stretch_began_with = h->sums.live_bytes;
+}
+
+/* However the streams interleave, the live bytes cannot pass what the tie began
+ * with and the sum of each stream's own highest. */
+void heap_stretch_ends(struct replay_heap *h, struct heap_stream *s)
+{
+	int64_t highest;
+
+	note_high(h);
+	/* Unsigned, since a hostile trace may make any of it wrap. */
+	highest = (int64_t)((uint64_t)s->change + h->high_bytes - h->stretch_began_with);
+	if (highest > s->highest) {
+		h->tie_highest += (uint64_t)highest - (uint64_t)s->highest;
+		s->highest = highest;
+	}
+	s->change = (int64_t)((uint64_t)s->change + h->sums.live_bytes - h->stretch_began_with);
+}
+
+void heap_tie_ends(struct replay_heap *h)
+{
+	uint64_t bound = h->tie_began_with + h->tie_highest;
+
+	if (bound > h->bound)
+		h->bound = bound;
+	h->tied = false;
+	for (size_t i = 0; i < h->early_count; i++)
+		h->sums.unmatched_frees += h->early[i].stream != NULL;
+	for (size_t i = 0; i < h->shadow_count; i++) {
+		if (h->shadows[i].block.address == 0)
+			continue;
+		h->missed_frees++;
+		lose(h, &h->shadows[i].block);
+	}
+	if (h->early_count != 0)
+		map_clear(&h->early_by_address);
+	if (h->shadow_count != 0)
+		map_clear(&h->shadow_by_address);
+	h->early_count = h->shadow_count = 0;
+}
+
+/* Mapped memory. */
+
+static void note_mapped(struct replay_heap *h, bool good)
+{
+	h->failed |= !good;
+	if (h->mapped.bytes > h->sums.mapped_peak_bytes)
+		h->sums.mapped_peak_bytes = h->mapped.bytes;
+}
+
+void heap_map(struct replay_heap *h, uint64_t address, uint64_t length)
+{
+	h->sums.mappings++;
+	note_mapped(h, mapped_add(&h->mapped, address, length));
+}
+
+void heap_unmap(struct replay_heap *h, uint64_t address, uint64_t length)
+{
+	h->sums.unmappings++;
+	note_mapped(h, mapped_remove(&h->mapped, address, length));
+}
+
+/* An old length of 0 makes a second mapping of the same memory. */
+void heap_remap(struct replay_heap *h, uint64_t from, uint64_t from_length, uint64_t to,
+		uint64_t length)
+{
+	bool good = mapped_remove(&h->mapped, from, from_length);
+
+	note_mapped(h, mapped_add(&h->mapped, to, length) && good);
+}
+
+void heap_break(struct replay_heap *h, uint64_t end, int64_t change)
+{
+	if (change > 0 && (uint64_t)change <= end)
+		note_mapped(h, mapped_add(&h->mapped, end - (uint64_t)change, (uint64_t)change));
+	else if (change < 0)
+		note_mapped(h, mapped_remove(&h->mapped, end, -(uint64_t)change));
+}
+
+/* Beginning and end. */
+
+bool heap_init(struct replay_heap *h, struct clock *clock, size_t nodes, size_t threads,
+	       size_t streams)
+{
+	*h = (struct replay_heap){.clock = clock, .node_count = nodes, .stream_count = streams};
+	h->site_of = calloc(nodes + 1, sizeof(*h->site_of));
+	h->last_allocation = calloc(threads + 1, sizeof(*h->last_allocation));
+	h->streams = calloc(streams + 1, sizeof(*h->streams));
+	h->freed = calloc(FREED_SETS * FREED_WAYS, sizeof(*h->freed));
+	h->site_count = 1;
+	h->peak_number = 1;
+	h->now = h->grown_at = h->peak_at = clock->start;
+	return h->site_of != NULL && h->last_allocation != NULL && h->streams != NULL &&
+	       h->freed != NULL && vector_reserve(h->sites, h->site_room, 1) && table_grow(h) &&
+	       memset(h->sites, 0, sizeof(*h->sites)) != NULL;
+}
+
+void heap_free(struct replay_heap *h)
+{
+	free(h->blocks);
+	free(h->sites);
+	free(h->site_of);
+	free(h->last_allocation);
+	free(h->streams);
+	free(h->freed);
+	free(h->early);
+	free(h->shadows);
+	map_free(&h->early_by_address);
+	map_free(&h->shadow_by_address);
+	mapped_free(&h->mapped);
+	*h = (struct replay_heap){0};
+}
+
+void heap_settle(struct replay_heap *h)
+{
+	for (size_t i = 0; i < h->stream_count; i++) {
+		if (h->streams[i].pending)
+			put_back(h, &h->streams[i]);
+	}
+}
+
+static void take_timeline(struct replay_heap *h, struct run *run)
+{
+	const struct buckets *b = &h->timeline;
+	struct heap_sample *samples = calloc(b->count + 1, sizeof(*samples));
+
+	if (samples == NULL) {
+		h->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < b->count; i++) {
+		samples[i] = (struct heap_sample){(double)(i * b->width_ns) / 1e9, b->values[i][0],
+						  b->values[i][1]};
+	}
+	run->heap.timeline = samples;
+	run->heap.timeline_count = b->count;
+}
+
+static void take_site(struct replay_heap *h, const struct heap_site *s, uint64_t last_live,
+		      struct site *to)
+{
+	bool saved = s->peak_number == h->peak_number;
+
+	*to = (struct site){
+		.node = s->node,
+		.allocations = s->allocations,
+		.allocated_bytes = s->allocated_bytes,
+		.frees = s->frees,
+		.temporary = s->temporary,
+		.live_bytes = s->live_bytes,
+		.live_blocks = s->live_blocks,
+		.peak_bytes = saved ? s->saved_bytes : s->live_bytes,
+		.peak_blocks = saved ? s->saved_blocks : s->live_blocks,
+		.first_at_s = s->allocations ? clock_s(h->clock, s->first) : 0,
+		.last_at_s = s->allocations ? clock_s(h->clock, s->last) : 0,
+		.last_live_at_s = s->live_blocks ? clock_s(h->clock, last_live) : 0,
+	};
+}
+
+static void take_sites(struct replay_heap *h, struct run *run)
+{
+	uint64_t *last_live = calloc(h->site_count, sizeof(*last_live));
+	const struct heap_block *b;
+
+	run->sites = calloc(h->site_count, sizeof(*run->sites));
+	if (run->sites == NULL || last_live == NULL) {
+		h->failed = true;
+		free(last_live);
+		return;
+	}
+	for (size_t at = 0; (b = heap_next_block(h, &at)) != NULL;) {
+		if (b->stamp > last_live[b->site])
+			last_live[b->site] = b->stamp;
+	}
+	run->site_count = h->site_count - 1;
+	for (size_t i = 1; i < h->site_count; i++)
+		take_site(h, &h->sites[i], last_live[i], &run->sites[i - 1]);
+	free(last_live);
+}
+
+void heap_result(struct replay_heap *h, struct run *run, double end_ns)
+{
+	bool unknown = run->heap.inherited_unknown;
+
+	heap_settle(h);
+	mark(h);
+	if (end_ns > clock_ns(h->clock, h->now))
+		fill_to(h, end_ns);
+	run->heap = h->sums;
+	run->heap.inherited_unknown = unknown;
+	run->heap.mapped_bytes = h->mapped.bytes;
+	run->heap.peak_at_s = clock_s(h->clock, h->peak_at);
+	if (h->bound > h->sums.peak_bytes)
+		run->heap.peak_uncertainty_bytes = h->bound - h->sums.peak_bytes;
+	take_timeline(h, run);
+	take_sites(h, run);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The heap replayed: which blocks live, and what each stack holds. An allocation
+ * is a successful call, sizes are the bytes asked for, and a realloc is one of
+ * each but never counts both of its sizes. Memory follows what is live and what
+ * is distinct.
+ *
+ * Within a tie of several streams (merge.h) events wait until they fit; one that
+ * is forced is not given up at once: a free may find its block later in the
+ * tie, and an allocation may share its address until the tie ends.
+ */
+#ifndef PH_ANALYZER_HEAP_H
+#define PH_ANALYZER_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analyzer/buckets.h"
+#include "analyzer/clock.h"
+#include "analyzer/map.h"
+#include "analyzer/mapped.h"
+#include "analyzer/run.h"
+
+#define HEAP_INHERITED UINT32_MAX /* the thread of blocks that a fork left */
+
+struct heap_block {
+	uint64_t address; /* 0: an empty slot */
+	uint64_t size;
+	uint64_t stamp;
+	uint32_t site;
+	uint32_t thread;
+};
+
+/* What a stack did: a struct site in the making. */
+struct heap_site {
+	uint32_t node;
+	uint64_t peak_number; /* saved_* are those of this peak; of an older one: live_* are */
+	uint64_t live_bytes, live_blocks;
+	uint64_t allocations, allocated_bytes, frees, temporary;
+	uint64_t first, last; /* stamps of its allocations */
+	uint64_t saved_bytes, saved_blocks;
+};
+
+/* What the replay keeps of each stream. */
+struct heap_stream {
+	uint32_t thread;
+	bool pending;		 /* a realloc under way: */
+	bool matched;		 /* its block was known */
+	bool early;		 /* it was forced, see struct heap_early */
+	struct heap_block block; /* that block: its bytes still count */
+	uint64_t tie;		 /* the last tie it took part in: */
+	int64_t change, highest; /* of the live bytes within it, by this stream */
+};
+
+struct replay_heap {
+	struct clock *clock;
+	/* Live blocks: open-addressed, at most 3/4 full. */
+	struct heap_block *blocks;
+	size_t block_count, mask;
+	unsigned shift;
+	struct heap_site *sites; /* [0] unused */
+	size_t site_count, site_room;
+	uint32_t *site_of; /* by node */
+	size_t node_count;
+	uint64_t *last_allocation; /* by thread: its last block's address, if it lives */
+	struct heap_stream *streams;
+	size_t stream_count;
+
+	struct heap sums;      /* the result in the making */
+	uint64_t missed_frees; /* blocks whose address was allocated again */
+	uint64_t now;	       /* coarse stamp */
+	uint64_t grown_at, peak_at;
+	uint64_t peak_number;		  /* counts the peaks so far */
+	uint64_t high_bytes, high_blocks; /* since the last mark */
+	struct buckets timeline;
+	struct mapped mapped;
+
+	/* The tie in hand. */
+	bool tied;
+	uint64_t tie, tie_began_with, tie_highest, bound;
+	uint64_t stretch_began_with;
+	struct heap_freed *freed; /* what was freed lately, and by whom */
+	struct heap_early *early; /* frees that were forced before their block */
+	size_t early_count, early_room;
+	struct map early_by_address;
+	struct heap_shadow *shadows; /* blocks under one that was forced onto them */
+	size_t shadow_count, shadow_room;
+	struct map shadow_by_address;
+	bool failed; /* out of memory */
+};
+
+/* Nodes are below `nodes`, threads below `threads`. false: out of memory; freed
+ * after that, too. */
+bool heap_init(struct replay_heap *h, struct clock *clock, size_t nodes, size_t threads,
+	       size_t streams);
+void heap_free(struct replay_heap *h);
+
+/* A block that was live when the process began. */
+void heap_inherit(struct replay_heap *h, uint64_t address, uint64_t size, uint32_t node);
+
+/* The coarse stamp of what follows; does not go back. */
+void heap_advance(struct replay_heap *h, uint64_t stamp);
+
+static inline void heap_time(struct replay_heap *h, uint64_t stamp)
+{
+	if (stamp > h->now)
+		heap_advance(h, stamp);
+}
+
+void heap_alloc(struct replay_heap *h, struct heap_stream *s, uint64_t address, uint64_t size,
+		uint32_t node);
+void heap_release(struct replay_heap *h, struct heap_stream *s, uint64_t address);
+void heap_realloc_begin(struct replay_heap *h, struct heap_stream *s, uint64_t address);
+void heap_realloc_failed(struct replay_heap *h, struct heap_stream *s);
+
+bool heap_is_live(const struct replay_heap *h, uint64_t address);
+void heap_prefetch(const struct replay_heap *h, uint64_t address);
+
+/* Several streams share a stamp; within, a stream's stretch at a time. */
+void heap_tie_begins(struct replay_heap *h);
+void heap_stretch_begins(struct replay_heap *h, struct heap_stream *s);
+void heap_stretch_ends(struct replay_heap *h, struct heap_stream *s);
+void heap_tie_ends(struct replay_heap *h);
+
+void heap_map(struct replay_heap *h, uint64_t address, uint64_t length);
+void heap_unmap(struct replay_heap *h, uint64_t address, uint64_t length);
+void heap_remap(struct replay_heap *h, uint64_t from, uint64_t from_length, uint64_t to,
+		uint64_t length);
+void heap_break(struct replay_heap *h, uint64_t end, int64_t change);
+
+/* Put back what reallocs under way hold. */
+void heap_settle(struct replay_heap *h);
+
+/* Live blocks: begin with *at = 0; NULL at the end. */
+const struct heap_block *heap_next_block(const struct replay_heap *h, size_t *at);
+
+/* Fill run->heap and run->sites; the timeline reaches to end_ns. */
+void heap_result(struct replay_heap *h, struct run *run, double end_ns);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files and sockets replayed. Calls name an object (an open file, a pipe's end, a
+ * socket); what an object is may be told before or, in a tie, after its first
+ * use. Sums are kept by path for files and by object for sockets.
+ */
+#ifndef PH_ANALYZER_IO_H
+#define PH_ANALYZER_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analyzer/arena.h"
+#include "analyzer/buckets.h"
+#include "analyzer/clock.h"
+#include "analyzer/map.h"
+#include "analyzer/run.h"
+#include "trace/cell.h"
+
+#define IO_CLOSED_MAX 4096
+
+struct replay_io {
+	struct clock *clock;
+	struct arena *arena;
+	struct io_sink *sinks; /* where sums go */
+	size_t sink_count, sink_room;
+	uint32_t spare_sink; /* a list by `into`; 0: none */
+	struct io_object *objects;
+	size_t object_count, object_room;
+	struct map object_by_number; /* to its place + 1 */
+	struct map object_by_fd;     /* to its number: what a descriptor now is */
+	struct map sink_by_fd;	     /* without an object: to its place + 1 */
+	struct index sink_by_path;
+	struct map node_ns; /* sink << 32 | node */
+	struct connection *connections;
+	size_t connection_count, connection_room;
+	struct buckets file_bytes, socket_bytes; /* read and written */
+	/* Objects closed last: events of other threads may still name them. */
+	uint32_t closed[IO_CLOSED_MAX];
+	size_t closed_count;
+	bool failed; /* out of memory */
+};
+
+void io_init(struct replay_io *io, struct clock *clock, struct arena *arena);
+void io_free(struct replay_io *io);
+
+/* Is what the call works on known? If not, a tie may yet tell. */
+bool io_knows(const struct replay_io *io, const struct ph_call *call);
+
+/* A call of one of the kinds READ to ACCEPT, by a thread. */
+void io_call(struct replay_io *io, struct thread *thread, unsigned kind,
+	     const struct ph_call *call);
+
+/* PH_OP_OBJECT: `call` and what follows it. */
+void io_describe(struct replay_io *io, const struct ph_call *call);
+
+/* Fill run->io, sockets, files and connections. */
+void io_result(struct replay_io *io, struct run *run, double end_ns);
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+#include "analyzer/meta.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/vector.h"
+#include "trace/functions.h"
+
+enum {
+	JSON_MAX = 8 << 20, /* a tree takes some forty times its text */
+	LIST_MAX = 1 << 20, /* modules, threads: more is not a process */
+	NOTES_MAX = 256,
+};
+
+void meta_init(struct meta *m, struct arena *arena)
+{
+	static const char *no_command[] = {NULL};
+
+	*m = (struct meta){.arena = arena,
+			   .executable = "",
+			   .host = "",
+			   .version = "",
+			   .command = no_command,
+			   .end = "unknown",
+			   .status = -1};
+}
+
+/* A member by its exact name; objects of ours have no twins. */
+static const cJSON *member(const cJSON *object, const char *name)
+{
+	return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+static uint64_t json_u64(const cJSON *item)
+{
+	char *end;
+	unsigned long long value;
+
+	if (cJSON_IsNumber(item)) {
+		double d = item->valuedouble;
+
+		return d >= 0 && d < 18446744073709551616.0 ? (uint64_t)d : 0;
+	}
+	if (!cJSON_IsString(item))
+		return 0;
+	errno = 0;
+	value = strtoull(item->valuestring, &end, 0);
+	return errno || *end != '\0' || item->valuestring[0] == '-' ? 0 : value;
+}
+
+static uint64_t get_u64(const cJSON *object, const char *name)
+{
+	return json_u64(member(object, name));
+}
+
+static uint32_t get_u32(const cJSON *object, const char *name)
+{
+	uint64_t value = get_u64(object, name);
+
+	return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+}
+
+static int get_int(const cJSON *object, const char *name, int unknown)
+{
+	const cJSON *item = member(object, name);
+
+	if (!cJSON_IsNumber(item) || !(fabs(item->valuedouble) <= INT32_MAX))
+		return unknown;
+	return (int)item->valuedouble;
+}
+
+static const char *copy(struct meta *m, const cJSON *item)
+{
+	if (!cJSON_IsString(item))
+		return "";
+	return arena_copy(m->arena, item->valuestring, strlen(item->valuestring));
+}
+
+static const char *get_text(struct meta *m, const cJSON *object, const char *name)
+{
+	return copy(m, member(object, name));
+}
+
+static void take_notes(struct meta *m, const cJSON *root)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, member(root, "notes"))
+	{
+		if (!cJSON_IsString(item) || m->note_count == NOTES_MAX ||
+		    !vector_reserve(m->notes, m->note_room, m->note_count + 1))
+			continue;
+		m->notes[m->note_count++] = copy(m, item);
+	}
+}
+
+static void take_command(struct meta *m, const cJSON *list)
+{
+	const cJSON *item;
+	size_t n = 0;
+	const char **command;
+
+	cJSON_ArrayForEach(item, list) n++;
+	command = arena_alloc(m->arena, (n + 1) * sizeof(*command));
+	if (command == NULL)
+		return;
+	n = 0;
+	cJSON_ArrayForEach(item, list) command[n++] = copy(m, item);
+	m->command = command;
+}
+
+static int hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c ? strchr(digits, c | 0x20) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+static bool parse_id(const cJSON *item, uint8_t id[16])
+{
+	const char *text = cJSON_IsString(item) ? item->valuestring : "";
+
+	if (strlen(text) != 32)
+		return false;
+	for (int i = 0; i < 16; i++) {
+		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		id[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+static bool take_run(struct meta *m, const cJSON *root)
+{
+	const cJSON *parent = member(root, "parent");
+
+	m->has_run = true;
+	m->version = get_text(m, root, "version");
+	m->pid = get_int(root, "pid", 0);
+	m->ppid = get_int(root, "ppid", 0);
+	m->executable = get_text(m, root, "executable");
+	m->host = get_text(m, root, "host");
+	m->started_ns = get_u64(root, "started_ns");
+	m->started_ticks = get_u64(root, "started_ticks");
+	m->monotonic = strcmp(get_text(m, root, "clock"), "monotonic") == 0;
+	m->ticks_per_s = (double)get_u64(root, "ticks_per_s");
+	m->free_stacks = cJSON_IsTrue(member(root, "free_stacks"));
+	m->depth = get_u32(root, "depth");
+	take_command(m, member(root, "command"));
+	take_notes(m, root);
+	if (cJSON_IsObject(parent)) {
+		m->parent.given = parse_id(member(parent, "trace"), m->parent.id);
+		m->parent.path = get_text(m, parent, "path");
+		m->parent.fork = get_u32(parent, "fork");
+	}
+	return true;
+}
+
+static bool take_functions(struct meta *m, const cJSON *root)
+{
+	const cJSON *list = member(root, "functions"), *item;
+
+	if (!cJSON_IsArray(list))
+		return false;
+	m->has_functions = true;
+	cJSON_ArrayForEach(item, list)
+	{
+		uint64_t id = get_u64(item, "id"), kind = get_u64(item, "kind");
+
+		/* The special ones mean the same in every trace. */
+		if (id == 0 || id >= PH_OP_REALLOC_BEGIN)
+			continue;
+		m->kinds[id] = kind < 256 ? (uint8_t)kind : 255;
+		m->names[id] = get_text(m, item, "name");
+	}
+	return true;
+}
+
+static void take_ranges(struct meta *m, const cJSON *list, struct module_entry *e)
+{
+	const cJSON *item;
+	size_t n = 0;
+
+	cJSON_ArrayForEach(item, list) n++;
+	e->ranges = arena_alloc(m->arena, n * sizeof(*e->ranges));
+	if (e->ranges == NULL)
+		return;
+	cJSON_ArrayForEach(item, list)
+	{
+		uint64_t start = json_u64(cJSON_GetArrayItem(item, 0));
+		uint64_t end = json_u64(cJSON_GetArrayItem(item, 1));
+
+		if (!cJSON_IsArray(item) || start >= end)
+			continue;
+		e->ranges[e->range_count][0] = start;
+		e->ranges[e->range_count++][1] = end;
+	}
+}
+
+static void take_module(struct meta *m, const cJSON *item)
+{
+	struct module_entry e = {0};
+	uint64_t id = get_u64(item, "id");
+	size_t place = map_get(&m->module_by_id, id);
+
+	if (place == 0) {
+		if (m->module_count == LIST_MAX ||
+		    !vector_reserve(m->modules, m->module_room, m->module_count + 1) ||
+		    !map_put(&m->module_by_id, id, m->module_count + 1))
+			return;
+		place = ++m->module_count;
+	}
+	e.path = get_text(m, item, "path");
+	e.build_id = get_text(m, item, "build_id");
+	e.base = get_u64(item, "base");
+	e.loaded = get_u32(item, "loaded");
+	e.unloaded =
+		cJSON_IsNull(member(item, "unloaded")) ? UINT32_MAX : get_u32(item, "unloaded");
+	if (member(item, "unloaded") == NULL)
+		e.unloaded = UINT32_MAX;
+	take_ranges(m, member(item, "ranges"), &e);
+	m->modules[place - 1] = e;
+}
+
+static bool take_modules(struct meta *m, const cJSON *root)
+{
+	const cJSON *list = member(root, "modules"), *item;
+
+	cJSON_ArrayForEach(item, list) take_module(m, item);
+	return cJSON_IsArray(list);
+}
+
+static void take_thread(struct meta *m, const cJSON *item)
+{
+	uint32_t number = get_u32(item, "stream");
+	size_t place = map_get(&m->stream_by_number, number);
+
+	if (place == 0) {
+		if (m->stream_count == LIST_MAX ||
+		    !vector_reserve(m->streams, m->stream_room, m->stream_count + 1) ||
+		    !map_put(&m->stream_by_number, number, m->stream_count + 1))
+			return;
+		place = ++m->stream_count;
+	}
+	m->streams[place - 1] = (struct stream){
+		.number = number,
+		.tid = get_int(item, "tid", 0),
+		.name = get_text(m, item, "name"),
+		.started = get_u64(item, "started_ticks"),
+		.ended = get_u64(item, "ended_ticks"),
+		.nested_in = get_u32(item, "nested_in"),
+	};
+}
+
+static bool take_threads(struct meta *m, const cJSON *root)
+{
+	const cJSON *list = member(root, "threads"), *item;
+
+	cJSON_ArrayForEach(item, list) take_thread(m, item);
+	return cJSON_IsArray(list);
+}
+
+static bool take_end(struct meta *m, const cJSON *root)
+{
+	static const char *const ends[] = {"exit", "signal", "exec", "unknown"};
+	const char *end = get_text(m, root, "end");
+
+	m->has_end = true;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		if (strcmp(end, ends[i]) == 0)
+			m->end = ends[i];
+	}
+	m->status = get_int(root, "status", -1);
+	m->ended_ticks = get_u64(root, "ended_ticks");
+	m->lost = get_u64(root, "lost");
+	m->nested_lost = get_u64(root, "nested_lost");
+	m->stalled_ns = get_u64(root, "stalled_ns");
+	m->short_stacks = get_u64(root, "short_stacks");
+	m->objects_unknown = get_u64(root, "objects_unknown");
+	take_notes(m, root);
+	return true;
+}
+
+bool meta_block(struct meta *m, unsigned kind, const struct ph_buffer *payload)
+{
+	static bool (*const takers[])(struct meta *, const cJSON *) = {
+		[PH_BLOCK_RUN] = take_run,	   [PH_BLOCK_FUNCTIONS] = take_functions,
+		[PH_BLOCK_MODULES] = take_modules, [PH_BLOCK_THREADS] = take_threads,
+		[PH_BLOCK_END] = take_end,
+	};
+	cJSON *root;
+	bool good;
+
+	if (payload->length > JSON_MAX)
+		return false;
+	root = cJSON_ParseWithLength((const char *)payload->data, payload->length);
+	good = cJSON_IsObject(root) && takers[kind](m, root);
+	cJSON_Delete(root);
+	return good;
+}
+
+void meta_free(struct meta *m)
+{
+	free(m->modules);
+	free(m->streams);
+	free(m->notes);
+	map_free(&m->module_by_id);
+	map_free(&m->stream_by_number);
+	*m = (struct meta){0};
+}

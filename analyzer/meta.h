@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the JSON blocks of a trace say: the run, its functions, threads, modules
+ * and end. Every value is checked for its type; what is missing is empty.
+ * Strings live in the arena that the caller gives.
+ */
+#ifndef PH_ANALYZER_META_H
+#define PH_ANALYZER_META_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analyzer/arena.h"
+#include "analyzer/map.h"
+#include "trace/decode.h"
+
+/* A stretch of code that a module held while it was loaded. */
+struct range {
+	uint64_t start, end, base;
+	uint32_t loaded, unloaded; /* epochs; UINT32_MAX: never unloaded */
+	const char *path, *build_id;
+};
+
+struct stream {
+	uint32_t number;
+	int tid;
+	const char *name;
+	uint64_t started; /* ticks */
+	uint64_t ended;	  /* ticks; 0: not known to have ended */
+	uint32_t nested_in;
+};
+
+struct parent {
+	bool given;
+	uint8_t id[16];
+	const char *path;
+	uint32_t fork; /* 0: not by fork */
+};
+
+struct meta {
+	struct arena *arena;
+	/* RUN */
+	bool has_run;
+	int pid, ppid;
+	const char *executable, *host, *version;
+	const char **command; /* NULL-terminated */
+	uint64_t started_ns, started_ticks;
+	double ticks_per_s;
+	bool monotonic, free_stacks;
+	uint32_t depth;
+	struct parent parent;
+	/* FUNCTIONS, by number */
+	bool has_functions;
+	uint8_t kinds[256];
+	const char *names[256]; /* NULL: none */
+	/* MODULES */
+	struct module_entry *modules;
+	size_t module_count, module_room;
+	struct map module_by_id;
+	/* THREADS */
+	struct stream *streams;
+	size_t stream_count, stream_room;
+	struct map stream_by_number; /* to its place + 1 */
+	/* END */
+	bool has_end;
+	const char *end;
+	int status; /* -1: unknown */
+	uint64_t ended_ticks, lost, nested_lost, stalled_ns, short_stacks, objects_unknown;
+	/* RUN and END */
+	const char **notes;
+	size_t note_count, note_room;
+};
+
+/* A module as the last entry with its number describes it. */
+struct module_entry {
+	const char *path, *build_id;
+	uint64_t base;
+	uint32_t loaded, unloaded;
+	uint64_t (*ranges)[2];
+	size_t range_count;
+};
+
+void meta_init(struct meta *m, struct arena *arena);
+
+/* Take in one JSON block. false: it is not what such a block holds. */
+bool meta_block(struct meta *m, unsigned kind, const struct ph_buffer *payload);
+void meta_free(struct meta *m);
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* Options of the commands: the table, its parsing and its help. */
+#include "analyzer/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/format_text.h"
+
+struct option_row {
+	enum option_bit bit;
+	const char *name;
+	char letter;	      /* 0: none */
+	const char *argument; /* NULL: takes none */
+	const char *help;
+};
+
+static const struct option_row rows[] = {
+	{OPTION_JSON, "json", 0, NULL, "print JSON instead of text"},
+	{OPTION_OUTPUT, "output", 'o', "FILE", "write the answer to FILE"},
+	{OPTION_RECORD_OUTPUT, "output", 'o', "FILE",
+	 "where the trace goes; %p is the pid, %e the program"},
+	{OPTION_TOP, "top", 'n', "N", "length of lists: 10 in text, 100 in JSON; 0 is all"},
+	{OPTION_FULL, "full", 0, NULL, "whole stacks and whole names"},
+	{OPTION_SYSROOT, "sysroot", 0, "DIR", "look for binaries below DIR first; repeatable"},
+	{OPTION_DEBUG_PATH, "debug-path", 0, "DIR", "look for debug files in DIR too; repeatable"},
+	{OPTION_COLOR, "color", 0, "WHEN", "auto (on a terminal; the default), always, never"},
+	{OPTION_HELP, "help", 'h', NULL, "show this help"},
+};
+
+#define ROWS	  (sizeof(rows) / sizeof(*rows))
+#define LONG_BASE 256 /* getopt's values: LONG_BASE + row */
+
+struct getopt_tables {
+	struct option longs[ROWS + 1];
+	char letters[2 * ROWS + 4];
+	const char *names[ROWS + 1]; /* "--json": to suggest from */
+	char spelled[ROWS][32];
+};
+
+static void fill_tables(struct getopt_tables *g, unsigned accepted)
+{
+	char *letter = g->letters;
+	size_t n = 0;
+
+	memset(g, 0, sizeof(*g));
+	if (accepted & OPTION_STOP_AT_WORD)
+		*letter++ = '+';
+	*letter++ = ':'; /* a missing argument is told apart */
+	for (size_t i = 0; i < ROWS; i++) {
+		if (!(accepted & rows[i].bit))
+			continue;
+		g->longs[n] = (struct option){
+			.name = rows[i].name,
+			.has_arg = rows[i].argument != NULL ? required_argument : no_argument,
+			.val = LONG_BASE + (int)i,
+		};
+		snprintf(g->spelled[n], sizeof(g->spelled[n]), "--%s", rows[i].name);
+		g->names[n] = g->spelled[n];
+		n++;
+		if (rows[i].letter != 0) {
+			*letter++ = rows[i].letter;
+			if (rows[i].argument != NULL)
+				*letter++ = ':';
+		}
+	}
+}
+
+static const struct option_row *find_row(int value, unsigned accepted)
+{
+	if (value >= LONG_BASE)
+		return &rows[value - LONG_BASE];
+	for (size_t i = 0; i < ROWS; i++)
+		if ((accepted & rows[i].bit) && rows[i].letter == value)
+			return &rows[i];
+	return NULL;
+}
+
+static int parse_top(struct options *o, const char *text, struct error *e)
+{
+	char *end;
+
+	errno = 0;
+	o->top = strtoull(text, &end, 10);
+	if (errno != 0 || *end != '\0' || !isdigit((unsigned char)*text))
+		return fail(e, ERROR_USAGE, 0, "--top takes a number, 0 for all: not '%s'", text);
+	o->top_given = true;
+	return 0;
+}
+
+static int parse_color(struct options *o, const char *text, struct error *e)
+{
+	static const char *const names[] = {
+		[COLOR_AUTO] = "auto", [COLOR_ALWAYS] = "always", [COLOR_NEVER] = "never"};
+
+	for (int i = COLOR_AUTO; i <= COLOR_NEVER; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			o->color = (enum color_choice)i;
+			return 0;
+		}
+	}
+	return fail(e, ERROR_USAGE, 0, "--color takes auto, always or never: not '%s'", text);
+}
+
+static int apply(struct options *o, const struct option_row *row, const char *value,
+		 struct error *e)
+{
+	switch (row->bit) {
+	case OPTION_JSON:
+		o->json = true;
+		return 0;
+	case OPTION_FULL:
+		o->full = true;
+		return 0;
+	case OPTION_HELP:
+		o->help = true;
+		return 0;
+	case OPTION_OUTPUT:
+	case OPTION_RECORD_OUTPUT:
+		o->output = value;
+		return 0;
+	case OPTION_SYSROOT: /* the lists have room for every word of the line */
+		o->sysroots[o->sysroot_count++] = value;
+		return 0;
+	case OPTION_DEBUG_PATH:
+		o->debug_paths[o->debug_path_count++] = value;
+		return 0;
+	case OPTION_TOP:
+		return parse_top(o, value, e);
+	case OPTION_COLOR:
+		return parse_color(o, value, e);
+	case OPTION_STOP_AT_WORD:
+		break;
+	}
+	return fail(e, ERROR_USAGE, 0, "option --%s is not handled", row->name);
+}
+
+/* getopt_long said '?': `word` is a long option as it was typed, with its value. */
+static int fail_long(const struct getopt_tables *g, const char *command, const char *word,
+		     struct error *e)
+{
+	size_t length = strcspn(word, "="), same = 0;
+	char typed[64];
+	const char *near;
+
+	snprintf(typed, sizeof(typed), "%.*s", (int)length, word);
+	for (const char *const *name = g->names; *name != NULL; name++) {
+		if (strcmp(*name, typed) == 0)
+			return fail(e, ERROR_USAGE, 0, "%s: option %s takes no value", command,
+				    typed);
+		same += strncmp(*name, typed, strlen(typed)) == 0;
+	}
+	near = format_nearest(typed, g->names);
+	return fail(e, ERROR_USAGE, 0, "%s: %s option '%s'%s%s%s", command,
+		    same > 1 ? "ambiguous" : "unknown", typed,
+		    near != NULL ? " (did you mean " : "", near != NULL ? near : "",
+		    near != NULL ? "?)" : "");
+}
+
+static int fail_option(const struct getopt_tables *g, int code, char **argv, struct error *e)
+{
+	const char *command = argv[0], *word = argv[optind - 1];
+
+	if (code == ':')
+		return fail(e, ERROR_USAGE, 0, "%s: option %s needs a value", command, word);
+	if (optopt == 0 || optopt >= LONG_BASE)
+		return fail_long(g, command, word, e);
+	return fail(e, ERROR_USAGE, 0, "%s: unknown option '-%c'", command,
+		    isprint(optopt) ? optopt : '?');
+}
+
+int options_parse(struct options *o, unsigned accepted, int argc, char **argv, struct error *e)
+{
+	struct getopt_tables g;
+	int code;
+
+	*o = (struct options){0};
+	o->sysroots = calloc((size_t)argc + 1, sizeof(*o->sysroots));
+	o->debug_paths = calloc((size_t)argc + 1, sizeof(*o->debug_paths));
+	if (o->sysroots == NULL || o->debug_paths == NULL)
+		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	fill_tables(&g, accepted | OPTION_HELP);
+	opterr = 0;
+	optind = 0; /* begin anew: it may have run before */
+	while ((code = getopt_long(argc, argv, g.letters, g.longs, NULL)) != -1) {
+		if (code == '?' || code == ':')
+			return fail_option(&g, code, argv, e);
+		if (apply(o, find_row(code, accepted | OPTION_HELP), optarg, e) != 0)
+			return -1;
+	}
+	o->arguments = argv + optind;
+	o->argument_count = argc - optind;
+	return 0;
+}
+
+void options_free(struct options *o)
+{
+	free(o->sysroots);
+	free(o->debug_paths);
+	o->sysroots = o->debug_paths = NULL;
+}
+
+void options_help(FILE *out, unsigned accepted)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		char left[40], letter[8] = "    ";
+
+		if (!((accepted | OPTION_HELP) & rows[i].bit))
+			continue;
+		if (rows[i].letter != 0)
+			snprintf(letter, sizeof(letter), "-%c, ", rows[i].letter);
+		snprintf(left, sizeof(left), "%s--%s%s%s", letter, rows[i].name,
+			 rows[i].argument != NULL ? " " : "",
+			 rows[i].argument != NULL ? rows[i].argument : "");
+		fprintf(out, "  %-22s  %s\n", left, rows[i].help);
+	}
+}
+
+size_t options_top(const struct options *o)
+{
+	if (o->top_given)
+		return o->top == 0 || o->top > SIZE_MAX ? SIZE_MAX : (size_t)o->top;
+	return o->json ? 100 : 10;
+}

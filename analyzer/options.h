@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options of the commands. Each option is a row of one table; a command names
+ * those it takes as a set of bits.
+ */
+#ifndef PH_ANALYZER_OPTIONS_H
+#define PH_ANALYZER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "analyzer/emit_text.h"
+#include "analyzer/error.h"
+
+enum option_bit {
+	OPTION_JSON = 1 << 0,
+	OPTION_OUTPUT = 1 << 1,
+	OPTION_TOP = 1 << 2,
+	OPTION_FULL = 1 << 3,
+	OPTION_SYSROOT = 1 << 4,
+	OPTION_DEBUG_PATH = 1 << 5,
+	OPTION_COLOR = 1 << 6,
+	OPTION_RECORD_OUTPUT = 1 << 7,
+	OPTION_STOP_AT_WORD = 1 << 8, /* no row: what follows the first word is not ours */
+	OPTION_HELP = 1 << 9,	      /* every command's */
+};
+
+#define OPTIONS_SYMBOLS (OPTION_SYSROOT | OPTION_DEBUG_PATH)
+
+struct options {
+	bool json, full, help;
+	const char *output; /* NULL: standard output */
+	bool top_given;
+	uint64_t top; /* 0: all */
+	enum color_choice color;
+	const char **sysroots, **debug_paths;
+	size_t sysroot_count, debug_path_count;
+	char **arguments; /* what is no option; within argv, NULL at its end */
+	int argument_count;
+};
+
+/*
+ * Parse argv (argv[0] is the command's name, in messages) by the options in
+ * `accepted`. 0, or -1 with a sentence in *e. Strings are argv's own;
+ * options_free() in any case.
+ */
+int options_parse(struct options *o, unsigned accepted, int argc, char **argv, struct error *e);
+void options_free(struct options *o);
+
+/* The help lines of the options in `accepted`. */
+void options_help(FILE *out, unsigned accepted);
+
+/* How long a list may be: what was asked, else 100 in JSON and 10 in text. */
+size_t options_top(const struct options *o);
+
+#endif

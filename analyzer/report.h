@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a report says of a run beyond the run itself: ranks, evidence for leaks,
+ * stacks with their names. Text and JSON print the same struct report. It
+ * borrows the run and the symbols; strings in frames are the symbols'.
+ */
+#ifndef PH_ANALYZER_REPORT_H
+#define PH_ANALYZER_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analyzer/emit_json.h"
+#include "analyzer/emit_text.h"
+#include "analyzer/error.h"
+#include "analyzer/run.h"
+#include "analyzer/symbols.h"
+
+#define LEAK_WHY      5
+#define LEAK_WHY_ROOM 160
+
+struct leak {
+	const struct site *site;
+	bool suspect;
+	int score; /* 0 to 100 */
+	char why[LEAK_WHY][LEAK_WHY_ROOM];
+	size_t why_count;
+};
+
+/* A module that frames were looked up in and found without a name. */
+struct nameless {
+	const struct module *module;
+	const char *reason; /* static sentence; NULL: this address has no name, others do */
+	uint64_t bytes;	    /* at the peak, allocated by a frame of it */
+};
+
+#define STACK_MAX 4096 /* frames of one stack: deeper is recursion gone wild */
+
+struct looked_up; /* an address's frames, once asked for */
+
+struct report {
+	const struct run *run;
+	struct symbols *symbols;
+	size_t top; /* entries of each list at most */
+	bool full;  /* text: whole stacks and names */
+
+	const struct site **peak; /* most bytes first */
+	size_t peak_count;
+	struct leak *leaks; /* suspects first, then by bytes */
+	size_t leak_count, suspect_count;
+	uint64_t suspect_bytes;
+	const struct connection **connections; /* most bytes first */
+	size_t connection_count;
+
+	struct nameless *nameless; /* most bytes first */
+	size_t nameless_count;
+	uint64_t nameless_bytes; /* at the peak, of stacks whose telling frame has no name */
+
+	struct looked_up *looked_up; /* one an address of the run */
+};
+
+/* 0, or -1 with *e filled. report_close() in any case. */
+int report_open(struct report *r, const struct run *run, struct symbols *symbols, size_t top,
+		struct error *e);
+void report_close(struct report *r);
+
+/* A stack with names, innermost first, without our own library's frames. */
+struct stack {
+	struct frame *frames; /* malloc'ed */
+	size_t count;
+};
+
+/* 0, or -1: out of memory. stack_free() after success. */
+int report_stack(struct report *r, uint32_t node, struct stack *stack);
+void stack_free(struct stack *stack);
+
+/* What a module is to a program's author, by its base name. */
+enum module_class {
+	MODULE_PROGRAM, /* the program's own, and every library not named below */
+	MODULE_OURS,
+	MODULE_LIBC,
+	MODULE_LOADER,
+	MODULE_CXX, /* libstdc++, libgcc_s, libc++ */
+};
+
+enum module_class module_class(const char *path); /* path may be NULL */
+const char *base_name(const char *path);
+
+/* The class of an address's module. */
+enum module_class address_class(const struct run *run, const struct address *address);
+
+/* The address of a node, or NULL: node 0, or one that the run does not have. */
+const struct address *node_address(const struct run *run, uint32_t node);
+
+/* The node of the frame that answers for an allocation: the innermost that is
+ * neither ours nor of a runtime library nor _start, else the innermost but ours.
+ * 0: none. */
+uint32_t telling_node(struct report *r, uint32_t node);
+
+/* The innermost frame's function at a node, or NULL. */
+const char *node_function(struct report *r, uint32_t node);
+
+/* Judge and rank all sites with live blocks (report_leaks.c). */
+int rank_leaks(struct report *r, struct error *e);
+
+/* The sections that a command prints (report_sections.c). */
+enum report_kind {
+	REPORT_WHOLE = 1 << 0,
+	REPORT_LEAKS = 1 << 1,
+	REPORT_IO = 1 << 2,
+};
+
+void report_text(struct report *r, enum report_kind kind, struct emit_text *t);
+void report_json(struct report *r, enum report_kind kind, struct emit_json *e);
+/* One element of "processes". */
+void report_json_process(struct report *r, struct emit_json *e);
+
+#endif

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/* A report's sections as JSON. Users rely on the names: they change only with a
+ * note in the changelog. What is not known is null, never left out. */
+#include "analyzer/report_sections.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SCHEMA 1
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+void json_perfhook(struct report *r, struct emit_json *e)
+{
+	(void)r;
+	emit_string(e, "version", PERFHOOK_VERSION);
+	emit_u64(e, "schema", SCHEMA);
+}
+
+void json_process(struct report *r, struct emit_json *e)
+{
+	const struct run *run = r->run;
+
+	emit_i64(e, "pid", run->pid);
+	emit_i64(e, "ppid", run->ppid);
+	emit_string(e, "executable", run->executable);
+	emit_array(e, "command");
+	for (const char **word = run->command; word != NULL && *word != NULL; word++)
+		emit_string(e, NULL, *word);
+	emit_end(e);
+	emit_string(e, "host", run->host);
+	emit_string(e, "started", run->started[0] != '\0' ? run->started : NULL);
+	emit_double(e, "duration_s", run->duration_s);
+	emit_string(e, "end", run->end);
+	if (run->status >= 0)
+		emit_i64(e, "status", run->status);
+	else
+		emit_null(e, "status");
+}
+
+void json_trace(struct report *r, struct emit_json *e)
+{
+	emit_u64(e, "events", r->run->events);
+	emit_u64(e, "dropped", r->run->dropped);
+	emit_u64(e, "bytes", r->run->trace_bytes);
+	emit_bool(e, "complete", r->run->complete);
+	emit_double(e, "stalled_s", r->run->stalled_s);
+}
+
+void json_memory(struct report *r, struct emit_json *e)
+{
+	const struct heap *h = &r->run->heap;
+
+	emit_u64(e, "allocations", h->allocations);
+	emit_u64(e, "frees", h->frees);
+	emit_u64(e, "allocated_bytes", h->allocated_bytes);
+	emit_u64(e, "peak_bytes", h->peak_bytes);
+	emit_u64(e, "peak_uncertainty_bytes", h->peak_uncertainty_bytes);
+	emit_u64(e, "peak_blocks", h->peak_blocks);
+	emit_double(e, "peak_at_s", h->peak_at_s);
+	emit_u64(e, "live_bytes", h->live_bytes);
+	emit_u64(e, "live_blocks", h->live_blocks);
+	emit_u64(e, "temporary_allocations", h->temporary_allocations);
+	emit_u64(e, "unmatched_frees", h->unmatched_frees);
+	if (h->inherited_unknown) {
+		emit_null(e, "inherited_bytes");
+		emit_null(e, "inherited_blocks");
+	} else {
+		emit_u64(e, "inherited_bytes", h->inherited_bytes);
+		emit_u64(e, "inherited_blocks", h->inherited_blocks);
+	}
+	emit_u64(e, "mappings", h->mappings);
+	emit_u64(e, "unmappings", h->unmappings);
+	emit_u64(e, "mapped_bytes", h->mapped_bytes);
+	emit_u64(e, "mapped_peak_bytes", h->mapped_peak_bytes);
+	emit_array(e, "timeline");
+	for (size_t i = 0; i < h->timeline_count; i++) {
+		emit_object(e, NULL);
+		emit_double(e, "at_s", h->timeline[i].at_s);
+		emit_u64(e, "live_bytes", h->timeline[i].live_bytes);
+		emit_u64(e, "live_blocks", h->timeline[i].live_blocks);
+		emit_end(e);
+	}
+	emit_end(e);
+}
+
+static void json_frame(struct emit_json *e, const struct frame *f)
+{
+	emit_object(e, NULL);
+	emit_string(e, "function", f->function);
+	emit_string(e, "file", f->file);
+	if (f->line > 0)
+		emit_i64(e, "line", f->line);
+	else
+		emit_null(e, "line");
+	emit_string(e, "module", f->module);
+	emit_hex(e, "address", f->address);
+	emit_bool(e, "inlined", f->inlined);
+	emit_end(e);
+}
+
+static void json_stack(struct report *r, struct emit_json *e, uint32_t node)
+{
+	struct stack stack;
+
+	emit_array(e, "stack");
+	if (report_stack(r, node, &stack) != 0)
+		e->failed = true;
+	for (size_t i = 0; i < stack.count; i++)
+		json_frame(e, &stack.frames[i]);
+	stack_free(&stack);
+	emit_end(e);
+}
+
+void json_peak(struct report *r, struct emit_json *e)
+{
+	for (size_t i = 0; i < least(r->peak_count, r->top); i++) {
+		emit_object(e, NULL);
+		emit_u64(e, "bytes", r->peak[i]->peak_bytes);
+		emit_u64(e, "blocks", r->peak[i]->peak_blocks);
+		json_stack(r, e, r->peak[i]->node);
+		emit_end(e);
+	}
+}
+
+void json_leaks(struct report *r, struct emit_json *e)
+{
+	for (size_t i = 0; i < least(r->leak_count, r->top); i++) {
+		const struct leak *l = &r->leaks[i];
+
+		emit_object(e, NULL);
+		emit_u64(e, "rank", i + 1);
+		emit_u64(e, "bytes", l->site->live_bytes);
+		emit_u64(e, "blocks", l->site->live_blocks);
+		emit_bool(e, "suspect", l->suspect);
+		emit_i64(e, "score", l->score);
+		emit_array(e, "why");
+		for (size_t w = 0; w < l->why_count; w++)
+			emit_string(e, NULL, l->why[w]);
+		emit_end(e);
+		emit_null(e, "slope_bytes_per_hour");
+		emit_null(e, "reachability");
+		emit_double(e, "first_at_s", l->site->first_at_s);
+		emit_double(e, "last_at_s", l->site->last_at_s);
+		json_stack(r, e, l->site->node);
+		emit_end(e);
+	}
+}
+
+static void json_latency(struct emit_json *e, const struct latency *l)
+{
+	const struct {
+		const char *key;
+		double value;
+	} figures[] = {
+		{"mean", l->mean}, {"median", l->median}, {"stdev", l->stdev}, {"min", l->min},
+		{"p50", l->p50},   {"p75", l->p75},	  {"p90", l->p90},     {"p95", l->p95},
+		{"p99", l->p99},   {"max", l->max},
+	};
+
+	emit_object(e, "latency_us");
+	emit_u64(e, "count", l->count);
+	for (size_t i = 0; i < sizeof(figures) / sizeof(*figures); i++)
+		emit_double(e, figures[i].key, l->count > 0 ? figures[i].value : NAN);
+	emit_end(e);
+}
+
+/* The same figures go by other names on sockets. */
+struct traffic_keys {
+	const char *in_bytes, *out_bytes, *in_calls, *out_calls, *in_rate, *out_rate;
+};
+
+static const struct traffic_keys file_keys = {"read_bytes",	  "written_bytes",
+					      "read_calls",	  "write_calls",
+					      "read_bytes_per_s", "written_bytes_per_s"};
+static const struct traffic_keys socket_keys = {"received_bytes",	"sent_bytes",
+						"receive_calls",	"send_calls",
+						"received_bytes_per_s", "sent_bytes_per_s"};
+
+static void json_traffic(struct emit_json *e, const struct traffic *t,
+			 const struct traffic_keys *keys)
+{
+	emit_u64(e, keys->in_bytes, t->read_bytes);
+	emit_u64(e, keys->out_bytes, t->written_bytes);
+	emit_u64(e, keys->in_calls, t->read_calls);
+	emit_u64(e, keys->out_calls, t->write_calls);
+	emit_u64(e, "errors", t->errors);
+	emit_double(e, "time_s", t->time_s);
+}
+
+static void json_rates(struct emit_json *e, const struct io *io, const struct traffic_keys *keys)
+{
+	emit_array(e, "timeline");
+	for (size_t i = 0; i < io->timeline_count; i++) {
+		emit_object(e, NULL);
+		emit_double(e, "at_s", io->timeline[i].at_s);
+		emit_double(e, keys->in_rate, io->timeline[i].read_bytes_per_s);
+		emit_double(e, keys->out_rate, io->timeline[i].written_bytes_per_s);
+		emit_end(e);
+	}
+	emit_end(e);
+}
+
+static void json_file(struct report *r, struct emit_json *e, const struct file *f)
+{
+	double span = f->last_at_s - f->first_at_s;
+
+	emit_object(e, NULL);
+	emit_string(e, "path", f->path);
+	json_traffic(e, &f->traffic, &file_keys);
+	emit_double(e, file_keys.in_rate,
+		    span > 0 ? (double)f->traffic.read_bytes / span : (double)NAN);
+	emit_double(e, file_keys.out_rate,
+		    span > 0 ? (double)f->traffic.written_bytes / span : (double)NAN);
+	json_latency(e, &f->traffic.latency);
+	emit_u64(e, "opens", f->opens);
+	json_stack(r, e, f->top_node);
+	emit_end(e);
+}
+
+void json_io(struct report *r, struct emit_json *e)
+{
+	json_traffic(e, &r->run->io.total, &file_keys);
+	json_latency(e, &r->run->io.total.latency);
+	json_rates(e, &r->run->io, &file_keys);
+	emit_array(e, "files");
+	for (size_t i = 0; i < least(r->run->file_count, r->top); i++)
+		json_file(r, e, &r->run->files[i]);
+	emit_end(e);
+}
+
+static void json_connection(struct report *r, struct emit_json *e, const struct connection *c)
+{
+	emit_object(e, NULL);
+	emit_i64(e, "fd", c->fd);
+	emit_string(e, "family", c->family);
+	emit_string(e, "type", c->type);
+	emit_string(e, "local", c->local);
+	emit_string(e, "peer", c->peer);
+	emit_string(e, "opened_by", c->opened_by);
+	emit_double(e, "opened_at_s", c->opened_at_s);
+	emit_double(e, "closed_at_s", c->closed_at_s);
+	emit_double(e, "connect_s", c->connect_s);
+	emit_string(e, "connect_error",
+		    c->connect_errno != 0 ? strerrorname_np(c->connect_errno) : NULL);
+	json_traffic(e, &c->traffic, &socket_keys);
+	json_latency(e, &c->traffic.latency);
+	json_stack(r, e, c->top_node);
+	emit_end(e);
+}
+
+void json_sockets(struct report *r, struct emit_json *e)
+{
+	json_traffic(e, &r->run->sockets.total, &socket_keys);
+	json_latency(e, &r->run->sockets.total.latency);
+	json_rates(e, &r->run->sockets, &socket_keys);
+	emit_array(e, "connections");
+	for (size_t i = 0; i < least(r->connection_count, r->top); i++)
+		json_connection(r, e, r->connections[i]);
+	emit_end(e);
+}
+
+static void json_thread(struct emit_json *e, const struct thread *t)
+{
+	static const char *const unknown[] = {"running_s", "waiting_s", "sleeping_s",
+					      "unexplained_s"};
+
+	emit_object(e, NULL);
+	emit_i64(e, "tid", t->tid);
+	emit_string(e, "name", t->name);
+	emit_double(e, "started_at_s", t->started_at_s);
+	emit_double(e, "ended_at_s", t->ended_at_s);
+	emit_double(e, "reading_s", t->reading_s);
+	emit_double(e, "writing_s", t->writing_s);
+	emit_double(e, "network_s", t->network_s);
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(*unknown); i++)
+		emit_null(e, unknown[i]);
+	emit_u64(e, "allocations", t->allocations);
+	emit_u64(e, "allocated_bytes", t->allocated_bytes);
+	emit_u64(e, "read_bytes", t->read_bytes);
+	emit_u64(e, "written_bytes", t->written_bytes);
+	emit_u64(e, "sent_bytes", t->sent_bytes);
+	emit_u64(e, "received_bytes", t->received_bytes);
+	emit_end(e);
+}
+
+void json_threads(struct report *r, struct emit_json *e)
+{
+	for (size_t i = 0; i < least(r->run->thread_count, r->top); i++)
+		json_thread(e, &r->run->threads[i]);
+}
+
+static void json_nameless(struct report *r, struct emit_json *e)
+{
+	emit_array(e, "modules_without_names");
+	for (size_t i = 0; i < r->nameless_count; i++)
+		emit_string(e, NULL, r->nameless[i].module->path);
+	emit_end(e);
+	emit_array(e, "names_missing");
+	for (size_t i = 0; i < r->nameless_count; i++) {
+		emit_object(e, NULL);
+		emit_string(e, "module", r->nameless[i].module->path);
+		emit_string(e, "reason", r->nameless[i].reason);
+		emit_u64(e, "peak_bytes", r->nameless[i].bytes);
+		emit_end(e);
+	}
+	emit_end(e);
+	emit_double(e, "bytes_without_names_percent",
+		    r->run->heap.peak_bytes > 0
+			    ? 100 * (double)r->nameless_bytes / (double)r->run->heap.peak_bytes
+			    : (double)NAN);
+}
+
+void json_coverage(struct report *r, struct emit_json *e)
+{
+	emit_null(e, "kernel_counted_bytes");
+	emit_null(e, "seen_bytes");
+	emit_array(e, "not_seen");
+	for (size_t i = 0; i < r->run->notice_count; i++)
+		if (!r->run->notices[i].lost)
+			emit_string(e, NULL, r->run->notices[i].text);
+	emit_end(e);
+	emit_array(e, "lost");
+	for (size_t i = 0; i < r->run->notice_count; i++)
+		if (r->run->notices[i].lost)
+			emit_string(e, NULL, r->run->notices[i].text);
+	emit_end(e);
+	json_nameless(r, e);
+}

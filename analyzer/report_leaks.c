@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which of the blocks left at the end speak for a leak. The rules are few and
+ * say themselves, in each leak's `why`: a run-time library's own pools and a
+ * long run's one early block are no suspects; all else that was never freed is,
+ * the more so the more blocks, the longer it went on and the larger its share.
+ */
+#include "analyzer/report.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/format_text.h"
+
+#define LONG_RUN_S  10.0 /* shorter runs are all start-up: one block proves nothing */
+#define EARLY_SHARE 0.01 /* of a long run: its first moments */
+#define STDIO_OWN   3	 /* stdin, stdout, stderr */
+
+__attribute__((format(printf, 2, 3))) static void why(struct leak *l, const char *format, ...)
+{
+	va_list arguments;
+
+	if (l->why_count == LEAK_WHY)
+		return;
+	va_start(arguments, format);
+	vsnprintf(l->why[l->why_count++], LEAK_WHY_ROOM, format, arguments);
+	va_end(arguments);
+}
+
+/* The innermost frame that is not ours; 0: no stack. */
+static uint32_t innermost(const struct run *run, uint32_t node)
+{
+	const struct address *a;
+
+	for (size_t i = 0; i < STACK_MAX && (a = node_address(run, node)) != NULL; i++) {
+		if (address_class(run, a) != MODULE_OURS)
+			return node;
+		node = run->nodes[node].parent;
+	}
+	return 0;
+}
+
+/* The base name of a runtime library's module, for a sentence. */
+static const char *node_module(const struct run *run, uint32_t node)
+{
+	return base_name(run->modules[node_address(run, node)->module].path);
+}
+
+/* Where whole stacks end: the loader's entry, a program's or a thread's. */
+static bool is_outermost(struct report *r, uint32_t node)
+{
+	const struct address *a = node_address(r->run, node);
+	const char *name = node_function(r, node);
+
+	return (a != NULL && address_class(r->run, a) == MODULE_LOADER) ||
+	       (name != NULL && (strcmp(name, "_start") == 0 || strncmp(name, "clone", 5) == 0 ||
+				 strncmp(name, "__clone", 7) == 0));
+}
+
+/* No frame of the program in a stack that is whole. One that is cut, at the
+ * depth asked for or where unwinding failed, may have it further out. */
+static bool is_runtime_only(struct report *r, uint32_t node)
+{
+	const struct run *run = r->run;
+	const struct address *a;
+	uint32_t depth = 0, outer = 0;
+
+	for (uint32_t n = node; node_address(run, n) != NULL; n = run->nodes[n].parent) {
+		if (++depth >= run->depth || depth > STACK_MAX)
+			return false;
+		outer = n;
+	}
+	a = node_address(run, telling_node(r, node));
+	return a != NULL && address_class(run, a) != MODULE_PROGRAM && is_outermost(r, outer);
+}
+
+/* A buffer that stdio makes at a stream's first use, and keeps until fclose. */
+static bool is_stdio_buffer(struct report *r, uint32_t node)
+{
+	const char *name = node_function(r, node);
+
+	return name != NULL && strcmp(name, "_IO_file_doallocate") == 0;
+}
+
+/* The C++ runtime allocates for the program only by operator new; its own pool
+ * for exceptions comes straight from malloc. Known only where it has names. */
+static bool is_cxx_own(struct report *r, uint32_t node)
+{
+	const struct address *a = node_address(r->run, node);
+	const struct module *m = &r->run->modules[a->module];
+	const char *name = node_function(r, node);
+
+	if (name == NULL)
+		return symbols_problem(r->symbols, m->path, m->build_id) == NULL;
+	return strncmp(name, "operator new", 12) != 0;
+}
+
+static bool is_one_early_block(const struct run *run, const struct site *s)
+{
+	return s->allocations == 1 && run->duration_s >= LONG_RUN_S &&
+	       s->first_at_s <= run->duration_s * EARLY_SHARE;
+}
+
+/* true when the blocks are explained, with the sentence that says how. */
+static bool is_innocent(struct report *r, struct leak *l)
+{
+	const struct run *run = r->run;
+	uint32_t inner = innermost(run, l->site->node);
+	const struct address *a = node_address(run, inner);
+	enum module_class class = a != NULL ? address_class(run, a) : MODULE_PROGRAM;
+	char at[FORMAT_ROOM], of[FORMAT_ROOM];
+
+	if (class == MODULE_LOADER) {
+		why(l, "the dynamic loader's own (libraries, thread-local storage)");
+		return true;
+	}
+	if (class == MODULE_CXX && is_cxx_own(r, inner)) {
+		why(l, "allocated by %s for itself, not through operator new",
+		    node_module(run, inner));
+		return true;
+	}
+	if (class != MODULE_PROGRAM && is_runtime_only(r, l->site->node)) {
+		why(l, "allocated by %s for itself: no frame of the program is in the stack",
+		    node_module(run, inner));
+		return true;
+	}
+	if (class == MODULE_LIBC && l->site->live_blocks <= STDIO_OWN &&
+	    is_stdio_buffer(r, inner)) {
+		why(l, "a buffer of stdio, which it keeps for the stream's life");
+		return true;
+	}
+	if (is_one_early_block(run, l->site)) {
+		why(l, "one block, allocated %s after the start and never again in %s",
+		    format_seconds(at, l->site->first_at_s, false),
+		    format_seconds(of, run->duration_s, false));
+		return true;
+	}
+	return false;
+}
+
+static int score_freed(struct leak *l)
+{
+	const struct site *s = l->site;
+	char live[FORMAT_ROOM], all[FORMAT_ROOM];
+
+	format_count(live, s->live_blocks);
+	format_count(all, s->allocations);
+	if (s->allocations <= 1) {
+		why(l, "the one block it allocated was never freed");
+		return 0;
+	}
+	if (s->live_blocks >= s->allocations) {
+		why(l, "none of its %s blocks was ever freed", all);
+		return 20;
+	}
+	why(l, "%s of its %s blocks %s not freed", live, all, s->live_blocks == 1 ? "was" : "were");
+	return s->live_blocks * 10 < s->allocations ? -20 : 5;
+}
+
+static int score_time(const struct run *run, struct leak *l)
+{
+	const struct site *s = l->site;
+	char from[FORMAT_ROOM], to[FORMAT_ROOM];
+
+	if (s->live_blocks < 3 || !(run->duration_s > 0) ||
+	    s->last_live_at_s - s->first_at_s < run->duration_s / 2)
+		return 0;
+	why(l, "it went on for most of the run: from %s to %s after the start",
+	    format_seconds(from, s->first_at_s, false),
+	    format_seconds(to, s->last_live_at_s, false));
+	return 15;
+}
+
+static int score_share(const struct run *run, struct leak *l)
+{
+	double share = run->heap.live_bytes > 0
+			       ? (double)l->site->live_bytes / (double)run->heap.live_bytes
+			       : 0;
+	char percent[FORMAT_ROOM];
+
+	if (share < 0.1)
+		return 0;
+	why(l, "it is %s of all that was live at the end", format_percent(percent, share, 1));
+	return 15;
+}
+
+/* Blocks of a process that was not done may yet have been freed. */
+static int score_end(const struct run *run, struct leak *l)
+{
+	if (strcmp(run->end, "exit") == 0)
+		return 0;
+	why(l, "the process did not end by exit: it may still have needed them");
+	return -15;
+}
+
+static void judge(struct report *r, struct leak *l)
+{
+	int score = 50;
+
+	l->suspect = !is_innocent(r, l);
+	if (!l->suspect) {
+		l->score = 5;
+		return;
+	}
+	score += score_freed(l);
+	score += score_time(r->run, l);
+	score += score_share(r->run, l);
+	score += score_end(r->run, l);
+	l->score = score < 10 ? 10 : score > 100 ? 100 : score;
+}
+
+static int by_rank(const void *a, const void *b)
+{
+	const struct leak *x = a, *y = b;
+
+	if (x->suspect != y->suspect)
+		return x->suspect ? -1 : 1;
+	if (x->site->live_bytes != y->site->live_bytes)
+		return x->site->live_bytes > y->site->live_bytes ? -1 : 1;
+	if (x->site->live_blocks != y->site->live_blocks)
+		return x->site->live_blocks > y->site->live_blocks ? -1 : 1;
+	return x->site->node < y->site->node ? -1 : x->site->node > y->site->node;
+}
+
+static size_t count_live(const struct run *run)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < run->site_count; i++)
+		count += run->sites[i].live_blocks > 0;
+	return count;
+}
+
+int rank_leaks(struct report *r, struct error *e)
+{
+	const struct run *run = r->run;
+
+	r->leaks = calloc(count_live(run) + 1, sizeof(*r->leaks));
+	if (r->leaks == NULL)
+		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	for (size_t i = 0; i < run->site_count; i++) {
+		struct leak *l = &r->leaks[r->leak_count];
+
+		if (run->sites[i].live_blocks == 0)
+			continue;
+		l->site = &run->sites[i];
+		judge(r, l);
+		r->suspect_count += l->suspect;
+		r->suspect_bytes += l->suspect ? l->site->live_bytes : 0;
+		r->leak_count++;
+	}
+	qsort(r->leaks, r->leak_count, sizeof(*r->leaks), by_rank);
+	return 0;
+}

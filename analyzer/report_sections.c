@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of a report's sections, in the order they are printed. */
+#include "analyzer/report_sections.h"
+
+#define EVERY (REPORT_WHOLE | REPORT_LEAKS | REPORT_IO)
+
+static const struct section {
+	unsigned kinds; /* the reports it is part of */
+	const char *key;
+	bool is_list;					     /* JSON: an array, else an object */
+	void (*json)(struct report *r, struct emit_json *e); /* its members; NULL: text only */
+	void (*text)(struct report *r, struct emit_text *t); /* NULL: JSON only */
+} sections[] = {
+	{EVERY, "perfhook", false, json_perfhook, NULL},
+	{EVERY, "process", false, json_process, text_process},
+	{EVERY, "trace", false, json_trace, NULL},
+	{REPORT_WHOLE, "memory", false, json_memory, text_memory},
+	{REPORT_WHOLE, "peak", true, json_peak, text_peak},
+	{REPORT_WHOLE | REPORT_LEAKS, "leaks", true, json_leaks, text_leaks},
+	{REPORT_WHOLE | REPORT_IO, "io", false, json_io, text_io},
+	{REPORT_WHOLE | REPORT_IO, "sockets", false, json_sockets, text_sockets},
+	{REPORT_IO, "stacks", false, NULL, text_stacks},
+	{REPORT_WHOLE, "threads", true, json_threads, text_threads},
+	{EVERY, "coverage", false, json_coverage, text_coverage},
+};
+
+/* Of each process, when one command is given several traces. */
+static const struct section process_sections[] = {
+	{EVERY, "process", false, json_process, NULL}, {EVERY, "trace", false, json_trace, NULL},
+	{EVERY, "memory", false, json_memory, NULL},   {EVERY, "io", false, json_io, NULL},
+	{EVERY, "sockets", false, json_sockets, NULL},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+static void section_json(const struct section *s, struct report *r, struct emit_json *e)
+{
+	if (s->is_list)
+		emit_array(e, s->key);
+	else
+		emit_object(e, s->key);
+	s->json(r, e);
+	emit_end(e);
+}
+
+void report_json(struct report *r, enum report_kind kind, struct emit_json *e)
+{
+	for (size_t i = 0; i < COUNT(sections); i++)
+		if ((sections[i].kinds & kind) && sections[i].json != NULL)
+			section_json(&sections[i], r, e);
+}
+
+void report_json_process(struct report *r, struct emit_json *e)
+{
+	emit_object(e, NULL);
+	for (size_t i = 0; i < COUNT(process_sections); i++)
+		section_json(&process_sections[i], r, e);
+	emit_end(e);
+}
+
+void report_text(struct report *r, enum report_kind kind, struct emit_text *t)
+{
+	for (size_t i = 0; i < COUNT(sections); i++)
+		if ((sections[i].kinds & kind) && sections[i].text != NULL)
+			sections[i].text(r, t);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The sections of a report, each as JSON and as text. Only report_sections.c,
+ * which lists them, needs these. */
+#ifndef PH_ANALYZER_REPORT_SECTIONS_H
+#define PH_ANALYZER_REPORT_SECTIONS_H
+
+#include "analyzer/report.h"
+
+void json_perfhook(struct report *r, struct emit_json *e);
+void json_process(struct report *r, struct emit_json *e);
+void json_trace(struct report *r, struct emit_json *e);
+void json_memory(struct report *r, struct emit_json *e);
+void json_peak(struct report *r, struct emit_json *e);
+void json_leaks(struct report *r, struct emit_json *e);
+void json_io(struct report *r, struct emit_json *e);
+void json_sockets(struct report *r, struct emit_json *e);
+void json_threads(struct report *r, struct emit_json *e);
+void json_coverage(struct report *r, struct emit_json *e);
+
+void text_process(struct report *r, struct emit_text *t);
+void text_memory(struct report *r, struct emit_text *t);
+void text_peak(struct report *r, struct emit_text *t);
+void text_leaks(struct report *r, struct emit_text *t);
+void text_io(struct report *r, struct emit_text *t);
+void text_sockets(struct report *r, struct emit_text *t);
+void text_stacks(struct report *r, struct emit_text *t);
+void text_threads(struct report *r, struct emit_text *t);
+void text_coverage(struct report *r, struct emit_text *t);
+
+/* Shared among the text sections. */
+/* The frames of a node, each on a line of its own, begun at column `indent`. */
+void text_stack(struct report *r, struct emit_text *t, uint32_t node, size_t indent);
+/* "  label       " in front of a line of figures. */
+void text_label(struct emit_text *t, const char *label);
+/* A labelled row of bars, with the range that it covers. */
+void text_timeline(struct report *r, struct emit_text *t, const double *values, size_t count,
+		   const char *top);
+/* Says how many of a list are not shown, if any are not. */
+void text_more(struct report *r, struct emit_text *t, size_t count, const char *what);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an analysis knows of one process: the model between the replay, which
+ * fills it, and the reports and exports, which print it and compute nothing
+ * worth testing by themselves. Owned by the caller of run_load(), freed by
+ * run_free(); strings and arrays in it live as long as it does. Not
+ * thread-safe. Times are seconds since the process's start; bytes are bytes.
+ */
+#ifndef PH_ANALYZER_RUN_H
+#define PH_ANALYZER_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analyzer/error.h"
+
+/* A latency distribution, microseconds. count 0: the rest means nothing. */
+struct latency {
+	uint64_t count;
+	double mean, median, stdev, min, p50, p75, p90, p95, p99, max;
+};
+
+/* A distinct address of code, and the module that was there at the time. */
+struct address {
+	uint64_t pc;	/* of the call instruction's last byte (return address - 1) */
+	int32_t module; /* index into modules; -1: in none (generated code) */
+};
+
+/* A node of the stack tree. Node 0 is the root, "no stack". Identical stacks
+ * have one node, whatever the file says. */
+struct node {
+	uint32_t parent;  /* the next outer frame; 0: outermost */
+	uint32_t address; /* index into addresses */
+};
+
+struct module {
+	const char *path;
+	const char *build_id; /* lower-case hex; "" if it has none */
+	uint64_t base;	      /* load bias: pc - base is the address in the file */
+	bool unloaded;
+};
+
+/* What one stack did to the heap. Only stacks that did something stand here. */
+struct site {
+	uint32_t node;
+	uint64_t allocations, allocated_bytes;
+	uint64_t frees; /* of blocks that this stack allocated */
+	uint64_t temporary;
+	uint64_t live_bytes, live_blocks;
+	uint64_t peak_bytes, peak_blocks; /* at the process's peak */
+	double first_at_s, last_at_s;	  /* of its allocations */
+	double last_live_at_s;		  /* newest allocation among those still live */
+};
+
+struct heap_sample {
+	double at_s;
+	uint64_t live_bytes, live_blocks; /* the highest within the bucket */
+};
+
+struct heap {
+	uint64_t allocations, frees, allocated_bytes;
+	uint64_t peak_bytes, peak_blocks, peak_uncertainty_bytes;
+	double peak_at_s;
+	uint64_t live_bytes, live_blocks;
+	uint64_t temporary_allocations;
+	uint64_t unmatched_frees;	     /* of blocks whose allocation was not seen */
+	uint64_t inherited_bytes, inherited_blocks; /* live when a fork made this process */
+	bool inherited_unknown;		     /* the parent's trace could not be found */
+	struct heap_sample *timeline;	     /* evenly spaced buckets, at most 128 */
+	size_t timeline_count;
+	/* Mapped memory, apart from the above. */
+	uint64_t mappings, unmappings, mapped_bytes, mapped_peak_bytes;
+};
+
+/* Traffic over one file, connection or whole. */
+struct traffic {
+	uint64_t read_bytes, written_bytes;
+	uint64_t read_calls, write_calls; /* failed ones included */
+	uint64_t errors;
+	double time_s, read_time_s, write_time_s;
+	struct latency latency;
+};
+
+/* One path; its opens are added up. */
+struct file {
+	const char *path; /* "pipe:[…]", "anon_inode:[…]" as the kernel says it; "fd 7" if unknown */
+	struct traffic traffic;
+	double first_at_s, last_at_s; /* of its reads and writes: rates are over this span */
+	uint64_t opens;
+	uint32_t top_node; /* the stack with most time in it; 0: none */
+};
+
+struct connection {
+	int fd;
+	const char *family;    /* "inet", "inet6", "unix", "netlink", … or NULL: unknown */
+	const char *type;      /* "stream", "dgram", "seqpacket", … or NULL */
+	const char *local;     /* "127.0.0.1:80", "[::1]:80", "/run/x.sock", "@abstract", NULL */
+	const char *peer;      /* likewise */
+	const char *opened_by; /* "connect", "accept", "socketpair", "inherited"; NULL: none of them */
+	double opened_at_s, closed_at_s; /* closed_at_s NaN: still open */
+	double connect_s;		 /* how long connect took; NaN */
+	int connect_errno;		 /* 0: connected, or never tried */
+	struct traffic traffic;
+	uint32_t top_node;
+};
+
+struct rate_sample {
+	double at_s;
+	double read_bytes_per_s, written_bytes_per_s;
+};
+
+struct io {
+	struct traffic total;
+	struct rate_sample *timeline; /* at most 128 */
+	size_t timeline_count;
+};
+
+struct thread {
+	int tid;
+	const char *name;
+	double started_at_s, ended_at_s; /* NaN: not ended */
+	uint64_t allocations, allocated_bytes;
+	uint64_t read_bytes, written_bytes, sent_bytes, received_bytes;
+	double reading_s, writing_s, network_s;
+};
+
+/* Something lost or not seen: the report's first screen says it. */
+struct notice {
+	bool lost; /* events lost; otherwise something that could not be seen */
+	const char *text;
+};
+
+struct run {
+	const char *trace_path;
+	/* The process. */
+	int pid, ppid;
+	const char *executable;
+	const char **command; /* NULL-terminated */
+	const char *host;
+	const char *version; /* of the recorder */
+	char started[40];    /* ISO 8601, UTC */
+	double duration_s;
+	const char *end; /* "exit" "signal" "exec" "running" "unknown" */
+	int status;	 /* -1: unknown */
+	bool free_stacks;
+	uint32_t depth;
+	/* The trace. */
+	uint64_t events, dropped, trace_bytes;
+	bool complete; /* closed properly and nowhere damaged */
+	double stalled_s;
+	struct notice *notices;
+	size_t notice_count;
+
+	struct heap heap;
+	struct site *sites; /* unsorted */
+	size_t site_count;
+	struct io io, sockets;
+	struct file *files; /* most bytes first */
+	size_t file_count;
+	struct connection *connections; /* in order of opening */
+	size_t connection_count;
+	struct thread *threads;
+	size_t thread_count;
+
+	struct address *addresses;
+	size_t address_count;
+	struct node *nodes;
+	size_t node_count;
+	struct module *modules;
+	size_t module_count;
+
+	void *arena; /* owner of the strings */
+};
+
+/* Called now and then during long work; done and total are in bytes of the trace. */
+typedef void progress_fn(void *context, uint64_t done, uint64_t total);
+
+struct run_options {
+	progress_fn *progress; /* may be NULL */
+	void *progress_context;
+};
+
+/* Read and replay a whole trace. 0, or -1 with *e filled. A damaged trace gives
+ * what can be saved, complete = false and a notice. */
+int run_load(struct run *run, const char *path, const struct run_options *options,
+	     struct error *e);
+void run_free(struct run *run);
+
+/* Every event in time order, for `dump`. `t_s` is seconds since start; `tid` the
+ * thread's. Return non-zero from `visit` to stop. */
+struct ph_event;
+typedef int event_fn(void *context, const struct run *run, int tid, double t_s,
+		     const struct ph_event *event, const char *function);
+int run_dump(struct run *run, const char *path, event_fn *visit, void *context, struct error *e);
+
+#endif

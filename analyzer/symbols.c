@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* Addresses to names: the modules asked for so far, and what was answered. */
+#include "analyzer/symbols.h"
+
+#include <libelf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/address_ranges.h"
+#include "analyzer/arena.h"
+#include "analyzer/debug_files.h"
+#include "analyzer/demangle.h"
+#include "analyzer/dwarf_index.h"
+#include "analyzer/map.h"
+#include "analyzer/symbol_table.h"
+#include "analyzer/vector.h"
+
+static const char no_memory[] = "out of memory";
+
+/* One file, at however many bases. */
+struct module_symbols {
+	const char *path, *build_id;
+	const char *problem; /* NULL: has names */
+	struct debug_files files;
+	struct address_ranges code;
+	struct dwarf_index *dwarf; /* NULL: no debug information */
+	struct symbol_table table;
+	struct map answers; /* address in the file -> (first + 1) << 8 | count */
+};
+
+struct symbols {
+	struct search_paths paths;
+	struct arena *arena;
+	struct module_symbols **modules; /* by pointer: the indices point into them */
+	size_t module_count, module_room;
+	struct index by_name;
+	struct frame *answers; /* of all modules; `address` is not theirs to know */
+	size_t answer_count, answer_room;
+};
+
+_Static_assert(SYMBOLS_FRAMES_MAX < 256, "the count of an answer has eight bits");
+
+struct symbols *symbols_open(const struct symbols_options *options)
+{
+	struct symbols *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	elf_version(EV_CURRENT);
+	s->arena = arena_new();
+	if (search_paths_init(&s->paths, options) && s->arena != NULL)
+		return s;
+	symbols_close(s);
+	return NULL;
+}
+
+static void free_module(struct module_symbols *m)
+{
+	dwarf_index_free(m->dwarf);
+	symbol_table_free(&m->table);
+	address_ranges_free(&m->code);
+	debug_files_close(&m->files);
+	map_free(&m->answers);
+	free(m);
+}
+
+void symbols_close(struct symbols *s)
+{
+	if (s == NULL)
+		return;
+	for (size_t i = 0; i < s->module_count; i++)
+		free_module(s->modules[i]);
+	free(s->modules);
+	free(s->answers);
+	index_free(&s->by_name);
+	search_paths_free(&s->paths);
+	if (s->arena != NULL)
+		arena_free(s->arena);
+	free(s);
+}
+
+static const char *problem_of(const struct module_symbols *m)
+{
+	if (m->dwarf != NULL || m->table.count > 0)
+		return NULL;
+	return m->files.problem != NULL ? m->files.problem : "stripped: no symbols";
+}
+
+static void load_module(struct symbols *s, struct module_symbols *m)
+{
+	debug_files_open(&m->files, &s->paths, m->path, m->build_id);
+	m->problem = no_memory;
+	if (!debug_files_code(&m->files, &m->code) ||
+	    !symbol_table_load(&m->table, &m->files, &m->code))
+		return;
+	if (m->files.dwarf != NULL)
+		m->dwarf = dwarf_index_new(m->files.dwarf, m->files.folder, &m->code, s->arena);
+	m->problem = problem_of(m);
+}
+
+static uint64_t name_hash(const char *path, const char *build_id)
+{
+	return map_hash_bytes(path, strlen(path)) ^
+	       map_hash(map_hash_bytes(build_id, strlen(build_id)));
+}
+
+static struct module_symbols *find_module(const struct symbols *s, const char *path,
+					  const char *build_id)
+{
+	size_t at = SIZE_MAX;
+	uint32_t place;
+
+	while ((place = index_find(&s->by_name, name_hash(path, build_id), &at)) != 0) {
+		struct module_symbols *m = s->modules[place - 1];
+
+		if (strcmp(m->path, path) == 0 && strcmp(m->build_id, build_id) == 0)
+			return m;
+	}
+	return NULL;
+}
+
+static struct module_symbols *add_module(struct symbols *s, const char *path, const char *build_id)
+{
+	struct module_symbols *m;
+
+	if (!vector_reserve(s->modules, s->module_room, s->module_count + 1))
+		return NULL;
+	m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return NULL;
+	if (!index_insert(&s->by_name, name_hash(path, build_id), (uint32_t)s->module_count + 1)) {
+		free(m);
+		return NULL;
+	}
+	s->modules[s->module_count++] = m;
+	m->path = arena_copy(s->arena, path, strlen(path));
+	m->build_id = arena_copy(s->arena, build_id, strlen(build_id));
+	load_module(s, m);
+	return m;
+}
+
+/* Where the linker's name is all there is: assembly, stripped files; and where
+ * the debug information is short of the scopes that the linker's name has. */
+static void name_by_symbol(struct symbols *s, struct module_symbols *m, uint64_t address,
+			   struct frame *frame, bool bare)
+{
+	struct symbol *symbol = symbol_table_find(&m->table, address);
+
+	if (symbol == NULL)
+		return;
+	if (frame->function == NULL) {
+		frame->offset = address - symbol->start;
+		frame->function = symbol_shown(symbol, s->arena);
+	} else if (bare && is_mangled(symbol->name)) {
+		frame->function = symbol_shown_whole(symbol, s->arena);
+	}
+}
+
+static size_t answer(struct symbols *s, struct module_symbols *m, uint64_t address,
+		     struct frame *frames)
+{
+	struct dwarf_frame found[SYMBOLS_FRAMES_MAX];
+	size_t count = 0;
+
+	if (m->dwarf != NULL)
+		count = dwarf_index_find(m->dwarf, address, found, SYMBOLS_FRAMES_MAX);
+	if (count == 0)
+		found[count++] = (struct dwarf_frame){0};
+	for (size_t i = 0; i < count; i++)
+		frames[i] = (struct frame){
+			.function = found[i].function,
+			.file = found[i].file,
+			.line = found[i].line,
+			.module = m->path,
+			.module_offset = address,
+			.inlined = found[i].inlined,
+		};
+	name_by_symbol(s, m, address, &frames[count - 1], found[count - 1].bare);
+	return count;
+}
+
+/* Without memory to keep an answer it is worked out again next time. */
+static void keep_answer(struct symbols *s, struct module_symbols *m, uint64_t address,
+			const struct frame *frames, size_t count)
+{
+	if (!vector_reserve(s->answers, s->answer_room, s->answer_count + count) ||
+	    !map_put(&m->answers, address, (uint64_t)(s->answer_count + 1) << 8 | count))
+		return;
+	memcpy(&s->answers[s->answer_count], frames, count * sizeof(*frames));
+	s->answer_count += count;
+}
+
+static size_t answer_once(struct symbols *s, struct module_symbols *m, uint64_t address,
+			  struct frame frames[SYMBOLS_FRAMES_MAX])
+{
+	uint64_t known = map_get(&m->answers, address);
+	size_t count = known & 0xff;
+
+	if (known != 0) {
+		memcpy(frames, &s->answers[(known >> 8) - 1], count * sizeof(*frames));
+		return count;
+	}
+	count = answer(s, m, address, frames);
+	keep_answer(s, m, address, frames, count);
+	return count;
+}
+
+size_t symbols_lookup(struct symbols *s, const char *path, const char *build_id, uint64_t base,
+		      uint64_t pc, struct frame *frames, size_t room)
+{
+	struct frame all[SYMBOLS_FRAMES_MAX];
+	struct module_symbols *m = NULL;
+	size_t count = 1;
+
+	if (room == 0)
+		return 0;
+	if (path != NULL && path[0] != '\0')
+		m = find_module(s, path, build_id);
+	if (m == NULL && path != NULL && path[0] != '\0')
+		m = add_module(s, path, build_id);
+	if (m != NULL && pc >= base)
+		count = answer_once(s, m, pc - base, all);
+	else
+		all[0] = (struct frame){.module = m != NULL ? m->path : NULL,
+					.module_offset = m != NULL ? pc - base : 0};
+	if (count > room) {
+		/* What it is all inlined in is worth more than the last but one. */
+		all[room - 1] = all[count - 1];
+		count = room;
+	}
+	for (size_t i = 0; i < count; i++) {
+		frames[i] = all[i];
+		frames[i].address = pc;
+	}
+	return count;
+}
+
+const char *symbols_problem(struct symbols *s, const char *path, const char *build_id)
+{
+	struct module_symbols *m;
+
+	if (path == NULL || path[0] == '\0')
+		return "generated code: in no file";
+	m = find_module(s, path, build_id);
+	return m != NULL ? m->problem : no_memory;
+}
+
+bool symbols_has_lines(struct symbols *s, const char *path, const char *build_id)
+{
+	struct module_symbols *m = NULL;
+
+	if (path != NULL && path[0] != '\0')
+		m = find_module(s, path, build_id);
+	return m != NULL && m->dwarf != NULL;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The collector: beside the recorded processes, it empties their rings into one
+ * trace file each. One collector a session (a process tree).
+ */
+#ifndef PH_COLLECTOR_COLLECTOR_H
+#define PH_COLLECTOR_COLLECTOR_H
+
+#include "analyzer/error.h"
+
+struct record_options {
+	const char *output; /* NULL: PERFHOOK_OUT, or the default name */
+};
+
+/* `perfhook record`: start a collector, run the command, wait for both. Returns
+ * the command's status (128 + signal), 126 or 127 when it could not be started,
+ * 2 when recording could not begin. */
+int collector_record(const struct record_options *options, char **command);
+
+/* `perfhook collect FOLDER`: be the collector of the session in that folder. */
+int collector_main(int argc, char **argv);
+
+/*
+ * Before a trace is read: when its process has ended and its collector still
+ * writes, wait for it, with a word on standard error; when the collector died,
+ * finish its work from what stands in shared memory. 0 also when there was
+ * nothing to do or nothing can be done: the reader says what is missing. -1
+ * with *e filled when the trace cannot be opened at all.
+ */
+int collector_finish_wait(const char *trace_path, struct error *e);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a trace goes: the pattern of PERFHOOK_OUT made a path, and the file. */
+#ifndef PH_COLLECTOR_OUTNAME_H
+#define PH_COLLECTOR_OUTNAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct outname {
+	const char *pattern;	/* PERFHOOK_OUT; "": the default */
+	const char *directory;	/* a relative name's, absolute */
+	const char *executable; /* path */
+	const char *host;
+	int pid;
+	uint64_t started_ns; /* realtime */
+};
+
+#define OUTNAME_DEFAULT "perfhook.%e.%p.trace"
+
+/* Fills `out`; false when it would not fit. %p pid, %e base name of the
+ * executable, %h host, %t start as YYYYmmddTHHMMSS (local time), %% a percent
+ * sign; any other %x stays as it is. */
+bool outname_expand(const struct outname *n, char *out, size_t room);
+
+/* Does the pattern hold %p? */
+bool outname_has_pid(const char *pattern);
+
+/*
+ * Create the trace at `path`, mode 0600. An existing one is replaced when it is
+ * a perfhook trace; anything else is refused, and links are never followed.
+ * Returns the descriptor, or -1 with a sentence in `why`.
+ */
+int outname_create(const char *path, char *why, size_t room);
+
+#endif

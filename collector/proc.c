@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/proc.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* <linux/pidfd.h> of Linux 6.15; Debian 12's headers are older. */
+struct pidfd_info_v0 {
+	uint64_t mask;
+	uint64_t cgroup;
+	uint32_t ids[11];
+	int32_t exit_code;
+};
+_Static_assert(sizeof(struct pidfd_info_v0) == 64, "PIDFD_INFO_SIZE_VER0");
+#define PIDFD_GET_INFO_V0 _IOWR(0xff, 11, struct pidfd_info_v0)
+#define PIDFD_INFO_EXIT	  (UINT64_C(1) << 3)
+
+static bool read_small(const char *path, char *out, size_t room)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, out, room - 1);
+
+	if (fd >= 0)
+		close(fd);
+	out[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+/* Field `number` of /proc/PID/stat; fields are counted after the command, which
+ * may hold blanks and parentheses. NULL: no such process. */
+static const char *stat_field(int pid, int number, char *text, size_t room)
+{
+	char path[64];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (!read_small(path, text, room))
+		return NULL;
+	at = strrchr(text, ')');
+	for (int field = 2; at != NULL && field < number; field++)
+		at = strchr(at + 1, ' ');
+	return at != NULL ? at + 1 : NULL;
+}
+
+uint64_t proc_start_time(int pid)
+{
+	char text[1024];
+	const char *field = stat_field(pid, 22, text, sizeof(text));
+
+	return field != NULL ? strtoull(field, NULL, 10) : 0;
+}
+
+bool proc_alive(int pid, uint64_t start_time)
+{
+	char text[1024];
+	const char *state = stat_field(pid, 3, text, sizeof(text));
+
+	if (state == NULL || *state == 'Z' || *state == 'X')
+		return false;
+	return start_time == 0 || proc_start_time(pid) == start_time;
+}
+
+bool proc_thread_alive(int pid, int tid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, tid);
+	return access(path, F_OK) == 0;
+}
+
+void proc_thread_name(int pid, int tid, char *out, size_t room)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", pid, tid);
+	read_small(path, out, room);
+	out[strcspn(out, "\n")] = '\0';
+}
+
+int proc_open(int pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+bool proc_ended(int pidfd)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	return pidfd < 0 || poll(&p, 1, 0) == 1;
+}
+
+bool proc_wait_status(int pidfd, int pid, int *status)
+{
+	struct pidfd_info_v0 info = {.mask = PIDFD_INFO_EXIT};
+	char text[1024];
+	const char *field;
+
+	if (pidfd >= 0 && ioctl(pidfd, PIDFD_GET_INFO_V0, &info) == 0 &&
+	    (info.mask & PIDFD_INFO_EXIT) != 0) {
+		*status = info.exit_code;
+		return true;
+	}
+	field = stat_field(pid, 3, text, sizeof(text));
+	if (field == NULL || *field != 'Z')
+		return false;
+	/* Zero also where this may not be asked, so only a signal's is believed. */
+	field = stat_field(pid, 52, text, sizeof(text));
+	*status = field != NULL ? atoi(field) : 0;
+	return *status != 0;
+}
+
+bool proc_link(const char *path, char *out, size_t room)
+{
+	ssize_t n = readlink(path, out, room - 1);
+
+	out[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}

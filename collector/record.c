@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* `perfhook record`: a session whose first process is a command of ours. */
+#include "collector/collector.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "collector/proc.h"
+#include "trace/segment.h"
+
+#ifndef PERFHOOK_PREFIX
+#define PERFHOOK_PREFIX "/usr/local"
+#endif
+
+struct session {
+	char folder[128];
+	struct ph_control *control;
+	char library[PATH_MAX];
+};
+
+static int complain(const char *what, const char *name)
+{
+	fprintf(stderr, "perfhook: record: %s%s%s: %s\n", what, name != NULL ? " " : "",
+		name != NULL ? name : "", strerror(errno));
+	return 2;
+}
+
+/* The library: beside this program, in ../lib, under the prefix. */
+static bool find_library(char *out, size_t room)
+{
+	static const char *const tails[] = {"libperfhook.so", "../lib/libperfhook.so"};
+	char self[PATH_MAX];
+	char *slash;
+
+	if (!proc_link("/proc/self/exe", self, sizeof(self)))
+		return false;
+	slash = strrchr(self, '/');
+	if (slash == NULL)
+		return false;
+	slash[1] = '\0';
+	for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+		char path[PATH_MAX + 32];
+
+		snprintf(path, sizeof(path), "%s%s", self, tails[i]);
+		if (realpath(path, out) != NULL)
+			return true;
+	}
+	snprintf(out, room, "%s", PERFHOOK_PREFIX "/lib/libperfhook.so");
+	return access(out, R_OK) == 0;
+}
+
+static bool make_control(struct session *s)
+{
+	uint8_t random[8];
+	char path[256];
+	size_t n;
+	int fd;
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return false;
+	n = (size_t)snprintf(s->folder, sizeof(s->folder), "/dev/shm/" PH_SESSION_PREFIX "%u-",
+			     geteuid());
+	for (size_t i = 0; i < sizeof(random); i++)
+		n += (size_t)snprintf(s->folder + n, sizeof(s->folder) - n, "%02x", random[i]);
+	if (mkdir(s->folder, 0700) != 0)
+		return false;
+	snprintf(path, sizeof(path), "%s/control", s->folder);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	if (posix_fallocate(fd, 0, sizeof(*s->control)) == 0)
+		s->control = mmap(NULL, sizeof(*s->control), PROT_READ | PROT_WRITE, MAP_SHARED,
+				  fd, 0);
+	close(fd);
+	if (s->control == NULL || s->control == MAP_FAILED)
+		return false;
+	s->control->magic = PH_CONTROL_MAGIC;
+	s->control->version = PH_SEGMENT_VERSION;
+	proc_link("/proc/self/ns/pid", s->control->pid_namespace,
+		  sizeof(s->control->pid_namespace));
+	if (getcwd(s->control->directory, sizeof(s->control->directory)) == NULL)
+		s->control->directory[0] = '\0';
+	atomic_store(&s->control->has_parent, 1);
+	return true;
+}
+
+/* The collector, as nobody's child: it outlives us when the command leaves
+ * processes behind. */
+static bool start_collector(const struct session *s)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		return false;
+	if (child == 0) {
+		char *argv[] = {(char *)"collect", (char *)s->folder, NULL};
+
+		setsid();
+		if (fork() != 0)
+			_exit(0);
+		if (chdir("/") != 0)
+			_exit(2);
+		for (int fd = 3; fd < 1024; fd++)
+			close(fd);
+		_exit(collector_main(2, argv));
+	}
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	for (int i = 0; i < 2000 && atomic_load(&s->control->collector_pid) == 0; i++)
+		usleep(1000);
+	return atomic_load(&s->control->collector_pid) != 0;
+}
+
+/* ---- the command ---------------------------------------------------------- */
+
+static void set_environment(const struct session *s, const struct record_options *options)
+{
+	const char *preload = getenv("LD_PRELOAD");
+	char root[256], joined[2 * PATH_MAX];
+
+	if (preload != NULL && *preload != '\0')
+		snprintf(joined, sizeof(joined), "%s:%s", s->library, preload);
+	else
+		snprintf(joined, sizeof(joined), "%s", s->library);
+	setenv("LD_PRELOAD", joined, 1);
+	snprintf(root, sizeof(root), "%d:%s", (int)getpid(), s->folder);
+	setenv("PERFHOOK_ROOT", root, 1);
+	if (options->output != NULL)
+		setenv("PERFHOOK_OUT", options->output, 1);
+}
+
+static void run_command(const struct session *s, const struct record_options *options,
+			char **command)
+{
+	int error;
+
+	s->control->root_pid = getpid();
+	set_environment(s, options);
+	execvp(command[0], command);
+	error = errno;
+	fprintf(stderr, "perfhook: record: %s cannot be started: %s\n", command[0],
+		strerror(error));
+	_exit(error == ENOENT ? 127 : 126);
+}
+
+/* Where a command on the PATH stands. */
+static bool find_command(const char *name, char *out, size_t room)
+{
+	const char *path = getenv("PATH");
+
+	if (strchr(name, '/') != NULL) {
+		snprintf(out, room, "%s", name);
+		return access(out, X_OK) == 0;
+	}
+	for (path = path != NULL ? path : "/usr/bin:/bin"; *path != '\0';) {
+		size_t n = strcspn(path, ":");
+
+		snprintf(out, room, "%.*s/%s", (int)n, path, name);
+		if (n > 0 && access(out, X_OK) == 0)
+			return true;
+		path += n + (path[n] == ':');
+	}
+	return false;
+}
+
+/* Why the library may not have been loaded: ELF gABI, an executable without
+ * PT_INTERP is not dynamically linked. */
+static const char *why_unrecorded(const char *name)
+{
+	char path[PATH_MAX];
+	Elf64_Ehdr header;
+	struct stat st;
+	const char *why = "it did not load the library";
+	int fd;
+
+	if (!find_command(name, path, sizeof(path)) || stat(path, &st) != 0)
+		return why;
+	if (st.st_mode & (S_ISUID | S_ISGID))
+		return "it is set-uid or set-gid, which the loader protects from LD_PRELOAD";
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return why;
+	if (pread(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
+	    memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
+	    header.e_ident[EI_CLASS] == ELFCLASS64 &&
+	    header.e_phentsize == sizeof(Elf64_Phdr)) {
+		why = "it is statically linked";
+		for (unsigned i = 0; i < header.e_phnum; i++) {
+			Elf64_Phdr p;
+
+			if (pread(fd, &p, sizeof(p),
+				  (off_t)(header.e_phoff + i * sizeof(p))) == (ssize_t)sizeof(p) &&
+			    p.p_type == PT_INTERP)
+				why = "it did not load the library";
+		}
+	}
+	close(fd);
+	return why;
+}
+
+static int wait_for(pid_t child)
+{
+	int status;
+
+	/* The terminal's signals are the command's business. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return status;
+}
+
+int collector_record(const struct record_options *options, char **command)
+{
+	struct session s = {.control = NULL};
+	pid_t child;
+	int status;
+
+	if (!find_library(s.library, sizeof(s.library))) {
+		fprintf(stderr, "perfhook: record: libperfhook.so was not found beside perfhook, in "
+				"../lib nor in " PERFHOOK_PREFIX "/lib\n");
+		return 2;
+	}
+	if (!make_control(&s))
+		return complain("no shared memory for recording can be had in", "/dev/shm");
+	if (!start_collector(&s))
+		return complain("the collector could not be started", NULL);
+	fflush(NULL);
+	child = fork();
+	if (child < 0)
+		return complain("the command could not be started", NULL);
+	if (child == 0)
+		run_command(&s, options, command);
+	status = wait_for(child);
+	atomic_store(&s.control->root_status, status);
+	atomic_store(&s.control->root_ended, 1);
+	if (atomic_load(&s.control->announced) == 0 &&
+	    !(WIFEXITED(status) && (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127)))
+		fprintf(stderr, "perfhook: record: %s was not recorded: %s\n", command[0],
+			why_unrecorded(command[0]));
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}

@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: MIT */
+#include "collector/target.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "collector/proc.h"
+#include "collector/run_json.h"
+#include "trace/clock.h"
+#include "trace/functions.h"
+
+#define RING_CELLS_MOST 65536u
+#define FLUSH_AFTER_NS	UINT64_C(1000000000)
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static struct ph_slot *slot_at(const struct target *t, uint32_t index)
+{
+	return (struct ph_slot *)((char *)t->segment + t->segment->slots_offset) + index;
+}
+
+/* At least `want` elements of `size`; new ones are zero. False: no memory. */
+static bool grow(struct target *t, void *array, size_t *room, size_t want, size_t size)
+{
+	void **p = array;
+	size_t next = *room != 0 ? *room * 2 : 64;
+	char *fresh;
+
+	if (want <= *room)
+		return true;
+	if (next < want)
+		next = want;
+	fresh = realloc(*p, next * size);
+	if (fresh == NULL) {
+		t->memory_short = true;
+		return false;
+	}
+	memset(fresh + *room * size, 0, (next - *room) * size);
+	*p = fresh;
+	*room = next;
+	return true;
+}
+
+static bool grow32(struct target *t, uint32_t **array, uint32_t *room, uint32_t want)
+{
+	size_t wide = *room;
+	bool ok = grow(t, array, &wide, want, sizeof(**array));
+
+	*room = (uint32_t)wide;
+	return ok;
+}
+
+/* ---- mapping ------------------------------------------------------------ */
+
+static bool plausible(const struct ph_segment *s, uint64_t bytes)
+{
+	return s->magic == PH_SEGMENT_MAGIC && s->version == PH_SEGMENT_VERSION &&
+	       s->bytes == bytes && s->slots_offset < bytes && s->rings_end <= bytes &&
+	       s->slots_offset + s->slot_count * sizeof(struct ph_slot) <= bytes &&
+	       s->modules_offset + s->modules_bytes <= bytes &&
+	       s->addresses.offset + 8u * (uint64_t)ph_level_base(s->addresses.level_0,
+								  s->addresses.levels_max) <=
+		       bytes &&
+	       s->nodes.offset +
+			       8u * (uint64_t)ph_level_base(s->nodes.level_0, s->nodes.levels_max) <=
+		       bytes &&
+	       s->addresses.levels_max <= PH_TABLE_LEVELS_MAX &&
+	       s->nodes.levels_max <= PH_TABLE_LEVELS_MAX;
+}
+
+struct target *target_map(const char *segment_path, const char *control_path)
+{
+	int fd = open(segment_path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	struct ph_segment *segment = MAP_FAILED;
+	struct target *t = NULL;
+	struct stat st;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && (size_t)st.st_size >= sizeof(*segment))
+		segment = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (segment == MAP_FAILED)
+		return NULL;
+	if (!plausible(segment, (uint64_t)st.st_size))
+		goto out;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		goto out;
+	t->segment = segment;
+	t->fd = t->pidfd = -1;
+	t->streams = calloc(segment->slot_count, sizeof(*t->streams));
+	t->cells = malloc(RING_CELLS_MOST * sizeof(*t->cells));
+	snprintf(t->segment_path, sizeof(t->segment_path), "%s", segment_path);
+	snprintf(t->control_path, sizeof(t->control_path), "%s", control_path);
+	if (t->streams != NULL && t->cells != NULL)
+		return t;
+	target_free(t);
+	return NULL;
+out:
+	munmap(segment, (size_t)st.st_size);
+	return NULL;
+}
+
+void target_free(struct target *t)
+{
+	munmap(t->segment, t->segment->bytes);
+	if (t->fd >= 0)
+		close(t->fd);
+	if (t->pidfd >= 0)
+		close(t->pidfd);
+	free(t->streams);
+	free(t->cells);
+	free(t->node_number);
+	free(t->address_number);
+	free(t->new_addresses);
+	free(t->new_nodes);
+	free(t->threads);
+	free(t->index);
+	ph_buffer_free(&t->payload);
+	ph_buffer_free(&t->sealed);
+	free(t);
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+/* All of `sealed` to the end of the file. False: the disk is full or worse; it
+ * stays there to be tried again, and nothing of it counts as written. */
+static bool flush_sealed(struct target *t)
+{
+	size_t done = 0;
+
+	while (done < t->sealed.length) {
+		ssize_t n = pwrite(t->fd, t->sealed.data + done, t->sealed.length - done,
+				   (off_t)(t->file_bytes + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			t->stuck = true;
+			return false;
+		}
+		done += (size_t)n;
+	}
+	t->file_bytes += done;
+	t->sealed.length = 0;
+	t->stuck = false;
+	return true;
+}
+
+/* Seal a block behind what already waits in `sealed`, and note it in the index. */
+static void add_block(struct target *t, struct ph_block_header *header, const void *payload,
+		      size_t length)
+{
+	struct ph_index_entry entry = {
+		.offset = t->file_bytes + t->sealed.length,
+		.first_stamp = header->first_stamp,
+		.stream = header->stream,
+		.events = header->events,
+		.kind = header->kind,
+	};
+
+	if (ph_block_seal(header, payload, length, &t->sealed) != 0) {
+		t->memory_short = true;
+		return;
+	}
+	if (grow(t, &t->index, &t->index_room, t->index_count + 1, sizeof(*t->index)))
+		t->index[t->index_count++] = entry;
+}
+
+static void add_json(struct target *t, uint16_t kind, cJSON *json)
+{
+	struct ph_block_header header = {.kind = kind};
+	char *text = cJSON_PrintUnformatted(json);
+
+	if (text != NULL)
+		add_block(t, &header, text, strlen(text));
+	else
+		t->memory_short = true;
+	free(text);
+	cJSON_Delete(json);
+}
+
+static void add_clock(struct target *t)
+{
+	struct ph_block_header header = {.kind = PH_BLOCK_CLOCK};
+	struct ph_clock_pair pair = {
+		.ticks = ph_clock_now(t->segment->clock_kind),
+		.monotonic_ns = now_ns(CLOCK_MONOTONIC),
+		.realtime_ns = now_ns(CLOCK_REALTIME),
+	};
+
+	add_block(t, &header, &pair, sizeof(pair));
+}
+
+static void add_start_clock(struct target *t)
+{
+	struct ph_block_header header = {.kind = PH_BLOCK_CLOCK};
+	struct ph_clock_pair pair = {
+		.ticks = t->segment->start_ticks,
+		.monotonic_ns = t->segment->start_monotonic_ns,
+		.realtime_ns = t->segment->start_realtime_ns,
+	};
+
+	add_block(t, &header, &pair, sizeof(pair));
+}
+
+static cJSON *functions_json(void)
+{
+	cJSON *root = cJSON_CreateObject();
+	cJSON *list = cJSON_AddArrayToObject(root, "functions");
+
+	for (int i = 1; i < PH_OP_FUNCTIONS; i++) {
+		cJSON *f = cJSON_CreateObject();
+
+		cJSON_AddNumberToObject(f, "id", i);
+		cJSON_AddStringToObject(f, "name", ph_functions[i].name);
+		cJSON_AddNumberToObject(f, "kind", ph_functions[i].kind);
+		cJSON_AddItemToArray(list, f);
+	}
+	return root;
+}
+
+void target_begin(struct target *t, const char *parent_path)
+{
+	struct ph_file_header header = {.reserved = 0};
+
+	memcpy(header.id, t->segment->id, sizeof(header.id));
+	ph_file_header_seal(&header);
+	ph_buffer_put(&t->sealed, &header, sizeof(header));
+	add_json(t, PH_BLOCK_RUN,
+		 run_json(t->segment, t->segment_path, t->control_path, parent_path));
+	add_json(t, PH_BLOCK_FUNCTIONS, functions_json());
+	add_start_clock(t);
+	flush_sealed(t);
+}
+
+/* ---- stacks ------------------------------------------------------------- */
+
+static uint64_t table_entry(const struct target *t, const struct ph_table *table, uint32_t index)
+{
+	const _Atomic uint64_t *entries =
+		(const _Atomic uint64_t *)((const char *)t->segment + table->offset);
+
+	return atomic_load_explicit(&entries[index], memory_order_acquire);
+}
+
+static uint32_t address_number(struct target *t, uint32_t index)
+{
+	uint64_t word;
+
+	if (index >= ph_level_base(t->segment->addresses.level_0,
+				   t->segment->addresses.levels_max) ||
+	    !grow32(t, &t->address_number, &t->address_room, index + 1))
+		return 0;
+	if (t->address_number[index] != 0)
+		return t->address_number[index];
+	if (!grow(t, &t->new_addresses, &t->new_address_room, t->new_address_count + 1,
+		  sizeof(*t->new_addresses)))
+		return 0;
+	word = table_entry(t, &t->segment->addresses, index);
+	t->new_addresses[t->new_address_count++] = (struct ph_new_address){
+		.address = PH_ADDRESS_PC(word), .epoch = PH_ADDRESS_EPOCH(word)};
+	return t->address_number[index] = ++t->addresses_written;
+}
+
+/* The file's number of a node, defined together with its ancestors if it is new.
+ * 0 when the segment holds nonsense or memory ran out. */
+static uint32_t map_node(void *context, uint32_t node)
+{
+	struct target *t = context;
+	uint32_t most = ph_level_base(t->segment->nodes.level_0, t->segment->nodes.levels_max);
+	uint32_t chain[4200];
+	uint32_t depth = 0, parent = 0;
+
+	for (; node != 0; node = (uint32_t)(table_entry(t, &t->segment->nodes, node - 1) >> 32)) {
+		if (node > most || depth >= sizeof(chain) / sizeof(chain[0]) ||
+		    !grow32(t, &t->node_number, &t->node_room, node))
+			return 0;
+		if (t->node_number[node - 1] != 0) {
+			parent = t->node_number[node - 1];
+			break;
+		}
+		chain[depth++] = node;
+	}
+	while (depth > 0) {
+		uint64_t word = table_entry(t, &t->segment->nodes, chain[--depth] - 1);
+		uint32_t address = address_number(t, (uint32_t)word - 1);
+
+		if (address == 0 || !grow(t, &t->new_nodes, &t->new_node_room,
+					  t->new_node_count + 1, sizeof(*t->new_nodes)))
+			return parent;
+		t->new_nodes[t->new_node_count++] =
+			(struct ph_new_node){.parent = parent, .address = address};
+		parent = t->node_number[chain[depth] - 1] = ++t->nodes_written;
+	}
+	return parent;
+}
+
+static void add_stacks(struct target *t)
+{
+	struct ph_block_header header = {.kind = PH_BLOCK_STACKS};
+	struct ph_buffer payload = {0};
+
+	if (t->new_address_count == 0 && t->new_node_count == 0)
+		return;
+	/* Where their numbers begin, should an earlier block be damaged. */
+	header.first_stamp = t->addresses_written - t->new_address_count;
+	header.first_cell = t->nodes_written - t->new_node_count;
+	ph_encode_stacks(t->new_addresses, t->new_address_count, t->new_nodes, t->new_node_count,
+			 &payload);
+	add_block(t, &header, payload.data, payload.length);
+	ph_buffer_free(&payload);
+	t->new_address_count = t->new_node_count = 0;
+}
+
+/* ---- modules ------------------------------------------------------------ */
+
+static void add_modules(struct target *t)
+{
+	const struct ph_segment *s = t->segment;
+	uint64_t used = atomic_load_explicit(&s->modules_used, memory_order_acquire);
+	const char *log = (const char *)s + s->modules_offset;
+	cJSON *root, *list;
+
+	if (used == t->modules_read || used > s->modules_bytes)
+		return;
+	root = cJSON_CreateObject();
+	list = cJSON_AddArrayToObject(root, "modules");
+	while (t->modules_read < used) {
+		uint32_t bytes = module_json(list, log, t->modules_read, used);
+
+		if (bytes == 0) {
+			t->damaged = true;
+			t->modules_read = used;
+			break;
+		}
+		t->modules_read += bytes;
+	}
+	add_json(t, PH_BLOCK_MODULES, root);
+}
+
+/* ---- rings -------------------------------------------------------------- */
+
+static void wake_producer(struct ph_slot *slot)
+{
+	/* Pairs with the producer's store before it sleeps: see wait_for_room(). */
+	if (atomic_exchange_explicit(&slot->waiting, 0, memory_order_seq_cst) != 0)
+		syscall(SYS_futex, &slot->tail, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+/* Copy cells [from, to) of one ring in order. */
+static void copy_cells(struct target *t, const struct ph_ring *ring, uint64_t from, uint64_t to)
+{
+	const struct ph_cell *cells =
+		(const struct ph_cell *)((const char *)t->segment + ring->offset);
+	uint64_t start = (from - ring->first) & ring->mask;
+	uint64_t count = to - from;
+	uint64_t before_wrap = ring->mask + 1 - start;
+
+	if (before_wrap > count)
+		before_wrap = count;
+	memcpy(t->cells, cells + start, before_wrap * sizeof(*cells));
+	memcpy(t->cells + before_wrap, cells, (count - before_wrap) * sizeof(*cells));
+}
+
+static bool ring_is_sane(const struct target *t, const struct ph_ring *ring)
+{
+	return ring->mask < RING_CELLS_MOST && (ring->mask & (ring->mask + 1)) == 0 &&
+	       ring->offset >= t->segment->rings_offset &&
+	       ring->offset + (ring->mask + 1) * sizeof(struct ph_cell) <= t->segment->bytes;
+}
+
+/* Cells [from, to) of one ring become an EVENTS block. False: not written, try
+ * again later. */
+static bool write_cells(struct target *t, struct stream_state *state, const struct ph_slot *slot,
+			uint64_t from, uint64_t to)
+{
+	struct ph_block_header header = {
+		.kind = PH_BLOCK_EVENTS, .stream = slot->stream, .first_cell = from};
+	uint64_t stamp = state->stamp;
+	size_t bad = 0;
+
+	copy_cells(t, &slot->rings[state->ring], from, to);
+	t->payload.length = 0;
+	if (ph_encode_events(t->cells, to - from, map_node, t, &stamp, &header, &t->payload,
+			     &bad) != 0)
+		t->damaged = true;
+	add_modules(t);
+	add_stacks(t);
+	if (header.events > 0)
+		add_block(t, &header, t->payload.data, t->payload.length);
+	if (t->memory_short)
+		return false;
+	/* What is sealed is as good as written: a full disk keeps it in memory. */
+	state->stamp = stamp;
+	flush_sealed(t);
+	return true;
+}
+
+static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
+{
+	struct ph_slot *slot = slot_at(t, index);
+	struct stream_state *state = &t->streams[index];
+	uint64_t head, tail, from;
+	uint32_t rings;
+
+	if (atomic_load_explicit(&slot->state, memory_order_acquire) == PH_SLOT_FREE)
+		return 0;
+	if (state->stream != slot->stream)
+		*state = (struct stream_state){.stream = slot->stream};
+	head = atomic_load_explicit(&slot->head, memory_order_acquire);
+	rings = atomic_load_explicit(&slot->ring_count, memory_order_acquire);
+	from = tail = atomic_load_explicit(&slot->tail, memory_order_relaxed);
+	while (tail < head && !t->stuck && rings <= PH_RING_GROWTHS) {
+		const struct ph_ring *ring = &slot->rings[state->ring];
+		bool last = state->ring + 1 >= rings;
+		uint64_t end = last ? head : slot->rings[state->ring + 1].first;
+
+		if (!last && end <= tail) {
+			state->ring++;
+			continue;
+		}
+		if (!ring_is_sane(t, ring) || end > head || end < tail ||
+		    end - tail > ring->mask + 1) {
+			t->damaged = true;
+			end = head;
+			tail = head;
+		}
+		if (tail < end) {
+			if (last && !all && end - tail < (ring->mask + 1) / 2)
+				break;
+			if (!write_cells(t, state, slot, tail, end))
+				break;
+			tail = end;
+			/* Pairs with room_left()'s acquire: the cells may be overwritten. */
+			atomic_store_explicit(&slot->tail, tail, memory_order_seq_cst);
+			wake_producer(slot);
+		}
+	}
+	if (tail != from && state->name[0] == '\0')
+		proc_thread_name(t->segment->pid, (int)slot->tid, state->name,
+				 sizeof(state->name));
+	return tail - from;
+}
+
+uint64_t target_drain(struct target *t, bool all)
+{
+	uint32_t used = atomic_load_explicit(&t->segment->slots_used, memory_order_acquire);
+	uint64_t now = now_ns(CLOCK_MONOTONIC);
+	uint64_t moved = 0;
+
+	if (t->stuck && !flush_sealed(t))
+		return 0;
+	/* Once a second everything, so that a trace can be looked at meanwhile. */
+	if (now - t->last_flush > FLUSH_AFTER_NS) {
+		t->last_flush = now;
+		all = true;
+	}
+	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++)
+		moved += drain_slot(t, i, all);
+	return moved;
+}
+
+/* ---- threads ------------------------------------------------------------ */
+
+static void note_thread(struct target *t, const struct ph_slot *slot,
+			const struct stream_state *state, uint64_t ended)
+{
+	struct thread_entry e = {
+		.stream = slot->stream,
+		.tid = slot->tid,
+		.nested_in = slot->nested_in,
+		.started = slot->started,
+		.ended = ended,
+	};
+
+	memcpy(e.name, slot->name[0] != '\0' ? slot->name : state->name, sizeof(e.name));
+	e.name[sizeof(e.name) - 1] = '\0';
+	if (grow(t, &t->threads, &t->thread_room, t->thread_count + 1, sizeof(*t->threads)))
+		t->threads[t->thread_count++] = e;
+}
+
+static void add_threads(struct target *t)
+{
+	if (t->threads_written == t->thread_count)
+		return;
+	add_json(t, PH_BLOCK_THREADS,
+		 threads_json(t->threads + t->threads_written,
+			      t->thread_count - t->threads_written));
+	t->threads_written = t->thread_count;
+}
+
+static void push_free(struct target *t, uint32_t index)
+{
+	struct ph_segment *s = t->segment;
+	uint64_t seen = atomic_load_explicit(&s->free_slots, memory_order_relaxed);
+	uint64_t next;
+
+	do {
+		slot_at(t, index)->next_free = (uint32_t)seen;
+		next = ((seen >> 32) + 1) << 32 | (index + 1);
+	} while (!atomic_compare_exchange_weak_explicit(
+		&s->free_slots, &seen, next, memory_order_release, memory_order_relaxed));
+}
+
+/* The slot's thread is gone and its ring is empty. It keeps its largest ring. */
+static void reclaim_slot(struct target *t, uint32_t index)
+{
+	struct ph_slot *slot = slot_at(t, index);
+	uint64_t gone = ph_clock_now(t->segment->clock_kind);
+
+	note_thread(t, slot, &t->streams[index], slot->ended != 0 ? slot->ended : gone);
+	t->lost += atomic_exchange(&slot->lost, 0);
+	t->stalled += atomic_exchange(&slot->stalled, 0);
+	slot->rings[0] = slot->rings[atomic_load(&slot->ring_count) - 1];
+	slot->rings[0].first = 0;
+	atomic_store(&slot->ring_count, 1);
+	atomic_store(&slot->head, 0);
+	atomic_store(&slot->tail, 0);
+	atomic_store(&slot->waiting, 0);
+	atomic_store(&slot->state, PH_SLOT_FREE);
+	t->streams[index].stream = 0;
+	push_free(t, index);
+}
+
+void target_reclaim(struct target *t)
+{
+	uint32_t used = atomic_load_explicit(&t->segment->slots_used, memory_order_acquire);
+
+	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++) {
+		struct ph_slot *slot = slot_at(t, i);
+
+		if (atomic_load_explicit(&slot->state, memory_order_acquire) == PH_SLOT_FREE)
+			continue;
+		if (proc_thread_alive(t->segment->pid, (int)slot->tid))
+			continue;
+		/* Gone: nothing is added any more, so empty now is empty for good. */
+		drain_slot(t, i, true);
+		if (atomic_load(&slot->head) == atomic_load(&slot->tail))
+			reclaim_slot(t, i);
+	}
+	if (t->thread_count - t->threads_written >= 256)
+		add_threads(t);
+}
+
+/* ---- the end ------------------------------------------------------------ */
+
+static void add_end(struct target *t, const struct target_end *end)
+{
+	const struct ph_segment *s = t->segment;
+	struct end_facts facts = {
+		.kind = end->kind,
+		.status = end->status,
+		.ended_ticks = ph_clock_now(s->clock_kind),
+		.ended_ns = now_ns(CLOCK_REALTIME),
+		.lost = t->lost + atomic_load(&s->unslotted_lost),
+		.stalled_ticks = t->stalled,
+		.damaged = t->damaged,
+	};
+
+	if (atomic_load(&s->ended) != 0 && strcmp(end->kind, "exit") == 0)
+		facts.ended_ticks = atomic_load(&s->end_ticks);
+	add_json(t, PH_BLOCK_END, end_json(s, &facts));
+}
+
+static void add_index(struct target *t)
+{
+	struct ph_block_header header = {.kind = PH_BLOCK_INDEX};
+	size_t count = t->index_count;
+
+	add_block(t, &header, t->index, count * sizeof(*t->index));
+}
+
+bool target_finish(struct target *t, const struct target_end *end)
+{
+	uint32_t used = atomic_load_explicit(&t->segment->slots_used, memory_order_acquire);
+
+	for (int tries = 0; tries < 50; tries++) {
+		target_drain(t, true);
+		if (!t->stuck)
+			break;
+		usleep(100000);
+	}
+	if (t->stuck || t->memory_short)
+		return false;
+	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++) {
+		const struct ph_slot *slot = slot_at(t, i);
+
+		if (atomic_load(&slot->state) == PH_SLOT_FREE)
+			continue;
+		note_thread(t, slot, &t->streams[i], slot->ended);
+		t->lost += atomic_load(&slot->lost);
+		t->stalled += atomic_load(&slot->stalled);
+	}
+	add_modules(t);
+	add_threads(t);
+	add_clock(t);
+	add_end(t, end);
+	add_index(t);
+	for (int tries = 0; !flush_sealed(t) && tries < 50; tries++)
+		usleep(100000);
+	return !t->stuck;
+}

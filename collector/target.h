@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One recorded process as its collector sees it: the mapped segment, the trace
+ * file, and how far each stream has been written. Used by one thread.
+ */
+#ifndef PH_COLLECTOR_TARGET_H
+#define PH_COLLECTOR_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "trace/encode.h"
+#include "trace/segment.h"
+
+/* What is remembered of a slot between drains. */
+struct stream_state {
+	uint32_t stream; /* the use of the slot that the rest speaks of; 0: none */
+	uint32_t ring;	 /* of the chain, the one that tail is in */
+	uint64_t stamp;	 /* coarse, in force at tail */
+	char name[16];
+};
+
+struct thread_entry {
+	uint32_t stream, tid, nested_in;
+	uint64_t started, ended;
+	char name[16];
+};
+
+struct target {
+	struct ph_segment *segment;
+	char segment_path[256];
+	char control_path[256];
+	char trace_path[4200];
+	int fd;	   /* the trace */
+	int pidfd; /* -1: it had ended before we looked */
+	uint64_t file_bytes; /* written */
+
+	struct stream_state *streams; /* one a slot */
+	uint32_t *node_number;	      /* segment's node entry to file number; 0: not written */
+	uint32_t node_room, nodes_written;
+	uint32_t *address_number;
+	uint32_t address_room, addresses_written;
+	struct ph_new_address *new_addresses;
+	struct ph_new_node *new_nodes;
+	size_t new_address_count, new_address_room, new_node_count, new_node_room;
+	uint64_t modules_read;
+
+	struct thread_entry *threads;
+	size_t thread_count, thread_room, threads_written;
+	struct ph_index_entry *index;
+	size_t index_count, index_room;
+
+	struct ph_buffer payload, sealed;
+	struct ph_cell *cells; /* a ring's worth, in order */
+	uint64_t lost, stalled;
+	uint64_t last_flush; /* CLOCK_MONOTONIC, ns */
+	bool stuck;	     /* the last write failed: what is in `sealed` is tried again */
+	bool damaged;	     /* a ring held what is no event: said in END */
+	bool memory_short;
+};
+
+/* How a target's end is to be told. */
+struct target_end {
+	const char *kind; /* "exit", "signal", "exec", "unknown" */
+	int status;	  /* -1: not known */
+};
+
+/* Map a segment. NULL: not one, or not ready. */
+struct target *target_map(const char *segment_path, const char *control_path);
+void target_free(struct target *t);
+
+/* Write the head of the trace into t->fd. */
+void target_begin(struct target *t, const char *parent_path);
+
+/* Move what is in the rings to the file: rings that are half full, or everything
+ * (`all`). Returns the number of cells moved. */
+uint64_t target_drain(struct target *t, bool all);
+
+/* Give back the slots of threads that are gone. */
+void target_reclaim(struct target *t);
+
+/* Everything that is left, the end and the index. False: the disk would not
+ * take it, and the segment is to be kept. */
+bool target_finish(struct target *t, const struct target_end *end);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* The library's constructor: what can only be done once the loader is done. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "preload/config.h"
+#include "preload/log.h"
+#include "preload/real.h"
+#include "preload/record.h"
+#include "preload/unwind.h"
+
+#define COLLECTOR_WAIT_NS INT64_C(3000000000)
+
+static bool holds_relative_path(const char *list)
+{
+	for (const char *at = list; *at != '\0'; at += strspn(at, ": ")) {
+		size_t length = strcspn(at, ": ");
+
+		if (length > 0 && at[0] != '/' && memchr(at, '/', length) != NULL)
+			return true;
+		at += length;
+	}
+	return false;
+}
+
+/* Each relative path of LD_PRELOAD made absolute: a child may start elsewhere. */
+static const char *absolute_preload(const char *list, char *out, size_t room)
+{
+	size_t n = ph_append(out, room, 0, "LD_PRELOAD=");
+
+	while (*list != '\0') {
+		size_t length = strcspn(list, ": ");
+
+		if (length > 0 && list[0] != '/' && memchr(list, '/', length) != NULL) {
+			n = ph_append(out, room, n, ph_process->segment->directory);
+			n = ph_append(out, room, n, "/");
+		}
+		for (size_t i = 0; i < length && n + 1 < room; i++)
+			out[n++] = list[i];
+		list += length;
+		if (*list != '\0' && n + 1 < room)
+			out[n++] = *list++;
+		out[n] = '\0';
+	}
+	return out;
+}
+
+static const char *root_entry(char *out, size_t room)
+{
+	size_t n = ph_append(out, room, 0, "PERFHOOK_ROOT=");
+
+	n = ph_append_number(out, room, n,
+			     (unsigned long long)ph_process->control->root_pid, 10);
+	n = ph_append(out, room, n, ":");
+	ph_append(out, room, n, ph_process_folder());
+	return out;
+}
+
+/*
+ * The only changes to the environment that children see. In memory of ours, not
+ * by setenv(), whose blocks would stand among the program's.
+ */
+static void export_environment(void)
+{
+	const size_t text = 8192, root_room = 256;
+	size_t count = 0, at = 0;
+	const char *preload = NULL, *root;
+	char **copy;
+	char *page;
+
+	while (environ[count] != NULL)
+		count++;
+	page = sys_mmap(NULL, (count + 2) * sizeof(*copy) + text + root_room, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == NULL)
+		return;
+	copy = (char **)page;
+	page += (count + 2) * sizeof(*copy);
+	root = root_entry(page + text, root_room);
+	for (size_t i = 0; i < count; i++) {
+		if (strncmp(environ[i], "PERFHOOK_ROOT=", 14) == 0)
+			continue;
+		if (strncmp(environ[i], "LD_PRELOAD=", 11) == 0 &&
+		    holds_relative_path(environ[i] + 11) && strlen(environ[i]) < text / 2)
+			preload = copy[at++] =
+				(char *)absolute_preload(environ[i] + 11, page, text);
+		else
+			copy[at++] = environ[i];
+	}
+	(void)preload;
+	copy[at++] = (char *)root;
+	copy[at] = NULL;
+	environ = copy;
+}
+
+/* The trace file is there, or it is said why not. */
+static void await_collector(void)
+{
+	struct ph_segment *g = ph_process->segment;
+	uint64_t began = sys_clock_ns(CLOCK_MONOTONIC);
+	uint32_t seen;
+
+	while ((seen = atomic_load_explicit(&g->collector, memory_order_acquire)) ==
+	       PH_COLLECTOR_NONE) {
+		if (sys_clock_ns(CLOCK_MONOTONIC) - began > (uint64_t)COLLECTOR_WAIT_NS)
+			break;
+		sys_futex_wait(&g->collector, PH_COLLECTOR_NONE, 50000000);
+	}
+	if (seen == PH_COLLECTOR_ATTACHED)
+		return;
+	if (seen == PH_COLLECTOR_REFUSED)
+		ph_log(g->refusal, "; the program runs unrecorded", NULL);
+	else
+		ph_log("the collector did not answer within 3 s; the program runs unrecorded",
+		       NULL);
+	ph_process_off();
+}
+
+static void at_exit(int status, void *unused)
+{
+	(void)unused;
+	ph_note_end(status);
+}
+
+static __attribute__((constructor)) void begin(void)
+{
+	ph_quiet_begin();
+	ph_real_resolve();
+	if (ph_process_start()) {
+		ph_unwinder_kind = ph_unwind_load();
+		ph_process->segment->unwinder = ph_unwinder_kind;
+		await_collector();
+	}
+	if (ph_process->generation > PH_OFF) {
+		ph_modules_scan_all();
+		export_environment();
+		/* First registered, last called: after the program's own. */
+		on_exit(at_exit, NULL);
+	}
+	ph_quiet_end();
+	ph_record_flush_early();
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which module stood where, and when. The list is compared with the loader's
+ * own counters when an event came from inside ld.so (each dlopen and dlclose
+ * allocates or frees there), so dlopen itself need not be wrapped, which would
+ * change whose RUNPATH it looks in.
+ */
+#ifndef PH_PRELOAD_MODULES_H
+#define PH_PRELOAD_MODULES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "preload/compiler.h"
+
+struct ph_modules_state {
+	uintptr_t loader_start, loader_end; /* ld.so's text */
+	bool dirty;			    /* ld.so was at work since the last look */
+};
+extern struct ph_modules_state ph_modules;
+
+/* Write down all modules; from the constructor. A fork's child inherits the list. */
+PH_COLD void ph_modules_scan_all(void);
+
+/* The list may have changed: look, and write down what came and went. */
+PH_COLD void ph_modules_update(void);
+
+static inline bool ph_modules_is_loader(const void *address)
+{
+	return (uintptr_t)address - ph_modules.loader_start <
+	       ph_modules.loader_end - ph_modules.loader_start;
+}
+
+/* An event's caller: notices the loader at work, and acts at the first event
+ * from elsewhere. */
+static inline void ph_modules_notice(const void *caller)
+{
+	if (unlikely(ph_modules_is_loader(caller)))
+		ph_modules.dirty = true;
+	else if (unlikely(ph_modules.dirty))
+		ph_modules_update();
+}
+
+/* Could this address be libc's signal trampoline (readable code of libc)? */
+bool ph_modules_maybe_trampoline(const void *ip);
+
+#endif

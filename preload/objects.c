@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include "preload/objects.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "preload/log.h"
+
+/* Descriptor to object number. A fork's child begins anew: its trace has objects
+ * of its own. */
+#define DESCRIPTORS (1u << 20)
+
+static struct {
+	_Atomic uint32_t *of;
+	uint64_t generation; /* of the process that the numbers belong to */
+} table;
+
+static _Atomic uint32_t *entry(int fd)
+{
+	if (unlikely(table.generation != ph_process->generation)) {
+		/* Two threads may both come here: then one table is left unused. */
+		void *fresh = sys_mmap(NULL, DESCRIPTORS * sizeof(uint32_t), PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (fresh == NULL)
+			return NULL;
+		if (table.of != NULL && table.generation != 0)
+			sys_munmap(table.of, DESCRIPTORS * sizeof(uint32_t));
+		table.of = fresh;
+		signal_fence();
+		table.generation = ph_process->generation;
+	}
+	return (unsigned)fd < DESCRIPTORS ? &table.of[fd] : NULL;
+}
+
+/* ---- describing ------------------------------------------------------ */
+
+#define NAME_MAX_BYTES 4095
+#define ADDRESS_MAX    sizeof(struct sockaddr_storage)
+
+/* What the caller knows of a descriptor. */
+struct origin {
+	unsigned how;
+	const char *path;
+	const struct sockaddr *peer;
+	socklen_t peer_bytes;
+};
+
+struct description {
+	struct ph_call call;
+	struct ph_object object;
+	char text[NAME_MAX_BYTES + 2 * ADDRESS_MAX + 16];
+};
+
+static void describe_socket(struct ph_object *o, char *text, int fd, const struct origin *origin)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+	int value = 0;
+
+	if (sys3(SYS_getsockname, fd, &address, &length) == 0 && length <= sizeof(address)) {
+		o->family = (uint8_t)address.ss_family;
+		o->local_bytes = (uint8_t)length;
+		memcpy(text + o->name_bytes, &address, length);
+	}
+	length = sizeof(address);
+	if (sys3(SYS_getpeername, fd, &address, &length) == 0 && length <= sizeof(address)) {
+		o->peer_bytes = (uint8_t)length;
+		memcpy(text + o->name_bytes + o->local_bytes, &address, length);
+	} else if (origin->peer != NULL) {
+		o->peer_bytes = (uint8_t)origin->peer_bytes;
+		memcpy(text + o->name_bytes + o->local_bytes, origin->peer, origin->peer_bytes);
+	}
+	length = sizeof(value);
+	if (sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &value, &length) == 0)
+		o->type = (uint8_t)value;
+	length = sizeof(value);
+	if (o->family == 0 && sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &value, &length) == 0)
+		o->family = (uint8_t)value;
+}
+
+/* The kernel's own name of it. False: nothing is open there. */
+static bool name_by_proc(char *text, size_t room, int fd, size_t *length)
+{
+	char link[40];
+	size_t n = ph_append(link, sizeof(link), 0, "/proc/self/fd/");
+	long bytes;
+
+	ph_append_number(link, sizeof(link), n, (unsigned)fd, 10);
+	bytes = sys_readlink(link, text, room);
+	*length = bytes > 0 ? (size_t)bytes : 0;
+	return bytes > 0;
+}
+
+static bool starts(const char *text, size_t length, const char *with)
+{
+	size_t n = strlen(with);
+
+	return length >= n && memcmp(text, with, n) == 0;
+}
+
+static void name_by_stat(struct ph_object *o, char *text, int fd, const char *path)
+{
+	struct stat st;
+
+	if (sys2(SYS_fstat, fd, &st) != 0)
+		return;
+	o->class = S_ISSOCK(st.st_mode)	 ? PH_CLASS_SOCKET
+		   : S_ISFIFO(st.st_mode) ? PH_CLASS_PIPE
+					  : PH_CLASS_FILE;
+	if (path != NULL && o->class == PH_CLASS_FILE)
+		o->name_bytes = (uint16_t)ph_append(text, NAME_MAX_BYTES, 0, path);
+}
+
+static void put_description(struct ph_stream *s, struct description *d, uint32_t number, int fd)
+{
+	struct ph_cell cells[sizeof(*d) / sizeof(struct ph_cell) + 1];
+	size_t text = d->object.name_bytes + (size_t)d->object.local_bytes + d->object.peer_bytes;
+	size_t bytes = sizeof(d->call) + sizeof(d->object) + text;
+	unsigned count = (unsigned)((bytes + sizeof(cells[0]) - 1) / sizeof(cells[0]));
+
+	d->call = (struct ph_call){
+		.op = PH_OP_OBJECT,
+		.cells = (uint16_t)count,
+		.fd = fd,
+		.object = number,
+		.entry = ph_clock_now(ph_process->segment->clock_kind),
+	};
+	cells[count - 1] = (struct ph_cell){0, 0};
+	memcpy(cells, d, bytes);
+	ph_put(s, cells, count);
+}
+
+/* Write down what `fd` is; returns its class, -1 when nothing is open there.
+ * Large stack frame: only where a descriptor is met for the first time. */
+static PH_NOINLINE int describe(struct ph_stream *s, int fd, uint32_t number,
+				const struct origin *origin)
+{
+	struct description d;
+	size_t length;
+
+	memset(&d.object, 0, sizeof(d.object));
+	if (name_by_proc(d.text, NAME_MAX_BYTES, fd, &length)) {
+		d.object.name_bytes = (uint16_t)length;
+		d.object.class = starts(d.text, length, "socket:") ? PH_CLASS_SOCKET
+				 : starts(d.text, length, "pipe:") ? PH_CLASS_PIPE
+				 : d.text[0] == '/'		   ? PH_CLASS_FILE
+								   : PH_CLASS_OTHER;
+	} else {
+		name_by_stat(&d.object, d.text, fd, origin->path);
+		if (d.object.class == PH_CLASS_OTHER && d.object.name_bytes == 0)
+			return -1;
+	}
+	d.object.origin = (uint8_t)origin->how;
+	if (d.object.class == PH_CLASS_SOCKET)
+		describe_socket(&d.object, d.text, fd, origin);
+	put_description(s, &d, number, fd);
+	return d.object.class;
+}
+
+/* ---- the table ------------------------------------------------------- */
+
+/* An entry is the object's number and, in its lowest bit, whether it is a socket. */
+static uint32_t load(int fd)
+{
+	_Atomic uint32_t *e = fd >= 0 ? entry(fd) : NULL;
+
+	return e != NULL ? atomic_load_explicit(e, memory_order_relaxed) : 0;
+}
+
+uint32_t ph_object_known(int fd)
+{
+	return load(fd) >> 1;
+}
+
+bool ph_object_is_socket(int fd)
+{
+	return load(fd) & 1;
+}
+
+uint32_t ph_object_new(struct ph_stream *s, int fd, unsigned origin, const char *path)
+{
+	const struct origin from = {.how = origin, .path = path};
+	struct ph_segment *g = ph_process->segment;
+	_Atomic uint32_t *e = fd >= 0 ? entry(fd) : NULL;
+	uint32_t number;
+	int class;
+
+	if (e == NULL)
+		return 0;
+	number = atomic_fetch_add_explicit(&g->objects, 1, memory_order_relaxed) + 1;
+	class = describe(s, fd, number, &from);
+	if (class < 0)
+		return 0;
+	atomic_store_explicit(e, number << 1 | (class == PH_CLASS_SOCKET), memory_order_relaxed);
+	return number;
+}
+
+uint32_t ph_object_of(struct ph_stream *s, int fd)
+{
+	uint32_t number = ph_object_known(fd);
+
+	return number != 0 || fd < 0 ? number : ph_object_new(s, fd, PH_ORIGIN_INHERITED, NULL);
+}
+
+void ph_object_connected(struct ph_stream *s, int fd, const struct sockaddr *peer,
+			 socklen_t length)
+{
+	const struct origin origin = {
+		.how = PH_ORIGIN_CONNECT,
+		.peer = peer,
+		.peer_bytes = length <= ADDRESS_MAX ? length : 0,
+	};
+	uint32_t number = ph_object_known(fd);
+
+	if (number != 0)
+		describe(s, fd, number, &origin);
+}
+
+void ph_object_share(int from, int to)
+{
+	_Atomic uint32_t *e = to >= 0 ? entry(to) : NULL;
+
+	if (e != NULL)
+		atomic_store_explicit(e, load(from), memory_order_relaxed);
+}
+
+uint32_t ph_object_forget(int fd)
+{
+	_Atomic uint32_t *e = fd >= 0 ? entry(fd) : NULL;
+
+	return e != NULL ? atomic_exchange_explicit(e, 0, memory_order_relaxed) >> 1 : 0;
+}

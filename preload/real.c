@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "preload/real.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+
+struct ph_real ph_real;
+
+static const struct {
+	const char *name;
+	size_t offset;
+} rows[] = {
+#define PH_IO(id, ...)	    {#id, offsetof(struct ph_real, id)},
+#define PH_BY_HAND(id, ...) {#id, offsetof(struct ph_real, id)},
+#include "trace/functions.def"
+};
+
+void ph_real_resolve(void)
+{
+	static atomic_bool done;
+	/* volatile: dlsym() is declared a leaf function, which it is not for us. */
+	static PH_TLS volatile bool resolving;
+	struct ph_real found;
+	int saved = errno;
+
+	if (atomic_load_explicit(&done, memory_order_acquire) || resolving)
+		return;
+	resolving = true;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		void *real = dlsym(RTLD_NEXT, rows[i].name);
+
+		memcpy((char *)&found + rows[i].offset, &real, sizeof(real));
+	}
+	/* A look-up that failed leaves a message; the target must not find it, and
+	 * the second call frees its text. */
+	dlerror();
+	dlerror();
+	/* All at once: what a look-up that fails allocates must come from the arena,
+	 * because we may stand inside the real allocator's own initialization, which
+	 * holds its lock (jemalloc opens files there). */
+	ph_real = found;
+	resolving = false;
+	/* Pairs with the acquire above: who sees done sees the pointers. */
+	atomic_store_explicit(&done, true, memory_order_release);
+	errno = saved;
+}
+
+/* ---- the arena ---------------------------------------------------------- */
+
+#define ARENA_BYTES (512u << 10)
+
+static _Alignas(64) char arena[ARENA_BYTES];
+static _Atomic size_t arena_used;
+
+/* Small blocks that were given back: tag << 32 | offset of the newest, 0: none.
+ * The tag changes with every push, so that a block popped and pushed meanwhile
+ * is noticed. */
+static _Atomic uint64_t arena_free;
+
+/* Before each block stands its size, so that realloc can copy the right number
+ * of bytes. In a free block its first word is the offset of the next one. */
+#define ARENA_HEADER 16u
+
+static void *pop_small(void)
+{
+	uint64_t seen = atomic_load_explicit(&arena_free, memory_order_acquire);
+
+	while ((uint32_t)seen != 0) {
+		uint32_t next;
+
+		memcpy(&next, arena + (uint32_t)seen, sizeof(next));
+		if (atomic_compare_exchange_weak_explicit(
+			    &arena_free, &seen, (seen & ~UINT64_C(0xffffffff)) | next,
+			    memory_order_acquire, memory_order_acquire))
+			return arena + (uint32_t)seen;
+	}
+	return NULL;
+}
+
+static void push_small(void *block)
+{
+	uint64_t seen = atomic_load_explicit(&arena_free, memory_order_relaxed);
+	uint64_t next;
+
+	do {
+		uint32_t after = (uint32_t)seen;
+
+		memcpy(block, &after, sizeof(after));
+		next = ((seen >> 32) + 1) << 32 | (uint32_t)((char *)block - arena);
+	} while (!atomic_compare_exchange_weak_explicit(
+		&arena_free, &seen, next, memory_order_release, memory_order_relaxed));
+}
+
+static void *carve(size_t alignment, size_t size)
+{
+	size_t used = atomic_load_explicit(&arena_used, memory_order_relaxed);
+	size_t at, end;
+
+	do {
+		uintptr_t address = (uintptr_t)arena + used + ARENA_HEADER;
+
+		at = ((address + alignment - 1) & ~(alignment - 1)) - (uintptr_t)arena;
+		end = at + size;
+		if (end > ARENA_BYTES)
+			return NULL;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&arena_used, &used, end, memory_order_relaxed, memory_order_relaxed));
+	return arena + at;
+}
+
+void *ph_arena_allocate(size_t alignment, size_t size)
+{
+	bool small = size <= PH_ARENA_REUSED && alignment <= 16;
+	char *block = small ? pop_small() : NULL;
+
+	if (alignment < 16)
+		alignment = 16;
+	if (size > ARENA_BYTES || alignment > 4096)
+		return NULL;
+	if (block == NULL)
+		block = carve(alignment, size < PH_ARENA_REUSED ? PH_ARENA_REUSED : size);
+	else
+		memset(block, 0, PH_ARENA_REUSED); /* calloc counts on it */
+	if (block != NULL)
+		memcpy(block - ARENA_HEADER, &size, sizeof(size));
+	return block;
+}
+
+void ph_arena_free(void *block)
+{
+	/* Larger ones come up a few times in a process's life. */
+	if (block != NULL && ph_arena_size(block) <= PH_ARENA_REUSED &&
+	    ((uintptr_t)block & 15) == 0)
+		push_small(block);
+}
+
+bool ph_arena_owns(const void *block)
+{
+	return (uintptr_t)block - (uintptr_t)arena < ARENA_BYTES;
+}
+
+size_t ph_arena_size(const void *block)
+{
+	size_t size;
+
+	memcpy(&size, (const char *)block - ARENA_HEADER, sizeof(size));
+	return size;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include "preload/record.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "preload/config.h"
+#include "preload/real.h"
+#include "trace/functions.h"
+
+static inline bool carries_stack(unsigned op)
+{
+	switch (op) {
+	case PH_OP_free:
+	case PH_OP_cfree:
+	case PH_OP_free_sized:
+	case PH_OP_free_aligned_sized:
+		return ph_config.free_stacks;
+	case PH_OP_REALLOC_BEGIN:
+	case PH_OP_REALLOC_FAILED:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* ---- before there is a process to record into ----------------------- */
+
+/* The loader allocates before libc's environment is there: kept aside, and
+ * written down at the first event that can be. Only the first thread is there. */
+static struct {
+	struct {
+		unsigned op;
+		const void *block;
+		size_t size;
+		void *caller;
+	} events[64];
+	unsigned count;
+	bool flushed;
+} early;
+
+static void put_memory(struct ph_stream *s, unsigned op, const void *block, size_t size,
+		       uint32_t node)
+{
+	uint64_t address = (uintptr_t)block;
+
+	if (size >= PH_LARGE_BYTES)
+		ph_stamp_alone();
+	if (unlikely(ph_memory_is_wide(address, size))) {
+		struct ph_cell cells[2] = {
+			{.w0 = (address >> 48) << 16 | PH_OP_WIDE, .w1 = size >> 40},
+			ph_memory_cell(op, address & UINT64_C(0xffffffffffff),
+				       size & UINT64_C(0xffffffffff), node),
+		};
+
+		ph_put(s, cells, 2);
+	} else {
+		struct ph_cell cell = ph_memory_cell(op, address, size, node);
+
+		ph_put(s, &cell, 1);
+	}
+}
+
+static PH_COLD void keep_early(unsigned op, const void *block, size_t size, void *caller)
+{
+	unsigned room = sizeof(early.events) / sizeof(early.events[0]);
+
+	if (early.flushed || early.count >= room)
+		return;
+	early.events[early.count].op = op;
+	early.events[early.count].block = block;
+	early.events[early.count].size = size;
+	early.events[early.count++].caller = caller;
+}
+
+static PH_COLD void flush_early(struct ph_stream *s)
+{
+	if (early.flushed)
+		return;
+	early.flushed = true;
+	for (unsigned i = 0; i < early.count; i++) {
+		unsigned op = early.events[i].op;
+		uint32_t node = carries_stack(op) ? ph_stack_node(s, early.events[i].caller) : 0;
+
+		put_memory(s, op, early.events[i].block, early.events[i].size, node);
+	}
+}
+
+/* ---- memory ---------------------------------------------------------- */
+
+void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t frame, void *caller)
+{
+	struct ph_stream *s = ph_enter(frame);
+	uint32_t node = 0;
+
+	if (unlikely(s == NULL)) {
+		if (ph_process->generation == 0)
+			keep_early(op, block, size, caller);
+		return;
+	}
+	if (unlikely(!early.flushed))
+		flush_early(s);
+	if (ph_config.events & PH_EVENTS_MEMORY) {
+		if (!ph_is_nested(s))
+			ph_modules_notice(caller);
+		if (carries_stack(op))
+			node = ph_stack_node(s, caller);
+		put_memory(s, op, block, size, node);
+	}
+	ph_leave(s);
+}
+
+/* ---- calls ------------------------------------------------------------ */
+
+/* Which family a call belongs to, and whether that one is recorded. */
+static bool wanted(unsigned op, int fd)
+{
+	switch (ph_functions[op].kind) {
+	case PH_KIND_MAP:
+	case PH_KIND_UNMAP:
+	case PH_KIND_REMAP:
+	case PH_KIND_BREAK:
+		return ph_config.events & PH_EVENTS_MEMORY;
+	case PH_KIND_SOCKET:
+	case PH_KIND_CONNECT:
+	case PH_KIND_ACCEPT:
+		return ph_config.events & PH_EVENTS_NET;
+	case PH_KIND_READ:
+	case PH_KIND_WRITE:
+	case PH_KIND_DUP:
+		return ph_config.events & (ph_object_is_socket(fd) ? PH_EVENTS_NET : PH_EVENTS_IO);
+	case PH_KIND_CLOSE:
+		return ph_config.events & (PH_EVENTS_NET | PH_EVENTS_IO);
+	case PH_KIND_OPEN:
+	case PH_KIND_PIPE:
+		return ph_config.events & PH_EVENTS_IO;
+	default:
+		return true;
+	}
+}
+
+void ph_call_begin(struct ph_call_state *c, unsigned op, int fd, uintptr_t frame)
+{
+	int saved = errno;
+	struct ph_stream *s;
+
+	*c = (struct ph_call_state){0};
+	s = ph_enter(frame);
+	if (s == NULL)
+		return;
+	if (fd >= 0)
+		c->object = ph_object_of(s, fd);
+	if (!wanted(op, fd)) {
+		ph_leave(s);
+		errno = saved;
+		return;
+	}
+	atomic_store_explicit(&s->slot->call_fd, fd, memory_order_relaxed);
+	atomic_store_explicit(&s->slot->call_op, op, memory_order_relaxed);
+	ph_leave(s);
+	errno = saved;
+	c->entry = ph_now();
+}
+
+void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t result, int64_t arg,
+		 const uint64_t *extra, unsigned extra_count, uintptr_t frame, void *caller)
+{
+	int saved = errno;
+	struct ph_cell cells[PH_CALL_CELLS + 2];
+	uint64_t now;
+	struct ph_stream *s;
+	struct ph_call call = {
+		.op = (uint8_t)op,
+		.cells = (uint16_t)(PH_CALL_CELLS + (extra_count + 1) / 2),
+		.fd = fd,
+		.object = c->object,
+		.entry = c->entry,
+		.result = result < 0 ? -(int64_t)saved : result,
+		.arg = arg,
+	};
+
+	if (c->entry == 0)
+		return;
+	now = c->exit != 0 ? c->exit : ph_now();
+	s = ph_enter(frame);
+	if (s == NULL)
+		return;
+	call.duration = now - c->entry;
+	call.node = ph_stack_node(s, caller);
+	cells[call.cells - 1] = (struct ph_cell){0, 0};
+	memcpy(cells, &call, sizeof(call));
+	if (extra_count != 0)
+		memcpy(cells + PH_CALL_CELLS, extra, extra_count * sizeof(*extra));
+	ph_put(s, cells, call.cells);
+	atomic_store_explicit(&s->slot->call_op, 0, memory_order_relaxed);
+	ph_leave(s);
+	errno = saved;
+}
+
+void ph_note_end(int status)
+{
+	struct ph_stream *s = ph_enter(PH_FRAME());
+	struct ph_segment *g = ph_process->segment;
+	struct ph_call call = {
+		.op = PH_OP_ENDED, .cells = PH_CALL_CELLS, .fd = -1, .result = status & 0xff};
+	struct ph_cell cells[PH_CALL_CELLS];
+
+	if (s == NULL)
+		return;
+	call.entry = ph_now();
+	memcpy(cells, &call, sizeof(call));
+	ph_put(s, cells, PH_CALL_CELLS);
+	ph_leave(s);
+	g->end_status = status & 0xff;
+	g->end_ticks = call.entry;
+	atomic_store_explicit(&g->ended, 1, memory_order_release);
+	ph_wake_collector(ph_process->control);
+}
+
+/* ---- look-up ---------------------------------------------------------- */
+
+void ph_quiet_begin(void)
+{
+	ph_self.in_malloc = UINTPTR_MAX;
+	signal_fence();
+}
+
+void ph_quiet_end(void)
+{
+	ph_memory_end();
+}
+
+void ph_resolve(void)
+{
+	uintptr_t outer = ph_self.in_malloc;
+
+	ph_quiet_begin();
+	ph_real_resolve();
+	ph_self.in_malloc = outer;
+}
+
+void ph_record_flush_early(void)
+{
+	struct ph_stream *s = ph_enter(PH_FRAME());
+
+	if (s == NULL)
+		return;
+	flush_early(s);
+	ph_leave(s);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a hook to the ring: the two kinds of events. None of these allocates,
+ * locks or changes errno.
+ */
+#ifndef PH_PRELOAD_RECORD_H
+#define PH_PRELOAD_RECORD_H
+
+#include "preload/modules.h"
+#include "preload/objects.h"
+#include "preload/stack.h"
+#include "preload/thread.h"
+
+/* Blocks from here on get a stamp of their own, because the order of large
+ * blocks can move a peak. */
+#define PH_LARGE_BYTES (64u << 10)
+
+/* ---- memory --------------------------------------------------------- */
+
+/*
+ * Around the real call of a malloc-family function, which may itself come back
+ * to us (reallocarray calls realloc, an allocator calls mmap): the outer call is
+ * the one that counts. False: it is nested, or memory is not recorded.
+ */
+static inline bool ph_memory_is_nested(uintptr_t frame)
+{
+	/* Further out than the one in progress: that one was left by siglongjmp. */
+	return unlikely(ph_self.in_malloc != 0) && frame < ph_self.in_malloc;
+}
+
+static inline bool ph_memory_begin(uintptr_t frame)
+{
+	if (ph_memory_is_nested(frame))
+		return false;
+	ph_self.in_malloc = frame;
+	signal_fence();
+	return true;
+}
+
+static inline void ph_memory_end(void)
+{
+	signal_fence();
+	ph_self.in_malloc = 0;
+}
+
+void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t frame, void *caller);
+
+/* ---- calls ---------------------------------------------------------- */
+
+/* A call in progress, from just before the real call to just after. */
+struct ph_call_state {
+	uint64_t entry; /* ticks; 0: not recorded */
+	uint64_t exit;	/* ticks; 0: ph_call_end() takes the time */
+	uint32_t object;
+};
+
+static inline uint64_t ph_now(void)
+{
+	return ph_clock_now(ph_process->segment->clock_kind);
+}
+
+/* Describes the descriptor where it is new; `fd` -1: there is none. */
+void ph_call_begin(struct ph_call_state *c, unsigned op, int fd, uintptr_t frame);
+
+/* Where describing what came of the call is not to count as its time. */
+static inline void ph_call_returned(struct ph_call_state *c)
+{
+	if (c->entry != 0)
+		c->exit = ph_now();
+}
+
+/* `result` as returned; a negative one takes errno. `extra` are words of payload. */
+void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t result, int64_t arg,
+		 const uint64_t *extra, unsigned extra_count, uintptr_t frame, void *caller);
+
+/* exit() or _exit() is on its way: say so in the segment, and ring the collector. */
+void ph_note_end(int status);
+
+/* ---- our own doings --------------------------------------------------- */
+
+/* What the loader allocates for us in between is not the program's. */
+void ph_quiet_begin(void);
+void ph_quiet_end(void);
+
+/* ph_real_resolve(), quietly. */
+PH_COLD void ph_resolve(void);
+
+/* Write down what was kept aside before there was a ring. */
+void ph_record_flush_early(void);
+
+#endif

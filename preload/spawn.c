@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "preload/spawn.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "preload/log.h"
+#include "preload/sys.h"
+
+#ifndef PERFHOOK_PREFIX
+#define PERFHOOK_PREFIX "/usr/local"
+#endif
+
+/* Where this library stands, with a trailing slash. */
+static size_t library_folder(char *out, size_t room)
+{
+	Dl_info info;
+	size_t n = 0;
+
+	out[0] = '\0';
+	if (!dladdr((void *)library_folder, &info) || info.dli_fname == NULL)
+		return 0;
+	if (info.dli_fname[0] != '/') {
+		long length = sys2(SYS_getcwd, out, room);
+
+		n = length > 1 ? (size_t)length - 1 : 0;
+		n = ph_append(out, room, n, "/");
+	}
+	n = ph_append(out, room, n, info.dli_fname);
+	while (n > 0 && out[n - 1] != '/')
+		n--;
+	out[n] = '\0';
+	return n;
+}
+
+/* perfhook: beside the library, in ../bin, under the prefix. */
+static bool find_perfhook(char *out, size_t room)
+{
+	static const char *const tails[] = {"perfhook", "../bin/perfhook"};
+	size_t n = library_folder(out, room);
+
+	for (size_t i = 0; n > 0 && i < sizeof(tails) / sizeof(tails[0]); i++) {
+		ph_append(out, room, n, tails[i]);
+		if (sys3(SYS_faccessat, AT_FDCWD, out, X_OK) == 0)
+			return true;
+	}
+	ph_append(out, room, 0, PERFHOOK_PREFIX "/bin/perfhook");
+	return sys3(SYS_faccessat, AT_FDCWD, out, X_OK) == 0;
+}
+
+/* A fork that no libc handler and no SIGCHLD knows of. */
+static long bare_fork(void)
+{
+	return sys5(SYS_clone, 0, 0, NULL, NULL, 0);
+}
+
+/* In the grandchild: become somebody else, then the collector. */
+static void run_collector(const char *program, const char *folder)
+{
+	char *const arguments[] = {(char *)"perfhook", (char *)"collect", (char *)folder, NULL};
+	char *const environment[] = {NULL};
+	uint64_t no_signals = 0;
+	int null;
+
+	sys0(SYS_setsid);
+	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, sizeof(no_signals));
+	sys1(SYS_chdir, "/");
+	null = (int)sys4(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR, 0);
+	if (null >= 0) {
+		sys3(SYS_dup3, null, 0, 0);
+		sys3(SYS_dup3, null, 1, 0);
+	}
+	/* 2 stays for one line of refusal; the collector closes it. */
+	if (sys3(SYS_close_range, 3, ~0u, 0) != 0)
+		for (int fd = 3; fd < 65536; fd++)
+			sys_close(fd);
+	sys3(SYS_execve, program, arguments, environment);
+	sys1(SYS_exit_group, 127);
+}
+
+bool ph_spawn_collector(const char *folder, struct ph_control *c, struct ph_segment *s)
+{
+	char program[PATH_MAX];
+	int subreaper = 0;
+	int status = 0;
+	long child;
+
+	(void)c;
+	if (!find_perfhook(program, sizeof(program))) {
+		ph_log("the perfhook program was not found beside the library nor in " PERFHOOK_PREFIX
+		       "/bin; the program runs unrecorded",
+		       NULL);
+		return false;
+	}
+	/* An orphan would become this process's child, for its wait() to find. */
+	sys2(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper);
+	if (subreaper != 0 || sys_getpid() == 1) {
+		ph_log("a process that adopts orphans (pid 1, a subreaper) can only be recorded by "
+		       "perfhook record; the program runs unrecorded",
+		       NULL);
+		return false;
+	}
+	child = bare_fork();
+	if (child == 0) {
+		if (bare_fork() == 0)
+			run_collector(program, folder);
+		sys1(SYS_exit_group, 0);
+	}
+	if (child < 0) {
+		ph_log("no collector could be started (fork failed: a limit on processes?); "
+		       "the program runs unrecorded",
+		       NULL);
+		return false;
+	}
+	while (sys4(SYS_wait4, child, &status, __WALL, NULL) == -EINTR)
+		;
+	(void)s;
+	return true;
+}
+
+bool ph_collector_alive(const struct ph_control *c)
+{
+	int32_t pid = atomic_load_explicit(&c->collector_pid, memory_order_acquire);
+
+	/* 0: started, but it has not said its name yet. */
+	return pid == 0 || sys2(SYS_kill, pid, 0) != -ESRCH;
+}

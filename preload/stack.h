@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The calling thread's stack as one number: a node of the segment's stack
+ * table. Each thread keeps the stack it saw last, so that only frames that
+ * changed since are looked up.
+ */
+#ifndef PH_PRELOAD_STACK_H
+#define PH_PRELOAD_STACK_H
+
+#include "preload/thread.h"
+
+/*
+ * The node of the stack whose innermost frame is the caller of the exported
+ * wrapper: `caller` is that frame's return address. 0: stacks are off. Keeps
+ * errno. A nested stream (see thread.h) and an event before our constructor get
+ * the one frame `caller`: the unwinder may be at work further out.
+ */
+uint32_t ph_stack_node(struct ph_stream *s, void *caller);
+
+/* The kept stack is not to be trusted any more. */
+void ph_stack_forget(struct ph_thread *t);
+
+#define PH_CALLER() __builtin_extract_return_addr(__builtin_return_address(0))
+
+#endif

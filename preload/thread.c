@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+#include "preload/thread.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "preload/stack.h"
+
+PH_TLS struct ph_thread ph_self;
+
+#define RING_CELLS_LEAST 1024u	 /* 16 KiB */
+#define RING_CELLS_MOST	 65536u	 /* 1 MiB */
+#define CHECK_EVERY	 128u	 /* cells between looks at the clock */
+#define CLOCK_GRAIN	 4096u	 /* ticks that the shared word may lag before a thread moves it */
+#define NO_PROGRESS_NS	 INT64_C(2000000000)
+
+/* ---- slots and rings ------------------------------------------------ */
+
+static struct ph_slot *slot_at(struct ph_segment *g, uint32_t index)
+{
+	return (struct ph_slot *)((char *)g + g->slots_offset) + index;
+}
+
+/* Pop a slot that the collector gave back. The tag in the upper half changes
+ * with every push, so that a slot popped and pushed meanwhile is noticed. */
+static struct ph_slot *pop_free_slot(struct ph_segment *g)
+{
+	uint64_t seen = atomic_load_explicit(&g->free_slots, memory_order_acquire);
+
+	while ((uint32_t)seen != 0) {
+		struct ph_slot *slot = slot_at(g, (uint32_t)seen - 1);
+		uint64_t next = (seen & ~UINT64_C(0xffffffff)) | slot->next_free;
+
+		if (atomic_compare_exchange_weak_explicit(&g->free_slots, &seen, next,
+							  memory_order_acquire,
+							  memory_order_acquire))
+			return slot;
+	}
+	return NULL;
+}
+
+/* A stretch of the segment for a ring, its pages there. 0: none left. */
+static uint64_t allocate_ring(struct ph_segment *g, uint64_t cells)
+{
+	uint64_t bytes = cells * sizeof(struct ph_cell);
+	uint64_t at = atomic_load_explicit(&g->rings_used, memory_order_relaxed);
+
+	do {
+		if (g->rings_offset + at + bytes > g->rings_end)
+			return 0;
+	} while (!atomic_compare_exchange_weak_explicit(&g->rings_used, &at, at + bytes,
+							memory_order_relaxed,
+							memory_order_relaxed));
+	at += g->rings_offset;
+	return ph_populate((char *)g + at, bytes) ? at : 0;
+}
+
+static struct ph_slot *new_slot(struct ph_segment *g)
+{
+	uint32_t used = atomic_load_explicit(&g->slots_used, memory_order_relaxed);
+	struct ph_slot *slot;
+
+	do {
+		if (used >= g->slot_count)
+			return NULL;
+	} while (!atomic_compare_exchange_weak_explicit(&g->slots_used, &used, used + 1,
+							memory_order_relaxed,
+							memory_order_relaxed));
+	slot = slot_at(g, used);
+	if (!ph_populate(slot, sizeof(*slot)))
+		return NULL;
+	slot->rings[0] = (struct ph_ring){
+		.offset = allocate_ring(g, RING_CELLS_LEAST),
+		.mask = RING_CELLS_LEAST - 1,
+	};
+	return slot->rings[0].offset != 0 ? slot : NULL;
+}
+
+static void use_ring(struct ph_stream *s, const struct ph_ring *ring)
+{
+	s->cells = (struct ph_cell *)((char *)ph_process->segment + ring->offset);
+	s->mask = ring->mask;
+	s->first = ring->first;
+	s->checkpoint = s->next; /* the next event looks afresh */
+}
+
+/* A slot of its own for a stream. False: there is none. */
+static bool attach(struct ph_stream *s, uint32_t nested_in)
+{
+	struct ph_segment *g = ph_process->segment;
+	struct ph_slot *slot = pop_free_slot(g);
+
+	if (slot == NULL)
+		slot = new_slot(g);
+	if (slot == NULL)
+		return false;
+	memset(s, 0, sizeof(*s));
+	slot->stream = atomic_fetch_add_explicit(&g->streams, 1, memory_order_relaxed) + 1;
+	slot->tid = (uint32_t)sys_gettid();
+	slot->nested_in = nested_in;
+	slot->started = ph_clock_now(g->clock_kind);
+	slot->ended = 0;
+	slot->name[0] = '\0';
+	atomic_store_explicit(&slot->ring_count, 1, memory_order_relaxed);
+	s->slot = slot;
+	use_ring(s, &slot->rings[0]);
+	/* Pairs with the collector's acquire: an active slot's fields are complete. */
+	atomic_store_explicit(&slot->state, PH_SLOT_ACTIVE, memory_order_release);
+	return true;
+}
+
+/* ---- room ----------------------------------------------------------- */
+
+static uint64_t room_left(const struct ph_stream *s)
+{
+	/* Pairs with the collector's release: it has done with cells before tail. */
+	uint64_t tail = atomic_load_explicit(&s->slot->tail, memory_order_acquire);
+	uint64_t oldest = tail > s->first ? tail : s->first;
+
+	return s->mask + 1 - (s->next - oldest);
+}
+
+/* Go on in a larger ring; the collector empties the old one first. */
+static bool grow(struct ph_stream *s)
+{
+	struct ph_slot *slot = s->slot;
+	uint32_t count = atomic_load_explicit(&slot->ring_count, memory_order_relaxed);
+	uint64_t cells = (s->mask + 1) * 4;
+	uint64_t offset;
+
+	if (cells > RING_CELLS_MOST || count >= PH_RING_GROWTHS)
+		return false;
+	offset = allocate_ring(ph_process->segment, cells);
+	if (offset == 0)
+		return false;
+	slot->rings[count] =
+		(struct ph_ring){.offset = offset, .first = s->next, .mask = cells - 1};
+	atomic_store_explicit(&slot->ring_count, count + 1, memory_order_release);
+	use_ring(s, &slot->rings[count]);
+	return true;
+}
+
+/* Sleep until the collector has made room. False after 2 s without any. */
+static bool wait_for_room(struct ph_stream *s, unsigned cells)
+{
+	struct ph_process *p = ph_process;
+	struct ph_slot *slot = s->slot;
+	uint64_t began = sys_clock_ns(CLOCK_MONOTONIC);
+	uint64_t ticks = ph_clock_now(p->segment->clock_kind);
+	bool room = false;
+
+	for (;;) {
+		uint64_t tail = atomic_load_explicit(&slot->tail, memory_order_acquire);
+
+		room = room_left(s) >= cells;
+		if (room || sys_clock_ns(CLOCK_MONOTONIC) - began > (uint64_t)NO_PROGRESS_NS)
+			break;
+		/* Pairs with the collector's exchange after it moved tail: one of
+		 * the two sees the other's store. */
+		atomic_store_explicit(&slot->waiting, 1, memory_order_seq_cst);
+		ph_wake_collector(p->control);
+		if (atomic_load_explicit(&slot->tail, memory_order_seq_cst) == tail)
+			sys_futex_wait(&slot->tail, (uint32_t)tail, 20000000);
+	}
+	atomic_fetch_add_explicit(&slot->stalled,
+				  ph_clock_now(p->segment->clock_kind) - ticks,
+				  memory_order_relaxed);
+	return room;
+}
+
+static void count_lost(struct ph_stream *s)
+{
+	if (s->dropping++ == 0)
+		s->dropping_since = ph_clock_now(ph_process->segment->clock_kind);
+	atomic_fetch_add_explicit(&s->slot->lost, 1, memory_order_relaxed);
+}
+
+/* After a loss, and with room again: say how much and when. */
+static void put_loss(struct ph_stream *s)
+{
+	struct ph_call loss = {
+		.op = PH_OP_LOST,
+		.cells = PH_CALL_CELLS,
+		.fd = -1,
+		.entry = s->dropping_since,
+		.duration = ph_clock_now(ph_process->segment->clock_kind) - s->dropping_since,
+		.arg = (int64_t)s->dropping,
+	};
+	struct ph_cell cells[PH_CALL_CELLS];
+
+	memcpy(cells, &loss, sizeof(loss));
+	for (unsigned i = 0; i < PH_CALL_CELLS; i++)
+		ph_store_cell(s, s->next + i, cells[i]);
+	s->next += PH_CALL_CELLS;
+	s->dropping = 0;
+}
+
+static bool have_room(struct ph_stream *s, unsigned cells)
+{
+	const struct ph_segment *g = ph_process->segment;
+
+	while (room_left(s) < cells) {
+		if (grow(s))
+			continue;
+		/* A ring that has turned to drop waits no more until there is room. */
+		if (g->overflow == PH_OVERFLOW_DROP || s->dropping != 0 || !wait_for_room(s, cells))
+			return false;
+	}
+	return true;
+}
+
+/* The coarse stamp that the next events carry. The shared word is moved on by
+ * whoever finds it lagging; it sleeps while nothing happens. */
+static uint64_t current_stamp(void)
+{
+	struct ph_process *p = ph_process;
+	struct ph_segment *g = p->segment;
+	uint64_t seen = atomic_load_explicit(&g->clock, memory_order_relaxed);
+	uint64_t now = ph_clock_now(g->clock_kind);
+
+	if ((seen & PH_CLOCK_ASLEEP) == 0 && now < seen + CLOCK_GRAIN)
+		return seen;
+	if ((seen & PH_CLOCK_ASLEEP) != 0)
+		ph_wake_collector(p->control);
+	return ph_clock_advance(&g->clock, now);
+}
+
+bool ph_make_room(struct ph_stream *s, unsigned cells)
+{
+	const unsigned extra = 1 + PH_CALL_CELLS; /* a CLOCK cell and a LOST event */
+	uint64_t room, stamp;
+
+	if (!have_room(s, cells + extra)) {
+		count_lost(s);
+		return false;
+	}
+	if (s->dropping != 0)
+		put_loss(s);
+	stamp = current_stamp();
+	if (stamp != s->clock) {
+		ph_store_cell(s, s->next++, (struct ph_cell){.w0 = PH_OP_CLOCK, .w1 = stamp});
+		s->clock = stamp;
+	}
+	room = room_left(s);
+	if (room < (s->mask + 1) / 2)
+		ph_wake_collector(ph_process->control);
+	s->checkpoint = s->next + (room < CHECK_EVERY ? room : CHECK_EVERY);
+	if (s->checkpoint < s->next + cells)
+		s->checkpoint = s->next + cells;
+	return true;
+}
+
+void ph_stamp_alone(void)
+{
+	struct ph_segment *g = ph_process->segment;
+	uint64_t seen = atomic_load_explicit(&g->clock, memory_order_relaxed);
+	uint64_t now = ph_clock_now(g->clock_kind) & ~PH_CLOCK_ASLEEP;
+	uint64_t next;
+
+	if (seen & PH_CLOCK_ASLEEP)
+		ph_wake_collector(ph_process->control);
+	do {
+		next = (seen & ~PH_CLOCK_ASLEEP) + 2;
+		if (next < now)
+			next = now;
+	} while (!atomic_compare_exchange_weak_explicit(&g->clock, &seen, next,
+							memory_order_relaxed,
+							memory_order_relaxed));
+}
+
+/* ---- entering ------------------------------------------------------- */
+
+static bool on_signal_stack(void)
+{
+	stack_t here;
+
+	return sys2(SYS_sigaltstack, NULL, &here) == 0 && (here.ss_flags & SS_ONSTACK) != 0;
+}
+
+/* Is the hook that set `guard` dead? See the head of thread.h. */
+static bool is_stale(uintptr_t guard, uintptr_t frame)
+{
+	return frame >= guard && !on_signal_stack();
+}
+
+/* After a vfork: still the child on our memory, or the parent again? */
+static bool still_suspended(struct ph_thread *t)
+{
+	if (sys_getpid() != ph_process->segment->pid)
+		return true;
+	t->generation = t->suspended;
+	t->suspended = 0;
+	return false;
+}
+
+static struct ph_stream *enter_nested(struct ph_thread *t, uintptr_t frame)
+{
+	if (t->nested_guard != 0 && !is_stale(t->nested_guard, frame)) {
+		atomic_fetch_add_explicit(&ph_process->segment->nested_lost, 1,
+					  memory_order_relaxed);
+		return NULL;
+	}
+	t->nested_guard = frame;
+	signal_fence();
+	if (t->nested.slot == NULL && !attach(&t->nested, t->own.slot->stream)) {
+		t->nested_guard = 0;
+		atomic_fetch_add_explicit(&ph_process->segment->nested_lost, 1,
+					  memory_order_relaxed);
+		return NULL;
+	}
+	return &t->nested;
+}
+
+/* This thread's first event in this process. */
+static struct ph_stream *enter_first(struct ph_thread *t, uintptr_t frame)
+{
+	struct ph_kept_stack *kept = t->kept; /* private memory: a fork's child may keep it */
+	uintptr_t in_malloc = t->in_malloc;
+
+	/* Half made states are never seen: a handler that comes meanwhile finds the
+	 * guard set and no slot, and passes through. */
+	memset(t, 0, sizeof(*t));
+	t->guard = frame;
+	t->in_malloc = in_malloc;
+	signal_fence();
+	t->kept = kept;
+	if (!attach(&t->own, 0)) {
+		t->refused = ph_process->generation;
+		t->guard = 0;
+		return NULL;
+	}
+	ph_stack_forget(t);
+	signal_fence();
+	t->generation = ph_process->generation;
+	return &t->own;
+}
+
+struct ph_stream *ph_enter_slow(uintptr_t frame)
+{
+	struct ph_thread *t = &ph_self;
+
+	if (ph_process->generation <= PH_OFF && !ph_process_start())
+		return NULL;
+	if (t->suspended != 0 && t->suspended == ph_process->generation && still_suspended(t))
+		return NULL;
+	if (t->refused == ph_process->generation) {
+		atomic_fetch_add_explicit(&ph_process->segment->unslotted_lost, 1,
+					  memory_order_relaxed);
+		return NULL;
+	}
+	if (t->generation != ph_process->generation) {
+		if (t->guard != 0 && t->own.slot == NULL && !is_stale(t->guard, frame))
+			return NULL; /* a handler inside enter_first() */
+		return enter_first(t, frame);
+	}
+	if (t->guard != 0) {
+		if (!is_stale(t->guard, frame))
+			return enter_nested(t, frame);
+		ph_stack_forget(t);
+	}
+	t->guard = frame;
+	signal_fence();
+	return &t->own;
+}
+
+void ph_suspend_for_vfork(void)
+{
+	struct ph_thread *t = &ph_self;
+
+	if (t->generation <= PH_OFF || t->generation != ph_process->generation)
+		return;
+	t->suspended = t->generation;
+	signal_fence();
+	t->generation = 0;
+}
+
+/* ---- beginning and end ---------------------------------------------- */
+
+static void put_thread_event(struct ph_stream *s, unsigned op)
+{
+	struct ph_call call = {
+		.op = (uint8_t)op,
+		.cells = PH_CALL_CELLS,
+		.fd = -1,
+		.entry = ph_clock_now(ph_process->segment->clock_kind),
+		.result = s->slot->tid,
+	};
+	struct ph_cell cells[PH_CALL_CELLS];
+
+	memcpy(cells, &call, sizeof(call));
+	ph_put(s, cells, PH_CALL_CELLS);
+}
+
+void ph_thread_started(void)
+{
+	struct ph_stream *s = ph_enter(PH_FRAME());
+
+	if (s == NULL)
+		return;
+	put_thread_event(s, PH_OP_THREAD_START);
+	ph_leave(s);
+}
+
+void ph_thread_ending(void)
+{
+	struct ph_stream *s = ph_enter(PH_FRAME());
+
+	if (s == NULL)
+		return;
+	put_thread_event(s, PH_OP_THREAD_END);
+	ph_leave(s);
+	sys2(SYS_prctl, PR_GET_NAME, s->slot->name);
+	s->slot->ended = ph_clock_now(ph_process->segment->clock_kind);
+	/* More may follow: thread-local destructors, libc's own. The collector gives
+	 * the slot away only once the thread is gone. */
+	atomic_store_explicit(&s->slot->state, PH_SLOT_ENDING, memory_order_release);
+	if (ph_self.nested.slot != NULL)
+		atomic_store_explicit(&ph_self.nested.slot->state, PH_SLOT_ENDING,
+				      memory_order_release);
+}

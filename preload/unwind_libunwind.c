@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libunwind as the unwinder. In a target it must leave no trace: it would open a
+ * pipe (to try out addresses on), allocate, map and read files through libc's
+ * functions, which are ours. So what it imports is redirected, in its own table
+ * of imports and nowhere else, to functions that the target never notices.
+ */
+#include "preload/unwind.h"
+
+#define UNW_LOCAL_ONLY
+#include <dlfcn.h>
+#include <libunwind.h>
+#include <link.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "preload/real.h"
+#include "preload/sys.h"
+
+#define TEXT_(x) #x
+#define TEXT(x)	 TEXT_(x)
+
+/* Names as libunwind's headers make them for this machine. */
+#define LOCAL(name) TEXT(UNW_OBJ(name))
+
+static int (*backtrace_)(void **, int);
+static void (*flush_cache)(unw_addr_space_t, unw_word_t, unw_word_t);
+static unw_addr_space_t address_space;
+
+/* ---- what it imports ----------------------------------------------------- */
+
+static long result(long r)
+{
+	if (r >= 0 || r < -4095)
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
+/* Only its own pipe is ever asked for; these numbers are never a descriptor. */
+static int own_pipe2(int fds[2], int flags)
+{
+	(void)flags;
+	fds[0] = fds[1] = -2;
+	return 0;
+}
+
+/* From the pipe: nothing there. From a file (an executable's tables): as it is. */
+static ssize_t own_read(int fd, void *buffer, size_t count)
+{
+	return fd == -2 ? result(-EAGAIN) : result(sys_read(fd, buffer, count));
+}
+
+/* Can this address be read? The kernel looks at the new mask before it looks at
+ * the (invalid) first argument: EFAULT or EINVAL, and nothing is changed. */
+static bool is_readable(const void *address)
+{
+	const uintptr_t whole_word = (uintptr_t)address & ~(uintptr_t)7;
+
+	return sys4(SYS_rt_sigprocmask, ~0l, whole_word, NULL, 8) == -EINVAL;
+}
+
+/* It writes the byte at an address to its pipe, to see whether that can be read. */
+static long own_syscall(long number, ...)
+{
+	const void *address;
+	va_list rest;
+
+	va_start(rest, number);
+	(void)va_arg(rest, long);
+	address = va_arg(rest, const void *);
+	va_end(rest);
+	return number == SYS_write && is_readable(address) ? 1 : result(-EFAULT);
+}
+
+static int own_close(int fd)
+{
+	return fd == -2 ? 0 : (int)result(sys1(SYS_close, fd));
+}
+
+static int own_open(const char *path, int flags, ...)
+{
+	return (int)result(sys_open(path, flags, 0));
+}
+
+static void *own_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+{
+	void *r = sys_mmap(address, length, protection, flags, fd, offset);
+
+	return r != NULL ? r : MAP_FAILED;
+}
+
+static int own_munmap(void *address, size_t length)
+{
+	return (int)result(sys2(SYS_munmap, address, length));
+}
+
+static void *own_malloc(size_t size)
+{
+	return ph_arena_allocate(16, size);
+}
+
+static void own_free(void *block)
+{
+	ph_arena_free(block);
+}
+
+static const struct {
+	const char *name;
+	void *instead;
+} imports[] = {
+	{"pipe2", own_pipe2}, {"read", own_read},     {"syscall", own_syscall},
+	{"close", own_close}, {"open", own_open},     {"mmap", own_mmap},
+	{"munmap", own_munmap}, {"malloc", own_malloc}, {"free", own_free},
+};
+
+static void redirect(ElfW(Addr) *slot, const char *name)
+{
+	for (size_t i = 0; i < sizeof(imports) / sizeof(imports[0]); i++) {
+		uintptr_t page = (uintptr_t)slot & ~(uintptr_t)4095;
+
+		if (strcmp(name, imports[i].name) != 0)
+			continue;
+		/* Read-only after relocation where it was linked with -z now. */
+		if (sys3(SYS_mprotect, page, 4096, PROT_READ | PROT_WRITE) == 0)
+			*slot = (ElfW(Addr))imports[i].instead;
+	}
+}
+
+/* ELF gABI, dynamic section: the relocations of the procedure linkage table. */
+static void redirect_imports(const struct link_map *map)
+{
+	const ElfW(Rela) *relocations = NULL;
+	const ElfW(Sym) *symbols = NULL;
+	const char *strings = NULL;
+	size_t bytes = 0;
+
+	for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
+		if (d->d_tag == DT_JMPREL)
+			relocations = (const ElfW(Rela) *)d->d_un.d_ptr;
+		else if (d->d_tag == DT_PLTRELSZ)
+			bytes = d->d_un.d_val;
+		else if (d->d_tag == DT_SYMTAB)
+			symbols = (const ElfW(Sym) *)d->d_un.d_ptr;
+		else if (d->d_tag == DT_STRTAB)
+			strings = (const char *)d->d_un.d_ptr;
+	}
+	if (relocations == NULL || symbols == NULL || strings == NULL)
+		return;
+	for (size_t i = 0; i < bytes / sizeof(*relocations); i++) {
+		const ElfW(Rela) *r = &relocations[i];
+
+		redirect((ElfW(Addr) *)(map->l_addr + r->r_offset),
+			 strings + symbols[ELF64_R_SYM(r->r_info)].st_name);
+	}
+}
+
+/* ---- the unwinder ---------------------------------------------------------- */
+
+bool ph_unwind_load(void)
+{
+	void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+	int (*set_policy)(unw_addr_space_t, unw_caching_policy_t);
+	int (*set_size)(unw_addr_space_t, size_t, int);
+	unw_addr_space_t *space;
+	int (*walk)(void **, int);
+
+	if (library == NULL) {
+		dlerror();
+		return false;
+	}
+	walk = (int (*)(void **, int))dlsym(library, "unw_backtrace");
+	space = dlsym(library, LOCAL(local_addr_space));
+	set_policy = (int (*)(unw_addr_space_t, unw_caching_policy_t))dlsym(
+		library, LOCAL(set_caching_policy));
+	set_size = (int (*)(unw_addr_space_t, size_t, int))dlsym(library, LOCAL(set_cache_size));
+	flush_cache = (void (*)(unw_addr_space_t, unw_word_t, unw_word_t))dlsym(
+		library, TEXT(UNW_ARCH_OBJ(flush_cache)));
+	if (walk == NULL || space == NULL || set_policy == NULL) {
+		dlerror();
+		return false;
+	}
+	/* Before anything of it runs. glibc's handle is the link map. */
+	redirect_imports(library);
+	address_space = *space;
+	/* The global cache takes a lock; a cache a thread does not. */
+	set_policy(address_space, UNW_CACHE_PER_THREAD);
+	if (set_size != NULL)
+		set_size(address_space, 1024, 0);
+	backtrace_ = walk;
+	return true;
+}
+
+int ph_unwind(void **frames, int room)
+{
+	return backtrace_ != NULL ? backtrace_(frames, room) : 0;
+}
+
+void ph_unwind_flush(void)
+{
+	if (flush_cache != NULL)
+		flush_cache(address_space, 0, 0);
+}

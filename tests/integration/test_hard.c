@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/* The situations that break preloaded libraries: forks of every kind, missing
+ * memory, jumps and cancellations out of hooks, a collector that stands still. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+
+#include "harness.h"
+#include "tests/programs/counter_shm.h"
+
+static uint64_t written_to(const cJSON *json, const char *name)
+{
+	const cJSON *file = file_entry(json, in_box("%s", name));
+
+	return file != NULL ? json_u64(file, "written_bytes") : 0;
+}
+
+static void check_written(const struct pair *p, const char *name)
+{
+	check_u64(written_to(p->report, name), truth(&p->outcome, text("%s.written_bytes", name)),
+		  name);
+}
+
+/* Children share the rings' mapping until somebody notices. */
+static void forks_of_every_kind(void **state)
+{
+	struct pair p = record_pair(ARGV(program("fork_raw")), NULL);
+	const struct outcome *o = &p.outcome;
+	uint64_t recorded = 0;
+	char **traces;
+	size_t count;
+
+	(void)state;
+	check_heap_truth(&p);
+	check_u64(written_to(p.report, "parent"), truth(o, "parent_writes"), "parent's writes");
+	check_u64(written_to(p.report, "children"), 0, "children's writes in the parent's trace");
+	count = list_traces(o, &traces);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t bytes;
+
+		if (strcmp(traces[i], o->trace) == 0)
+			continue;
+		/* A child that was not followed has no trace, or an empty one. */
+		bytes = written_to(report(traces[i]), "children");
+		check(bytes == 0 || bytes == truth(o, "writes_of_a_child"),
+		      "%s: %llu bytes of a child", traces[i], (unsigned long long)bytes);
+		recorded += bytes != 0;
+	}
+	check(recorded >= truth(o, "forked"), "%llu children recorded, of %llu by fork()",
+	      (unsigned long long)recorded, (unsigned long long)truth(o, "forked"));
+}
+
+static void vfork_children(void **state)
+{
+	struct pair p = record_pair(ARGV(program("vfork_exec")), NULL);
+
+	(void)state;
+	check_heap_truth(&p);
+	check_written(&p, "data");
+}
+
+static void python_subprocesses(void **state)
+{
+	static const char script[] =
+		"import subprocess, sys\n"
+		"for i in range(5):\n"
+		"    p = subprocess.run(['sh', '-c', 'echo in; cat; exit %d' % i],\n"
+		"                       input=b'text', capture_output=True)\n"
+		"    print(p.returncode, p.stdout)\n"
+		"subprocess.check_call(['true'], close_fds=True, start_new_session=True)\n";
+	struct outcome plain, with;
+
+	(void)state;
+	need_tool("python3");
+	plain = run(ARGV("python3", "-c", script), NULL);
+	check_status(&plain, 0);
+	with = record(ARGV("python3", "-c", script), NULL);
+	check_status(&with, 0);
+	assert_string_equal(with.out, plain.out);
+}
+
+static void check_unharmed(const char *name, int resource, unsigned long value)
+{
+	const struct limit limits[] = {{resource, value}, {-1, 0}};
+	struct options options = {.limits = limits};
+	struct outcome plain = run(ARGV(program(name)), &options), with;
+
+	options.preload = true;
+	with = run(ARGV(program(name)), &options);
+	check(with.status == plain.status && with.signal == plain.signal,
+	      "%s with limit %d at %lu: status %d signal %d instead of %d %d\n%s", name, resource,
+	      value, with.status, with.signal, plain.status, plain.signal, with.err);
+	assert_string_equal(with.out, plain.out);
+	assert_string_equal(foreign_errors(&with), plain.err);
+}
+
+/* The segment cannot grow, or nothing can be opened or mapped. */
+static void limits(void **state)
+{
+	static const unsigned long sizes[] = {0, 1, 4096, 1 << 20};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(sizes); i++)
+		check_unharmed("memory_calls", RLIMIT_FSIZE, sizes[i]);
+	check_unharmed("io_calls", RLIMIT_FSIZE, 1 << 20);
+	check_unharmed("memory_calls", RLIMIT_NOFILE, 3);
+	check_unharmed("memory_calls", RLIMIT_NOFILE, 4);
+	check_unharmed("memory_calls", RLIMIT_NOFILE, 6);
+	check_unharmed("memory_calls", RLIMIT_AS, 8 << 20);
+	check_unharmed("memory_calls", RLIMIT_AS, 16 << 20);
+	check_unharmed("memory_calls", RLIMIT_AS, 64 << 20);
+	check_unharmed("memory_calls", RLIMIT_STACK, 256 << 10);
+	check_unharmed("memory_calls", RLIMIT_MEMLOCK, 0);
+}
+
+/* A container's /dev/shm: full, missing, or not writable. */
+static void small_shared_memory(void **state)
+{
+	static const char *const mounts[] = {"mount -t tmpfs -o size=64k none /dev/shm",
+					     "mount -t tmpfs -o size=4k none /dev/shm",
+					     "mount -t tmpfs -o size=1m none /dev/shm",
+					     "mount -t tmpfs -o ro none /dev/shm",
+					     "mount --bind /proc/self /dev/shm"};
+	struct outcome plain = run(ARGV(program("remote_free"), "8", "5000"), NULL);
+
+	(void)state;
+	need_tool("unshare");
+	for (size_t i = 0; i < COUNT_OF(mounts); i++) {
+		struct outcome probe = run(ARGV("unshare", "-m", "sh", "-c", mounts[i]), NULL), o;
+		char *traces = in_box("small.%zu", i);
+
+		if (probe.status != 0)
+			skip_because("cannot mount: %s", probe.err);
+		o = run(ARGV("unshare", "-m", "sh", "-c",
+			     text("%s && exec env LD_PRELOAD=%s PERFHOOK_OUT=%s %s 8 5000",
+				  mounts[i], library_path(), traces, program("remote_free"))),
+			NULL);
+		check_status(&o, 0);
+		assert_string_equal(o.out, plain.out);
+		/* Recorded as well as it could be, and readable if it is there. */
+		if (access(traces, F_OK) == 0)
+			report(traces);
+	}
+}
+
+struct counting {
+	const char *path;
+	uint64_t enough;
+};
+
+static uint64_t counted(const char *path)
+{
+	size_t size = 0;
+	char *bytes = read_file(path, &size);
+	struct counters c;
+	uint64_t sum = 0;
+
+	if (bytes == NULL || size < sizeof(c))
+		return 0;
+	memcpy(&c, bytes, sizeof(c));
+	for (int i = 0; i < COUNTER_THREADS; i++)
+		sum += c.of[i].frees;
+	return sum;
+}
+
+static bool has_counted(void *context)
+{
+	const struct counting *c = context;
+
+	return counted(c->path) >= c->enough;
+}
+
+static struct running *start_counting(const char *loops)
+{
+	struct counting c = {in_box("counters"), 1000};
+	struct running *r = start(ARGV(program("counter_shm"), c.path, "1", loops),
+				  &(struct options){.preload = true});
+
+	check(wait_until(has_counted, &c, 30), "the target does not get going");
+	return r;
+}
+
+/* Lines of /proc/PID/maps that are shared and writable, but for the counters. */
+static char *next_shared(char **rest)
+{
+	char *line;
+
+	while ((line = strsep(rest, "\n")) != NULL) {
+		char *path = strchr(line, '/');
+
+		if (strstr(line, " rw-s ") != NULL && path != NULL &&
+		    strstr(path, "/counters") == NULL)
+			return path;
+	}
+	return NULL;
+}
+
+/* On a disk, write-back would stall the target's stores. */
+static void segment_is_memory(void **state)
+{
+	struct running *r = start_counting("-1");
+	char *maps = read_file(text("/proc/%d/maps", running_pid(r)), NULL), *path;
+	char *segments[64];
+	struct outcome o;
+	size_t count = 0;
+
+	(void)state;
+	while ((path = next_shared(&maps)) != NULL) {
+		struct statfs fs = {0};
+		bool memory = strncmp(path, "/memfd:", 7) == 0 ||
+			      (statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC);
+
+		check(memory, "mapped from %s, which is on no tmpfs", path);
+		if (count < COUNT_OF(segments) && path[1] != 'm')
+			segments[count++] = path;
+	}
+	check(count > 0 || strstr(read_file(text("/proc/%d/maps", running_pid(r)), NULL),
+				  "/memfd:") != NULL,
+	      "nothing shared is mapped");
+	kill(running_pid(r), SIGKILL);
+	o = finish(r);
+	report(o.trace);
+	/* Once the trace is whole, nothing stays behind. */
+	for (size_t i = 0; i < count; i++)
+		check(access(segments[i], F_OK) != 0, "%s is left behind", segments[i]);
+}
+
+static void jumps_out_of_hooks(void **state)
+{
+	struct pair p = record_pair(ARGV(program("longjmp_storm")), NULL);
+	uint64_t during;
+
+	(void)state;
+	check_heap_truth(&p);
+	check_written(&p, "after");
+	during = written_to(p.report, "during");
+	check(during >= truth(&p.outcome, "during.returned") &&
+		      during <= truth(&p.outcome, "during.in_the_file"),
+	      "%llu written in the storm; returned %llu, in the file %llu",
+	      (unsigned long long)during, (unsigned long long)truth(&p.outcome, "during.returned"),
+	      (unsigned long long)truth(&p.outcome, "during.in_the_file"));
+}
+
+static void signals_among_allocations(void **state)
+{
+	struct pair p = record_pair(ARGV(program("signal_storm"), "write"), NULL);
+
+	(void)state;
+	check_heap_truth(&p);
+	check_written(&p, "storm");
+}
+
+static void allocations_in_handlers(void **state)
+{
+	struct pair p = record_pair(ARGV(program("signal_storm"), "malloc"), NULL);
+
+	(void)state;
+	check_heap_truth(&p);
+	check_written(&p, "storm");
+}
+
+static void cancellations(void **state)
+{
+	struct pair p = record_pair(ARGV(program("cancel")), NULL);
+	struct amount left = leaked_by(p.report, "leave_behind");
+
+	(void)state;
+	check_heap_truth(&p);
+	check_written(&p, "unwound");
+	check_u64(left.blocks, truth(&p.outcome, "left_blocks"), "left by ended threads");
+	check_u64(left.bytes, truth(&p.outcome, "left_bytes"), "bytes left by ended threads");
+	check(leak_with_function(p.report, "hold") == NULL, "a freed block leaks");
+}
+
+static void ends_of_threads(void **state)
+{
+	struct pair p = record_pair(ARGV(program("thread_ends"), "500"), NULL);
+
+	(void)state;
+	check_heap_truth(&p);
+	check_u64(leaked_by(p.report, "kept_at_the_end").bytes, truth(&p.outcome, "kept_bytes"),
+		  "kept by destructors");
+	check_u64((uint64_t)cJSON_GetArraySize(json_at(p.report, "threads")),
+		  truth(&p.outcome, "threads") + 1, "threads");
+}
+
+/* ---- a collector that stands still ------------------------------------ */
+
+static int stopped_collector;
+
+static int let_collector_go(void **state)
+{
+	if (stopped_collector != 0)
+		kill(stopped_collector, SIGCONT);
+	stopped_collector = 0;
+	return box_teardown(state);
+}
+
+static bool collector_is_there(void *context)
+{
+	stopped_collector = find_collector(context);
+	return stopped_collector != 0;
+}
+
+#define STALLED_LOOPS "1500000"
+
+static void stopped_collector_does_not_hang_us(void **state)
+{
+	const uint64_t did = 3 * strtoull(STALLED_LOOPS, NULL, 10);
+	struct running *r = start_counting(STALLED_LOOPS);
+	struct outcome o;
+	cJSON *json;
+	uint64_t seen, dropped;
+
+	(void)state;
+	kill(running_pid(r), SIGSTOP);
+	check(wait_until(collector_is_there, (void *)running_traces(r), 10),
+	      "no collector holds the trace open");
+	kill(stopped_collector, SIGSTOP);
+	kill(running_pid(r), SIGCONT);
+	/* Fails if it is still running after a minute. */
+	o = finish(r);
+	check_status(&o, 0);
+	check_u64(counted(in_box("counters")), did / 3, "rounds of the target");
+	kill(stopped_collector, SIGCONT);
+	stopped_collector = 0;
+	json = report(o.trace);
+	dropped = json_u64(json, "trace.dropped");
+	seen = json_u64(json, "memory.allocations") + json_u64(json, "memory.frees") +
+	       json_u64(file_entry(json, "/dev/null"), "write_calls");
+	check(dropped > 0, "nothing is said to be lost");
+	check(seen + dropped >= did, "seen %llu and dropped %llu of %llu", (unsigned long long)seen,
+	      (unsigned long long)dropped, (unsigned long long)did);
+	check(json_u64(file_entry(json, "/dev/null"), "write_calls") <= did / 3, "made up");
+}
+
+/* ... and neither does one that is killed: the analyzer finishes its work. */
+static void killed_collector_loses_nothing_before(void **state)
+{
+	struct running *r = start_counting("-1");
+	uint64_t before;
+	struct outcome o;
+	cJSON *json;
+
+	(void)state;
+	check(wait_until(collector_is_there, (void *)running_traces(r), 10), "no collector");
+	kill(running_pid(r), SIGSTOP);
+	before = counted(in_box("counters"));
+	kill(stopped_collector, SIGKILL);
+	stopped_collector = 0;
+	kill(running_pid(r), SIGKILL);
+	o = finish(r);
+	json = report(o.trace);
+	check(json_u64(json, "memory.frees") >= before, "%llu frees, %llu had returned",
+	      (unsigned long long)json_u64(json, "memory.frees"), (unsigned long long)before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		boxed(forks_of_every_kind),
+		boxed(vfork_children),
+		boxed(python_subprocesses),
+		boxed(limits),
+		boxed(small_shared_memory),
+		boxed(segment_is_memory),
+		boxed(jumps_out_of_hooks),
+		boxed(signals_among_allocations),
+		boxed(allocations_in_handlers),
+		boxed(cancellations),
+		boxed(ends_of_threads),
+		cmocka_unit_test_setup_teardown(stopped_collector_does_not_hang_us, box_setup,
+						let_collector_go),
+		cmocka_unit_test_setup_teardown(killed_collector_loses_nothing_before, box_setup,
+						let_collector_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

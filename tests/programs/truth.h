@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a target says what it did: `truth: NAME=VALUE` lines on standard output,
+ * written by system calls that nobody intercepts, so that saying it changes
+ * nothing. With a last argument "baseline" a program does all but its own
+ * allocations: what is recorded then is libc's.
+ */
+#ifndef PH_TESTS_TRUTH_H
+#define PH_TESTS_TRUTH_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static bool baseline;
+
+__attribute__((unused)) static void truth_begin(int argc, char **argv)
+{
+	baseline = argc > 1 && strcmp(argv[argc - 1], "baseline") == 0;
+}
+
+__attribute__((unused, format(printf, 1, 2))) static void say(const char *format, ...)
+{
+	char line[512];
+	va_list list;
+	int length;
+
+	va_start(list, format);
+	length = vsnprintf(line, sizeof(line), format, list);
+	va_end(list);
+	if (length > 0)
+		syscall(SYS_write, 1, line, (size_t)length);
+}
+
+__attribute__((unused)) static void truth(const char *name, unsigned long long value)
+{
+	say("truth: %s=%llu\n", name, value);
+}
+
+/* Something went otherwise than libc promises: said, and part of the status. */
+__attribute__((unused)) static int wrongs;
+#define expect(condition)                                                                          \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			say("wrong: %s:%d: %s\n", __FILE__, __LINE__, #condition);                 \
+			wrongs++;                                                                  \
+		}                                                                                  \
+	} while (0)
+
+/* The compiler may not think an allocation away. */
+static inline void *keep(void *p)
+{
+	__asm__ volatile("" : "+r"(p) : : "memory");
+	return p;
+}
+
+/* An allocation of the target's own: none in the baseline. */
+static inline void *take(size_t size)
+{
+	return baseline ? NULL : keep(malloc(size));
+}
+
+/* What the heap was asked for. */
+struct tally {
+	unsigned long long allocations, frees, allocated_bytes, freed_bytes;
+};
+
+static inline void tally_alloc(struct tally *t, size_t size)
+{
+	t->allocations++;
+	t->allocated_bytes += size;
+}
+
+static inline void tally_free(struct tally *t, size_t size)
+{
+	t->frees++;
+	t->freed_bytes += size;
+}
+
+static inline void tally_add(struct tally *sum, const struct tally *t)
+{
+	sum->allocations += t->allocations;
+	sum->frees += t->frees;
+	sum->allocated_bytes += t->allocated_bytes;
+	sum->freed_bytes += t->freed_bytes;
+}
+
+__attribute__((unused)) static void tally_say(const struct tally *t)
+{
+	truth("allocations", t->allocations);
+	truth("frees", t->frees);
+	truth("allocated_bytes", t->allocated_bytes);
+	truth("live_bytes", t->allocated_bytes - t->freed_bytes);
+	truth("live_blocks", t->allocations - t->frees);
+}
+
+/* How often each intercepted function was called, by its name in the table. */
+static struct called {
+	const char *name;
+	unsigned long long times;
+} all_called[128];
+
+__attribute__((unused)) static void called(const char *name)
+{
+	struct called *c = all_called;
+
+	while (c->name != NULL && strcmp(c->name, name) != 0)
+		c++;
+	c->name = name;
+	c->times++;
+}
+
+__attribute__((unused)) static void called_say(void)
+{
+	for (struct called *c = all_called; c->name != NULL; c++)
+		say("truth: calls.%s=%llu\n", c->name, c->times);
+}
+
+#endif

@@ -1,0 +1,735 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reports of a run made by hand: the JSON's fields, types and nulls; ranks; what
+ * the text must say. Modules do not exist, so that frames are module and offset.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analyzer/report.h" /* before cmocka.h: its macro hides our fail() */
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+/* Modules: the program, libc, libstdc++, ld.so, ourselves, a second library. */
+enum { PROGRAM, LIBC, LIBSTDCXX, LOADER, OURS, PLUGIN };
+
+static struct module modules[] = {
+	{"/nowhere/bin/server", "aa", 0x400000, false},
+	{"/nowhere/lib/libc.so.6", "bb", 0x7f0000000000, false},
+	{"/nowhere/lib/libstdc++.so.6.0.30", "cc", 0x7f1000000000, false},
+	{"/nowhere/lib64/ld-linux-x86-64.so.2", "dd", 0x7f2000000000, false},
+	{"/nowhere/lib/libperfhook.so", "ee", 0x7f3000000000, false},
+	{"/nowhere/lib/plugin.so", "", 0x7f4000000000, true},
+};
+
+static struct address addresses[] = {
+	{0x400100, PROGRAM},	     /* 0: main */
+	{0x400200, PROGRAM},	     /* 1: leaks */
+	{0x7f1000000300, LIBSTDCXX}, /* 2: the emergency pool */
+	{0x7f2000000400, LOADER},    /* 3: calls initializers */
+	{0x7f3000000500, OURS},	     /* 4: malloc's wrapper */
+	{0x7f4000000600, PLUGIN},    /* 5 */
+	{0xdead0000, -1},	     /* 6: generated code */
+	{0x7f0000000700, LIBC},	     /* 7: strdup, say */
+};
+
+static struct node nodes[] = {
+	{0, 0}, {0, 0}, /* 1: main */
+	{1, 1},		/* 2: leaks < main */
+	{2, 4},		/* 3: malloc < leaks < main */
+	{0, 3},		/* 4: ld.so */
+	{4, 2},		/* 5: pool < ld.so */
+	{1, 5},		/* 6: plugin < main */
+	{6, 6},		/* 7: generated < plugin < main */
+	{2, 7},		/* 8: strdup < leaks < main */
+};
+
+static struct site sites[] = {
+	/* The pool is larger than any leak, and must not head the list. */
+	{.node = 5,
+	 .allocations = 1,
+	 .allocated_bytes = 72704,
+	 .live_bytes = 72704,
+	 .live_blocks = 1,
+	 .peak_bytes = 72704,
+	 .peak_blocks = 1,
+	 .first_at_s = 0.001,
+	 .last_at_s = 0.001,
+	 .last_live_at_s = 0.001},
+	{.node = 3,
+	 .allocations = 100,
+	 .allocated_bytes = 10000,
+	 .live_bytes = 10000,
+	 .live_blocks = 100,
+	 .peak_bytes = 8000,
+	 .peak_blocks = 80,
+	 .first_at_s = 0.1,
+	 .last_at_s = 1.9,
+	 .last_live_at_s = 1.9},
+	{.node = 7,
+	 .allocations = 50,
+	 .allocated_bytes = 5000,
+	 .frees = 49,
+	 .live_bytes = 100,
+	 .live_blocks = 1,
+	 .peak_bytes = 100000,
+	 .peak_blocks = 4,
+	 .first_at_s = 0.5,
+	 .last_at_s = 0.6,
+	 .last_live_at_s = 0.55},
+	{.node = 6,
+	 .allocations = 9,
+	 .allocated_bytes = 90,
+	 .frees = 9,
+	 .first_at_s = 0.5,
+	 .last_at_s = 0.6,
+	 .last_live_at_s = NAN},
+	{.node = 8,
+	 .allocations = 2,
+	 .allocated_bytes = 20,
+	 .live_bytes = 20,
+	 .live_blocks = 2,
+	 .first_at_s = 0.5,
+	 .last_at_s = 0.6,
+	 .last_live_at_s = 0.6},
+};
+
+static struct heap_sample heap_timeline[] = {{0, 100, 1}, {1, 180704, 85}, {2, 82824, 104}};
+static struct rate_sample rates[] = {{0, 1024, 0}, {1, 0, 2048}};
+
+static struct file files[] = {
+	{.path = "/data/big",
+	 .first_at_s = 1,
+	 .last_at_s = 3,
+	 .opens = 1,
+	 .top_node = 3,
+	 .traffic = {.read_bytes = 4096,
+		     .read_calls = 4,
+		     .time_s = 0.5,
+		     .read_time_s = 0.5,
+		     .latency = {.count = 4,
+				 .mean = 2,
+				 .median = 2,
+				 .stdev = 1,
+				 .min = 1,
+				 .p50 = 2,
+				 .p75 = 3,
+				 .p90 = 3,
+				 .p95 = 3,
+				 .p99 = 4,
+				 .max = 4}}},
+	{.path = "/data/\xff\xfe\x1b[31mevil\n",
+	 .first_at_s = 2,
+	 .last_at_s = 2,
+	 .traffic = {.written_bytes = 10, .write_calls = 1, .errors = 1}},
+};
+
+static struct connection connections[] = {
+	{.fd = 3,
+	 .family = "inet",
+	 .type = "stream",
+	 .local = "127.0.0.1:1000",
+	 .peer = "127.0.0.1:80",
+	 .opened_by = "connect",
+	 .opened_at_s = 0.5,
+	 .closed_at_s = NAN,
+	 .connect_s = 0.01,
+	 .traffic = {.written_bytes = 10, .write_calls = 1}},
+	{.fd = 4,
+	 .opened_at_s = 0.7,
+	 .closed_at_s = 0.9,
+	 .connect_s = NAN,
+	 .top_node = 2,
+	 .traffic = {.read_bytes = 99, .read_calls = 2}},
+};
+
+static struct thread threads[] = {
+	{.tid = 77, .name = "server", .started_at_s = 0, .ended_at_s = NAN, .allocations = 5},
+	{.tid = 78, .name = NULL, .started_at_s = 1, .ended_at_s = 2},
+};
+
+static struct notice notices[] = {
+	{false, "a program that was not recorded"},
+	{true, "12 events were lost: the ring was full"},
+};
+
+static const char *command[] = {"server", "--port", "80", NULL};
+
+static struct run make_run(void)
+{
+	return (struct run){
+		.pid = 77,
+		.ppid = 1,
+		.executable = "/nowhere/bin/server",
+		.command = command,
+		.host = NULL,
+		.started = "2024-05-06T07:08:09Z",
+		.duration_s = 2,
+		.end = "exit",
+		.status = 3,
+		.depth = 256,
+		.events = (1ull << 53) + 1,
+		.dropped = 12,
+		.trace_bytes = 2048,
+		.complete = false,
+		.stalled_s = 0,
+		.notices = notices,
+		.notice_count = COUNT(notices),
+		.heap = {.allocations = 162,
+			 .frees = 58,
+			 .allocated_bytes = UINT64_MAX,
+			 .peak_bytes = 180704,
+			 .peak_blocks = 85,
+			 .peak_at_s = NAN,
+			 .live_bytes = 82824,
+			 .live_blocks = 104,
+			 .temporary_allocations = 40,
+			 .timeline = heap_timeline,
+			 .timeline_count = COUNT(heap_timeline)},
+		.sites = sites,
+		.site_count = COUNT(sites),
+		.io = {.total = {.read_bytes = 4096, .read_calls = 4},
+		       .timeline = rates,
+		       .timeline_count = COUNT(rates)},
+		.sockets = {.total = {.written_bytes = 10, .read_bytes = 99, .write_calls = 1}},
+		.files = files,
+		.file_count = COUNT(files),
+		.connections = connections,
+		.connection_count = COUNT(connections),
+		.threads = threads,
+		.thread_count = COUNT(threads),
+		.addresses = addresses,
+		.address_count = COUNT(addresses),
+		.nodes = nodes,
+		.node_count = COUNT(nodes),
+		.modules = modules,
+		.module_count = COUNT(modules),
+	};
+}
+
+/* A report of a run, as it is printed. */
+struct printed {
+	char *text;
+	cJSON *json; /* NULL: it was text */
+};
+
+static struct printed print(const struct run *run, enum report_kind kind, size_t top, bool as_json)
+{
+	const struct symbols_options options = {0};
+	struct symbols *symbols = symbols_open(&options);
+	struct report report;
+	struct error e = {.code = ERROR_NONE};
+	struct printed p = {0};
+	size_t size;
+	FILE *out = open_memstream(&p.text, &size);
+
+	assert_int_equal(report_open(&report, run, symbols, top, &e), 0);
+	if (as_json) {
+		struct emit_json json;
+
+		emit_json_begin(&json);
+		report_json(&report, kind, &json);
+		assert_int_equal(emit_json_finish(&json, out, true), 0);
+	} else {
+		struct emit_text text = {.out = out, .width = 80};
+
+		report_text(&report, kind, &text);
+	}
+	fclose(out);
+	report_close(&report);
+	symbols_close(symbols);
+	if (as_json) {
+		p.json = cJSON_Parse(p.text);
+		assert_non_null(p.json);
+	}
+	return p;
+}
+
+static void discard(struct printed *p)
+{
+	cJSON_Delete(p->json);
+	free(p->text);
+}
+
+/* A value by its path: "leaks/0/stack/1/module". */
+static const cJSON *at(const struct printed *p, const char *path)
+{
+	char copy[200], *rest = copy, *word;
+	const cJSON *item = p->json;
+
+	assert_true(strlen(path) < sizeof(copy));
+	strcpy(copy, path);
+	while ((word = strsep(&rest, "/")) != NULL) {
+		item = cJSON_IsArray(item) ? cJSON_GetArrayItem(item, atoi(word))
+					   : cJSON_GetObjectItemCaseSensitive(item, word);
+		if (item == NULL)
+			fail_msg("no %s (at %s)", path, word);
+	}
+	return item;
+}
+
+static double number(const struct printed *p, const char *path)
+{
+	assert_true(cJSON_IsNumber(at(p, path)));
+	return at(p, path)->valuedouble;
+}
+
+static const char *string(const struct printed *p, const char *path)
+{
+	assert_true(cJSON_IsString(at(p, path)));
+	return at(p, path)->valuestring;
+}
+
+static void assert_null_at(const struct printed *p, const char *path)
+{
+	if (!cJSON_IsNull(at(p, path)))
+		fail_msg("%s is not null", path);
+}
+
+static void test_json_process(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 100, true);
+
+	(void)state;
+	assert_string_equal(string(&p, "perfhook/version"), PERFHOOK_VERSION);
+	assert_int_equal(number(&p, "perfhook/schema"), 1);
+	assert_int_equal(number(&p, "process/pid"), 77);
+	assert_string_equal(string(&p, "process/command/2"), "80");
+	assert_int_equal(cJSON_GetArraySize(at(&p, "process/command")), 3);
+	assert_null_at(&p, "process/host");
+	assert_string_equal(string(&p, "process/end"), "exit");
+	assert_int_equal(number(&p, "process/status"), 3);
+	assert_true(cJSON_IsFalse(at(&p, "trace/complete")));
+	assert_int_equal(number(&p, "trace/dropped"), 12);
+	assert_int_equal(number(&p, "threads/0/tid"), 77);
+	assert_null_at(&p, "threads/0/ended_at_s");
+	assert_null_at(&p, "threads/0/running_s");
+	assert_null_at(&p, "threads/1/name");
+	assert_string_equal(string(&p, "coverage/not_seen/0"), "a program that was not recorded");
+	assert_int_equal(cJSON_GetArraySize(at(&p, "coverage/not_seen")), 1);
+	assert_string_equal(string(&p, "coverage/lost/0"), notices[1].text);
+	assert_null_at(&p, "coverage/seen_bytes");
+	discard(&p);
+}
+
+static void test_json_sections(void **state)
+{
+	static const char *const keys[] = {"perfhook", "process", "trace",   "memory",	"peak",
+					   "leaks",    "io",	  "sockets", "threads", "coverage"};
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 100, true);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(keys); i++)
+		at(&p, keys[i]);
+	assert_int_equal(cJSON_GetArraySize(p.json), COUNT(keys));
+	discard(&p);
+	p = print(&run, REPORT_LEAKS, 100, true);
+	at(&p, "leaks");
+	assert_null(cJSON_GetObjectItem(p.json, "io"));
+	assert_null(cJSON_GetObjectItem(p.json, "peak"));
+	discard(&p);
+	p = print(&run, REPORT_IO, 100, true);
+	at(&p, "sockets/connections/0/peer");
+	assert_null(cJSON_GetObjectItem(p.json, "leaks"));
+	discard(&p);
+}
+
+/* A double holds no more than 2^53: the digits themselves must be there. */
+static void test_json_big_integers(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 100, true);
+
+	(void)state;
+	assert_non_null(strstr(p.text, "9007199254740993"));
+	assert_non_null(strstr(p.text, "18446744073709551615"));
+	discard(&p);
+}
+
+static void test_json_memory(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 100, true);
+
+	(void)state;
+	assert_int_equal(number(&p, "memory/allocations"), 162);
+	assert_int_equal(number(&p, "memory/peak_uncertainty_bytes"), 0);
+	assert_null_at(&p, "memory/peak_at_s"); /* NaN */
+	assert_int_equal(cJSON_GetArraySize(at(&p, "memory/timeline")), 3);
+	assert_int_equal(number(&p, "memory/timeline/1/live_bytes"), 180704);
+	/* By bytes; a site that held nothing at the peak is not there. */
+	assert_int_equal(cJSON_GetArraySize(at(&p, "peak")), 3);
+	assert_int_equal(number(&p, "peak/0/bytes"), 100000);
+	assert_int_equal(number(&p, "peak/1/bytes"), 72704);
+	assert_int_equal(number(&p, "peak/2/blocks"), 80);
+	discard(&p);
+}
+
+static void test_json_stacks(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 100, true);
+
+	(void)state;
+	/* Generated code, in no module. */
+	assert_int_equal(cJSON_GetArraySize(at(&p, "peak/0/stack")), 3);
+	assert_null_at(&p, "peak/0/stack/0/module");
+	assert_null_at(&p, "peak/0/stack/0/function");
+	assert_null_at(&p, "peak/0/stack/0/file");
+	assert_null_at(&p, "peak/0/stack/0/line");
+	assert_string_equal(string(&p, "peak/0/stack/0/address"), "0xdead0000");
+	assert_true(cJSON_IsFalse(at(&p, "peak/0/stack/0/inlined")));
+	assert_string_equal(string(&p, "peak/0/stack/1/module"), modules[PLUGIN].path);
+	/* Our own wrapper's frame is dropped. */
+	assert_int_equal(cJSON_GetArraySize(at(&p, "peak/2/stack")), 2);
+	assert_string_equal(string(&p, "peak/2/stack/0/address"), "0x400200");
+	assert_null(strstr(p.text, "libperfhook.so"));
+	discard(&p);
+}
+
+static void test_json_leaks(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 100, true);
+
+	(void)state;
+	assert_int_equal(cJSON_GetArraySize(at(&p, "leaks")), 4);
+	assert_int_equal(number(&p, "leaks/0/rank"), 1);
+	assert_int_equal(number(&p, "leaks/0/bytes"), 10000);
+	assert_int_equal(number(&p, "leaks/0/blocks"), 100);
+	assert_true(cJSON_IsTrue(at(&p, "leaks/0/suspect")));
+	assert_string_equal(string(&p, "leaks/0/why/0"), "none of its 100 blocks was ever freed");
+	assert_null_at(&p, "leaks/0/slope_bytes_per_hour");
+	assert_null_at(&p, "leaks/0/reachability");
+	/* Allocated by libc for the program: the program's leak. */
+	assert_int_equal(number(&p, "leaks/2/bytes"), 20);
+	assert_true(cJSON_IsTrue(at(&p, "leaks/2/suspect")));
+	/* The start-up pool, though it is the largest. */
+	assert_int_equal(number(&p, "leaks/3/bytes"), 72704);
+	assert_true(cJSON_IsFalse(at(&p, "leaks/3/suspect")));
+	assert_non_null(strstr(string(&p, "leaks/3/why/0"), "libstdc++.so.6.0.30 for itself"));
+	assert_true(number(&p, "leaks/0/score") > number(&p, "leaks/3/score"));
+	/* One of fifty is left: less likely than none freed of a hundred. */
+	assert_true(number(&p, "leaks/0/score") > number(&p, "leaks/1/score"));
+	discard(&p);
+}
+
+/* A stack that was cut does not show that the program is not in it. */
+static void test_cut_stack_is_suspect(void **state)
+{
+	struct run run = make_run();
+	struct printed p;
+
+	(void)state;
+	run.depth = 2;
+	p = print(&run, REPORT_LEAKS, 100, true);
+	assert_int_equal(number(&p, "leaks/0/bytes"), 72704);
+	assert_true(cJSON_IsTrue(at(&p, "leaks/0/suspect")));
+	discard(&p);
+}
+
+/* Nor does one that ends within libc, where unwinding failed. */
+static void test_broken_stack_is_suspect(void **state)
+{
+	struct node broken[] = {{0, 0}, {0, 7}};
+	struct site site = {.node = 1, .allocations = 4, .live_bytes = 64, .live_blocks = 4};
+	struct run run = make_run();
+	struct printed p;
+
+	(void)state;
+	run.nodes = broken;
+	run.node_count = COUNT(broken);
+	run.sites = &site;
+	run.site_count = 1;
+	p = print(&run, REPORT_LEAKS, 100, true);
+	assert_true(cJSON_IsTrue(at(&p, "leaks/0/suspect")));
+	discard(&p);
+}
+
+static void test_one_early_block(void **state)
+{
+	struct site site = {.node = 2,
+			    .allocations = 1,
+			    .allocated_bytes = 500,
+			    .live_bytes = 500,
+			    .live_blocks = 1,
+			    .first_at_s = 0.2,
+			    .last_at_s = 0.2,
+			    .last_live_at_s = 0.2};
+	struct run run = make_run();
+	struct printed p;
+
+	(void)state;
+	run.sites = &site;
+	run.site_count = 1;
+	p = print(&run, REPORT_LEAKS, 100, true); /* a run of 2 s: all of it is early */
+	assert_true(cJSON_IsTrue(at(&p, "leaks/0/suspect")));
+	discard(&p);
+	run.duration_s = 600;
+	p = print(&run, REPORT_LEAKS, 100, true);
+	assert_true(cJSON_IsFalse(at(&p, "leaks/0/suspect")));
+	assert_non_null(strstr(string(&p, "leaks/0/why/0"), "never again"));
+	discard(&p);
+	site.allocations = site.live_blocks = 2;
+	p = print(&run, REPORT_LEAKS, 100, true);
+	assert_true(cJSON_IsTrue(at(&p, "leaks/0/suspect")));
+	discard(&p);
+}
+
+static void test_json_files(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 100, true);
+
+	(void)state;
+	assert_string_equal(string(&p, "io/files/0/path"), "/data/big");
+	assert_int_equal(number(&p, "io/files/0/read_bytes_per_s"), 2048);
+	assert_int_equal(number(&p, "io/files/0/written_bytes_per_s"), 0);
+	assert_int_equal(number(&p, "io/files/0/latency_us/count"), 4);
+	assert_int_equal(number(&p, "io/files/0/latency_us/p99"), 4);
+	/* No time passed: no rate. No call was timed: no latency. Bytes that are
+	 * no UTF-8 are replaced. */
+	assert_null_at(&p, "io/files/1/read_bytes_per_s");
+	assert_int_equal(number(&p, "io/files/1/latency_us/count"), 0);
+	assert_null_at(&p, "io/files/1/latency_us/median");
+	assert_string_equal(string(&p, "io/files/1/path"),
+			    "/data/\xef\xbf\xbd\xef\xbf\xbd\x1b[31mevil\n");
+	assert_int_equal(number(&p, "io/timeline/1/written_bytes_per_s"), 2048);
+	discard(&p);
+}
+
+static void test_json_sockets(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 100, true);
+
+	(void)state;
+	assert_int_equal(number(&p, "sockets/received_bytes"), 99);
+	/* Most bytes first. */
+	assert_int_equal(number(&p, "sockets/connections/0/fd"), 4);
+	assert_null_at(&p, "sockets/connections/0/family");
+	assert_null_at(&p, "sockets/connections/0/opened_by");
+	assert_int_equal(number(&p, "sockets/connections/0/receive_calls"), 2);
+	assert_string_equal(string(&p, "sockets/connections/1/peer"), "127.0.0.1:80");
+	assert_null_at(&p, "sockets/connections/1/closed_at_s");
+	assert_int_equal(number(&p, "sockets/connections/1/sent_bytes"), 10);
+	discard(&p);
+}
+
+static void test_json_coverage(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 100, true);
+
+	(void)state;
+	/* Nothing has a name here, and all modules but our own were shown. */
+	assert_int_equal(cJSON_GetArraySize(at(&p, "coverage/modules_without_names")), 5);
+	assert_string_equal(string(&p, "coverage/names_missing/0/module"), modules[LIBSTDCXX].path);
+	assert_int_equal(number(&p, "coverage/names_missing/0/peak_bytes"), 72704);
+	assert_true(strlen(string(&p, "coverage/names_missing/0/reason")) > 0);
+	assert_int_equal(number(&p, "coverage/bytes_without_names_percent"), 100);
+	discard(&p);
+}
+
+static void test_top(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 1, true);
+
+	(void)state;
+	assert_int_equal(cJSON_GetArraySize(at(&p, "peak")), 1);
+	assert_int_equal(cJSON_GetArraySize(at(&p, "leaks")), 1);
+	assert_int_equal(cJSON_GetArraySize(at(&p, "io/files")), 1);
+	assert_int_equal(cJSON_GetArraySize(at(&p, "sockets/connections")), 1);
+	assert_int_equal(cJSON_GetArraySize(at(&p, "memory/timeline")), 3);
+	discard(&p);
+	p = print(&run, REPORT_WHOLE, 1, false);
+	assert_non_null(strstr(p.text, "... 3 more stacks"));
+	assert_non_null(strstr(p.text, "... 1 more files"));
+	discard(&p);
+}
+
+static void test_empty_run(void **state)
+{
+	const struct run run = {.end = "unknown", .status = -1, .heap = {.peak_at_s = NAN}};
+	struct printed p = print(&run, REPORT_WHOLE, 10, true);
+
+	(void)state;
+	assert_null_at(&p, "process/executable");
+	assert_null_at(&p, "process/started");
+	assert_null_at(&p, "process/status");
+	assert_int_equal(cJSON_GetArraySize(at(&p, "process/command")), 0);
+	assert_null_at(&p, "coverage/bytes_without_names_percent");
+	discard(&p);
+	p = print(&run, REPORT_WHOLE, 10, false);
+	assert_non_null(strstr(p.text, "its end was not seen"));
+	discard(&p);
+}
+
+/* Where a text stands in the report; it must be there. */
+static size_t place(const struct printed *p, const char *text)
+{
+	const char *found = strstr(p->text, text);
+
+	if (found == NULL)
+		fail_msg("'%s' is not in the report", text);
+	return (size_t)(found - p->text);
+}
+
+static void test_text(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 10, false);
+
+	(void)state;
+	assert_true(place(&p, "server --port 80") == 0);
+	place(&p, "ran         2.00 s, exited with status 3");
+	/* What is missing comes before any figure. */
+	assert_true(place(&p, "INCOMPLETE") < place(&p, "HEAP"));
+	assert_true(place(&p, "12 events were lost") < place(&p, "9,007,199,254,740,993 events"));
+	assert_true(place(&p, "a program that was not recorded") < place(&p, "HEAP"));
+	place(&p, "176.5 KiB in 85 blocks");
+	place(&p, "55.3%    97.7 KiB  in 4 blocks");
+	place(&p, "plugin.so+0x600");
+	place(&p, "0xdead0000 (generated code)");
+	place(&p, "9.8 KiB  in 100 blocks  suspect, score");
+	place(&p, "- none of its 100 blocks was ever freed");
+	assert_true(place(&p, "in 100 blocks  suspect") < place(&p, "in 1 block  not suspect"));
+	place(&p, "/data/big");
+	place(&p, "fd 3 inet stream 127.0.0.1:1000 -> 127.0.0.1:80 connect");
+	place(&p, "THREADS");
+	place(&p, "MODULES WITHOUT NAMES  100.0% of the bytes at the peak");
+	discard(&p);
+}
+
+static void test_text_is_safe(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 10, false);
+
+	(void)state;
+	assert_null(strchr(p.text, '\x1b'));
+	place(&p, "/data/\\xff\\xfe\\x1b[31mevil\\n");
+	discard(&p);
+}
+
+/* 80 columns, for everything but the sentences of --help. */
+static void test_text_fits(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 10, false);
+	char *rest = p.text, *line;
+
+	(void)state;
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (strlen(line) > 80)
+			fail_msg("%zu columns: %s", strlen(line), line);
+	discard(&p);
+}
+
+static void test_text_signal(void **state)
+{
+	struct run run = make_run();
+	struct printed p;
+
+	(void)state;
+	run.end = "signal";
+	run.status = 9;
+	p = print(&run, REPORT_LEAKS, 10, false);
+	place(&p, "killed by SIGKILL (signal 9)");
+	place(&p, "it may still have needed them");
+	assert_null(strstr(p.text, "HEAP"));
+	discard(&p);
+}
+
+/* A deep stack is shown by its ends; --full shows all of it. */
+static void test_text_long_stack(void **state)
+{
+	struct node deep[41] = {{0, 0}};
+	struct site site = {.node = 40, .allocations = 1, .live_bytes = 1, .live_blocks = 1};
+	struct run run = make_run();
+	struct printed p;
+
+	(void)state;
+	for (uint32_t i = 1; i < COUNT(deep); i++)
+		deep[i] = (struct node){i - 1, i % 2};
+	run.nodes = deep;
+	run.node_count = COUNT(deep);
+	run.sites = &site;
+	run.site_count = 1;
+	files[0].top_node = 0;
+	p = print(&run, REPORT_LEAKS, 10, false);
+	place(&p, "... 32 more frames (--full)");
+	discard(&p);
+	p = print(&run, REPORT_LEAKS, 10, true);
+	assert_int_equal(cJSON_GetArraySize(at(&p, "leaks/0/stack")), 40);
+	discard(&p);
+	files[0].top_node = 3;
+}
+
+/* Numbers that point nowhere are data, not trouble. */
+static void test_hostile_model(void **state)
+{
+	struct node wild[] = {{0, 0}, {0, 99}, {77, 0}, {0, 1}};
+	struct address far[] = {{1, 1000}, {2, -1}};
+	struct site wild_sites[] = {
+		{.node = 1, .live_bytes = 1, .live_blocks = 1, .peak_bytes = 1, .peak_blocks = 1},
+		{.node = 2, .live_bytes = 1, .live_blocks = 1, .peak_bytes = 1, .peak_blocks = 1},
+		{.node = 9999, .live_bytes = 1, .live_blocks = 1, .peak_blocks = 1},
+	};
+	struct run run = make_run();
+	struct printed p;
+
+	(void)state;
+	run.nodes = wild;
+	run.node_count = COUNT(wild);
+	run.addresses = far;
+	run.address_count = COUNT(far);
+	run.sites = wild_sites;
+	run.site_count = COUNT(wild_sites);
+	p = print(&run, REPORT_WHOLE, 10, true);
+	assert_int_equal(cJSON_GetArraySize(at(&p, "leaks")), 3);
+	assert_int_equal(cJSON_GetArraySize(at(&p, "leaks/0/stack")), 0);
+	assert_int_equal(cJSON_GetArraySize(at(&p, "leaks/1/stack")), 1);
+	discard(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_json_process),
+		cmocka_unit_test(test_json_sections),
+		cmocka_unit_test(test_json_big_integers),
+		cmocka_unit_test(test_json_memory),
+		cmocka_unit_test(test_json_stacks),
+		cmocka_unit_test(test_json_leaks),
+		cmocka_unit_test(test_cut_stack_is_suspect),
+		cmocka_unit_test(test_broken_stack_is_suspect),
+		cmocka_unit_test(test_one_early_block),
+		cmocka_unit_test(test_json_files),
+		cmocka_unit_test(test_json_sockets),
+		cmocka_unit_test(test_json_coverage),
+		cmocka_unit_test(test_top),
+		cmocka_unit_test(test_empty_run),
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_text_is_safe),
+		cmocka_unit_test(test_text_fits),
+		cmocka_unit_test(test_text_signal),
+		cmocka_unit_test(test_text_long_stack),
+		cmocka_unit_test(test_hostile_model),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

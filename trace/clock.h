@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The trace's counter. The time-stamp counter where it runs at one rate through
+ * all power states (CPUID 0x80000007 EDX bit 8, Intel SDM vol. 3 "Invariant
+ * TSC"), else CLOCK_MONOTONIC in nanoseconds. Async-signal-safe.
+ */
+#ifndef PH_TRACE_CLOCK_H
+#define PH_TRACE_CLOCK_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "trace/segment.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <x86intrin.h>
+#endif
+
+static inline uint32_t ph_clock_choose(void)
+{
+#if defined(__x86_64__)
+	unsigned a, b, c, d;
+
+	if (__get_cpuid(0x80000007, &a, &b, &c, &d) && (d & (1u << 8)))
+		return PH_CLOCK_TSC;
+#endif
+	return PH_CLOCK_MONOTONIC;
+}
+
+static inline uint64_t ph_clock_now(uint32_t kind)
+{
+	struct timespec ts;
+
+#if defined(__x86_64__)
+	if (__builtin_expect(kind == PH_CLOCK_TSC, 1))
+		return __rdtsc();
+#endif
+	(void)kind;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Bring the shared word to at least `now`, awake. Returns what stands there
+ * then: stamps taken from the word never go back. */
+static inline uint64_t ph_clock_advance(_Atomic uint64_t *word, uint64_t now)
+{
+	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+
+	now &= ~PH_CLOCK_ASLEEP;
+	for (;;) {
+		uint64_t next = (seen & ~PH_CLOCK_ASLEEP) > now ? seen & ~PH_CLOCK_ASLEEP : now;
+
+		if (seen == next)
+			return next;
+		if (atomic_compare_exchange_weak_explicit(word, &seen, next, memory_order_relaxed,
+							  memory_order_relaxed))
+			return next;
+	}
+}
+
+#endif

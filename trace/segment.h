@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shared memory between a recorded process and its collector: one segment a
+ * process, one control file a session (a process tree and its collector). Both
+ * ends are built from one tree, so a layout change bumps PH_SEGMENT_VERSION and
+ * needs no compatibility.
+ *
+ * Every page that a thread stores to is allocated first (MADV_POPULATE_WRITE):
+ * a store to a hole on a full tmpfs would be SIGBUS in the target.
+ */
+#ifndef PH_TRACE_SEGMENT_H
+#define PH_TRACE_SEGMENT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "trace/cell.h"
+
+#define PH_SEGMENT_MAGIC   0x3147455348504850u /* "PHPHSEG1" */
+#define PH_SEGMENT_VERSION 1u
+#define PH_CACHE_LINE	   64
+
+/* ---- threads -------------------------------------------------------- */
+
+enum ph_slot_state {
+	PH_SLOT_FREE = 0,
+	PH_SLOT_ACTIVE = 1,
+	PH_SLOT_ENDING = 2, /* the thread's start routine is over; libc's own clean-up may follow */
+};
+
+#define PH_RING_GROWTHS 8 /* rings that one slot may go through, small to large */
+
+struct ph_ring {
+	uint64_t offset; /* of its cells in the segment */
+	uint64_t first;	 /* number of the stream's first cell in it */
+	uint64_t mask;	 /* cells - 1 */
+};
+
+/*
+ * One thread's stream: a chain of rings, of which the producer uses the last
+ * and the collector drains the earlier ones first. head and tail count cells
+ * since the stream began and never wrap. Cell n stands in the last ring whose
+ * `first` is <= n, at index (n - first) & mask.
+ */
+struct ph_slot {
+	/* The producer's line. */
+	_Alignas(PH_CACHE_LINE) _Atomic uint64_t head; /* release: cells before it are complete */
+	_Atomic uint32_t ring_count;		       /* release: rings[] before it are complete */
+	_Atomic uint32_t waiting;		       /* the producer sleeps on tail */
+	_Atomic uint64_t lost;			       /* events, this stream */
+	_Atomic uint64_t stalled;		       /* ticks spent waiting for room */
+	/* The collector's line. */
+	_Alignas(PH_CACHE_LINE) _Atomic uint64_t tail; /* release: cells before it may be reused */
+	/* Who it is. */
+	_Alignas(PH_CACHE_LINE) _Atomic uint32_t state; /* enum ph_slot_state */
+	uint32_t next_free;				/* in the list of free slots */
+	uint32_t stream;    /* number of this use of the slot in the trace, from 1 */
+	uint32_t tid;
+	uint32_t nested_in; /* stream of the same thread that this one interrupts; 0: a thread's own */
+	_Atomic uint32_t call_op; /* a call in progress, that a kill would leave; 0: none */
+	_Atomic int32_t call_fd;
+	uint64_t started, ended; /* ticks; ended 0: not known */
+	char name[16];		 /* as it ended with; empty: not known */
+	struct ph_ring rings[PH_RING_GROWTHS];
+};
+
+/* ---- stacks --------------------------------------------------------- */
+
+/*
+ * Two lock-free tables that only grow, each a chain of levels of doubling size.
+ * A key is looked for in a window of PH_PROBE entries of each level in turn, and
+ * goes into the first empty entry met on the way: every thread meets them in
+ * the same order, so one compare-and-swap decides and no key is there twice.
+ *
+ * addresses: pc | epoch << 48 | retired << 63. Found by pc alone while not
+ *            retired; an unloaded module's are retired, so that the same pc
+ *            later gets another entry.
+ * nodes:     parent node << 32 | address entry + 1. The entry's index + 1 is
+ *            the node's number, 0 is the root.
+ */
+#define PH_PROBE	       8
+#define PH_ADDRESS_LEVEL_0     1024u
+#define PH_NODE_LEVEL_0	       4096u
+#define PH_TABLE_LEVELS_MAX    13
+#define PH_ADDRESS_PC(word)    ((word)&0xffffffffffffu)
+#define PH_ADDRESS_EPOCH(word) ((uint32_t)((word) >> 48 & 0x7fff))
+#define PH_ADDRESS_RETIRED     (UINT64_C(1) << 63)
+#define PH_EPOCH_MAX	       0x7fffu
+
+struct ph_table {
+	uint64_t offset;	 /* of the entries, uint64_t each, level after level */
+	uint32_t level_0;	 /* entries of the first level */
+	uint32_t levels_max;
+	_Atomic uint32_t levels; /* allocated */
+	_Atomic uint32_t full;	 /* refusals: the table had reached its ceiling */
+};
+
+/* Index of a level's first entry. */
+static inline uint32_t ph_level_base(uint32_t level_0, uint32_t level)
+{
+	return level_0 * ((1u << level) - 1);
+}
+
+/* ---- modules -------------------------------------------------------- */
+
+/* A log of modules that came and went, appended to by one thread at a time. */
+struct ph_module_record {
+	uint32_t bytes; /* of the whole record, a multiple of 8 */
+	uint32_t id;
+	uint64_t base;
+	uint32_t loaded, unloaded; /* epochs; unloaded 0: still there */
+	uint16_t range_count, build_id_bytes, path_bytes, reserved;
+	/* then range_count times {uint64_t start, end}, build id, path */
+};
+
+/* ---- the process ---------------------------------------------------- */
+
+enum ph_collector_state {
+	PH_COLLECTOR_NONE = 0,
+	PH_COLLECTOR_ATTACHED = 1, /* the trace file is there */
+	PH_COLLECTOR_REFUSED = 2,  /* `refusal` says why; the process runs unrecorded */
+	PH_COLLECTOR_GONE = 3,	   /* nobody drains any more */
+};
+
+enum ph_clock_kind {
+	PH_CLOCK_TSC = 1,
+	PH_CLOCK_MONOTONIC = 2, /* nanoseconds */
+};
+
+/* In the shared clock word: the collector sleeps; whoever records next takes a
+ * fresh stamp and wakes it. */
+#define PH_CLOCK_ASLEEP UINT64_C(1)
+
+#define PH_EVENTS_MEMORY 1u
+#define PH_EVENTS_IO	 2u
+#define PH_EVENTS_NET	 4u
+#define PH_EVENTS_WAIT	 8u
+
+#define PH_OVERFLOW_BLOCK 0u
+#define PH_OVERFLOW_DROP  1u
+
+struct ph_segment {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t slot_count;
+	uint64_t bytes; /* the whole segment's */
+	uint8_t id[16]; /* the trace's */
+
+	/* Set before the segment is announced, then constant. */
+	int32_t pid, ppid;
+	uint64_t process_start; /* field 22 of /proc/PID/stat: tells a pid's uses apart */
+	uint32_t clock_kind;
+	uint32_t events, depth, free_stacks, overflow;
+	uint32_t follow_children;
+	uint64_t start_ticks, start_monotonic_ns, start_realtime_ns;
+	uint32_t first_process; /* the one that PERFHOOK_ROOT names, in its first image */
+	uint32_t unwinder;	/* 0 none, 1 libunwind */
+	int32_t parent_pid;
+	uint32_t parent_fork;	/* number of the fork in the parent; 0: not by a fork we saw */
+	uint8_t parent_id[16];	/* the parent's trace; zero: none */
+	uint32_t page_bytes;
+	uint32_t command_bytes;
+	uint64_t slots_offset, modules_offset, modules_bytes, rings_offset, rings_end;
+	struct ph_table addresses, nodes;
+
+	/* Shared and changing, each on a line of its own. */
+	_Alignas(PH_CACHE_LINE) _Atomic uint64_t clock; /* ticks, and PH_CLOCK_ASLEEP */
+	_Alignas(PH_CACHE_LINE) _Atomic uint32_t collector; /* enum ph_collector_state; a futex */
+	_Alignas(PH_CACHE_LINE) _Atomic uint64_t free_slots; /* tag << 32 | index + 1 */
+	_Atomic uint32_t slots_used;			     /* ever */
+	_Atomic uint32_t streams;			     /* numbers given out */
+	_Alignas(PH_CACHE_LINE) _Atomic uint64_t rings_used; /* end of the rings handed out */
+	_Atomic uint32_t objects;			     /* numbers given out */
+	_Atomic uint32_t forks;				     /* likewise */
+	_Atomic uint32_t epoch;				     /* of the module list, from 1 */
+	_Atomic uint64_t modules_used;			     /* release: records before it are complete */
+	_Atomic uint64_t modules_lost;
+	_Atomic uint64_t nested_lost;	   /* events inside a nested hook that interrupted another */
+	_Atomic uint64_t unslotted_lost;   /* events of threads that got no slot */
+	_Atomic uint64_t objects_unknown;  /* descriptors that could not be described */
+	_Atomic uint32_t ended;		   /* exit began */
+	_Atomic int32_t end_status;
+	_Atomic uint64_t end_ticks;
+
+	/* Text, NUL-terminated but for the command (NULs between arguments). */
+	char refusal[512];
+	char executable[4096];
+	char directory[4096]; /* the working directory at the start */
+	char output[4096];    /* PERFHOOK_OUT, as given; empty: the default */
+	char host[256];
+	char command[32768];
+};
+
+/* The control file: `control` in the session's folder. */
+#define PH_CONTROL_MAGIC 0x314c525448504850u /* "PHPHTRL1" */
+
+struct ph_control {
+	uint64_t magic;
+	uint32_t version;
+	int32_t root_pid;
+	_Atomic int32_t collector_pid; /* 0: none yet */
+	uint32_t reserved;
+	_Atomic uint64_t collector_start; /* field 22 of its /proc/PID/stat */
+	char pid_namespace[64];		  /* readlink /proc/self/ns/pid: pids mean this */
+	char directory[4096];		  /* relative trace names are resolved against it; empty: the
+					   * first process's working directory */
+	_Atomic uint32_t has_parent;	  /* `perfhook record` waits for the root process ... */
+	_Atomic uint32_t root_ended;	  /* ... and says when it ended */
+	_Atomic int32_t root_status;	  /* as wait(2) gives it */
+	_Alignas(PH_CACHE_LINE) _Atomic uint32_t wake;	/* futex: rung by targets */
+	_Atomic uint32_t announced;			/* segments, ever */
+	_Alignas(PH_CACHE_LINE) _Atomic uint64_t beat;	/* ticks of the collector's last progress */
+	_Atomic uint32_t sleeping;			/* it waits on `wake` */
+};
+
+#define PH_SESSION_PREFIX "perfhook-" /* folder in /dev/shm: perfhook-UID-RANDOM */
+#define PH_SEGMENT_SUFFIX ".segment"
+
+#endif
