@@ -30,10 +30,10 @@
 #include "collector/target.h"
 #include "trace/clock.h"
 
-#define ACTIVE_SLEEP_NS	 INT64_C(4000000)  /* while events come: bounds a stamp's age */
-#define IDLE_SLEEP_NS	 INT64_C(50000000) /* a killed target is noticed within this */
-#define QUIET_ROUNDS	 5		   /* without an event: the clock may sleep */
-#define LINGER_NS	 UINT64_C(300000000) /* for a child just forked by the last target */
+#define ACTIVE_SLEEP_NS	 INT64_C(4000000)    /* while events come: bounds a stamp's age */
+#define IDLE_SLEEP_NS	 INT64_C(50000000)   /* a killed target is noticed within this */
+#define QUIET_ROUNDS	 5		     /* without an event: the clock may sleep */
+#define LINGER_NS	 UINT64_C(300000000) /* see struct collector */
 #define RECLAIM_EVERY_NS UINT64_C(100000000)
 
 struct name {
@@ -47,10 +47,10 @@ struct collector {
 	char base_directory[4096]; /* relative names are resolved against it */
 	struct target **targets;
 	size_t target_count, target_room;
-	struct name *names;	    /* traces of this session, by path */
-	uint32_t announced;	    /* control->announced when the folder was last read */
+	struct name *names; /* traces of this session, by path */
+	uint32_t announced; /* control->announced when the folder was last read */
 	uint64_t last_reclaim, empty_since;
-	bool had_target;
+	bool linger; /* none has come yet, or one forked and its child may be on its way */
 };
 
 static volatile sig_atomic_t asked_to_stop;
@@ -150,6 +150,7 @@ static void end_target(struct collector *c, size_t index, const struct target_en
 {
 	struct target *t = c->targets[index];
 
+	c->linger |= atomic_load(&t->segment->forks) != 0;
 	/* Without the disk's consent the segment stays, for the trace's next reader. */
 	if (target_finish(t, end))
 		unlink(t->segment_path);
@@ -180,18 +181,14 @@ static void refuse(struct target *t, const char *why)
 	target_free(t);
 }
 
-static void attach(struct collector *c, const char *segment_path, const char *control_path)
+static void attach(struct collector *c, struct target *t)
 {
-	struct target *t = target_map(segment_path, control_path);
 	const struct target *parent;
 	char why[512] = "the name of the trace is too long";
 
-	if (t == NULL)
-		return;
-	c->had_target = true;
+	c->linger = false;
 	if (c->base_directory[0] == '\0')
-		snprintf(c->base_directory, sizeof(c->base_directory), "%s",
-			 t->segment->directory);
+		snprintf(c->base_directory, sizeof(c->base_directory), "%s", t->segment->directory);
 	if (proc_start_time(t->segment->pid) == t->segment->process_start)
 		t->pidfd = proc_open(t->segment->pid);
 	end_former_image(c, t->segment);
@@ -234,29 +231,56 @@ static bool ends_with(const char *text, const char *tail)
 	return n > m && strcmp(text + n - m, tail) == 0;
 }
 
+static int by_start(const void *a, const void *b)
+{
+	const struct target *const *x = a, *const *y = b;
+	uint64_t s = (*x)->segment->start_ticks, t = (*y)->segment->start_ticks;
+
+	return s < t ? -1 : s > t;
+}
+
+/* The folder's segments that are new, oldest first: a process may have gone on
+ * to another image before its first one was seen. */
+static size_t find_new(const struct collector *c, struct target **found, size_t room)
+{
+	char path[512], control_path[256];
+	struct dirent *entry;
+	DIR *folder = opendir(c->folder);
+	size_t count = 0;
+
+	if (folder == NULL)
+		return 0;
+	snprintf(control_path, sizeof(control_path), "%s/control", c->folder);
+	while (count < room && (entry = readdir(folder)) != NULL) {
+		if (!ends_with(entry->d_name, PH_SEGMENT_SUFFIX))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", c->folder, entry->d_name);
+		if (strlen(path) < 256 && !is_attached(c, path)) {
+			found[count] = target_map(path, control_path);
+			count += found[count] != NULL;
+		}
+	}
+	closedir(folder);
+	qsort(found, count, sizeof(*found), by_start);
+	return count;
+}
+
 /* Segments that were announced since the folder was last read. */
 static void look_for_segments(struct collector *c)
 {
+	enum { AT_ONCE = 64 };
+	struct target *found[AT_ONCE];
 	uint32_t announced = atomic_load_explicit(&c->control->announced, memory_order_acquire);
-	char path[512], control_path[256];
-	struct dirent *entry;
-	DIR *folder;
+	size_t count;
 
 	if (announced == c->announced)
 		return;
 	c->announced = announced;
-	folder = opendir(c->folder);
-	if (folder == NULL)
-		return;
-	snprintf(control_path, sizeof(control_path), "%s/control", c->folder);
-	while ((entry = readdir(folder)) != NULL) {
-		if (!ends_with(entry->d_name, PH_SEGMENT_SUFFIX))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", c->folder, entry->d_name);
-		if (strlen(path) < 256 && !is_attached(c, path))
-			attach(c, path, control_path);
-	}
-	closedir(folder);
+	do {
+		count = find_new(c, found, AT_ONCE);
+		for (size_t i = 0; i < count; i++)
+			attach(c, found[i]);
+	} while (count == AT_ONCE);
 }
 
 /* ---- ends --------------------------------------------------------------- */
@@ -363,7 +387,7 @@ static bool is_over(const struct collector *c)
 		return false;
 	if (atomic_load(&c->control->has_parent) != 0 && atomic_load(&c->control->root_ended) == 0)
 		return false;
-	return now_ns() - c->empty_since > LINGER_NS || asked_to_stop;
+	return !c->linger || now_ns() - c->empty_since > LINGER_NS || asked_to_stop;
 }
 
 static void run(struct collector *c)
@@ -386,6 +410,8 @@ static void run(struct collector *c)
 		quiet = moved != 0 ? 0 : quiet + 1;
 		if (quiet >= QUIET_ROUNDS * 10 && any_clock_awake(c))
 			clocks_to_sleep(c);
+		if (is_over(c))
+			break;
 		doze(c, seen, any_clock_awake(c) ? ACTIVE_SLEEP_NS : IDLE_SLEEP_NS);
 	}
 }
@@ -403,7 +429,7 @@ static void clean_up(struct collector *c)
  * service manager's SIGTERM means: finish. */
 static void set_signals(void)
 {
-	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTSTP,
+	static const int ignored[] = {SIGHUP,  SIGINT,	SIGQUIT, SIGPIPE, SIGTSTP,
 				      SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXFSZ};
 	struct sigaction stop = {.sa_handler = on_stop};
 	struct rlimit cpu;
@@ -442,7 +468,7 @@ static bool open_session(struct collector *c, const char *folder)
 
 int collector_main(int argc, char **argv)
 {
-	struct collector c = {.announced = 0};
+	struct collector c = {.linger = true};
 
 	if (argc != 2 || !open_session(&c, argv[1])) {
 		fprintf(stderr, "perfhook: collect: not a session's folder\n");

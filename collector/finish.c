@@ -97,7 +97,8 @@ static struct target *map_unfinished(const struct unfinished *u)
 	struct target *t;
 	struct stat st;
 
-	if (strncmp(u->segment, "/dev/shm/" PH_SESSION_PREFIX, 9 + strlen(PH_SESSION_PREFIX)) != 0 ||
+	if (strncmp(u->segment, "/dev/shm/" PH_SESSION_PREFIX, 9 + strlen(PH_SESSION_PREFIX)) !=
+		    0 ||
 	    strstr(u->segment, "..") != NULL || lstat(u->segment, &st) != 0 ||
 	    !S_ISREG(st.st_mode) || st.st_uid != geteuid())
 		return NULL;
@@ -175,7 +176,7 @@ static void take_up(struct target *t)
 
 	if (pread(t->fd, &file, sizeof(file), 0) != (ssize_t)sizeof(file))
 		return;
-	for (offset = file.header_bytes;; ) {
+	for (offset = file.header_bytes;;) {
 		uint32_t index;
 		struct ph_slot *slot;
 

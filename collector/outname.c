@@ -105,8 +105,9 @@ static int judge_existing(const char *path, char *why, size_t room)
 	if (fd < 0 && errno == ENOENT)
 		return 0;
 	if (fd < 0) {
-		snprintf(why, room, errno == ELOOP ? "%s is a link, which is not followed%s"
-						   : "%s cannot be replaced: %s",
+		snprintf(why, room,
+			 errno == ELOOP ? "%s is a link, which is not followed%s"
+					: "%s cannot be replaced: %s",
 			 path, errno == ELOOP ? "" : strerror(errno));
 		return -1;
 	}
@@ -115,8 +116,10 @@ static int judge_existing(const char *path, char *why, size_t room)
 				    memcmp(magic, PH_TRACE_MAGIC, sizeof(magic)) == 0));
 	close(fd);
 	if (!ours)
-		snprintf(why, room, "%s exists and is not a perfhook trace: remove it or set "
-				    "PERFHOOK_OUT to another name", path);
+		snprintf(why, room,
+			 "%s exists and is not a perfhook trace: remove it or set "
+			 "PERFHOOK_OUT to another name",
+			 path);
 	return ours ? 1 : -1;
 }
 

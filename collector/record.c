@@ -81,8 +81,8 @@ static bool make_control(struct session *s)
 	if (fd < 0)
 		return false;
 	if (posix_fallocate(fd, 0, sizeof(*s->control)) == 0)
-		s->control = mmap(NULL, sizeof(*s->control), PROT_READ | PROT_WRITE, MAP_SHARED,
-				  fd, 0);
+		s->control =
+			mmap(NULL, sizeof(*s->control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	if (s->control == NULL || s->control == MAP_FAILED)
 		return false;
@@ -195,14 +195,13 @@ static const char *why_unrecorded(const char *name)
 		return why;
 	if (pread(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
 	    memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
-	    header.e_ident[EI_CLASS] == ELFCLASS64 &&
-	    header.e_phentsize == sizeof(Elf64_Phdr)) {
+	    header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_phentsize == sizeof(Elf64_Phdr)) {
 		why = "it is statically linked";
 		for (unsigned i = 0; i < header.e_phnum; i++) {
 			Elf64_Phdr p;
 
-			if (pread(fd, &p, sizeof(p),
-				  (off_t)(header.e_phoff + i * sizeof(p))) == (ssize_t)sizeof(p) &&
+			if (pread(fd, &p, sizeof(p), (off_t)(header.e_phoff + i * sizeof(p))) ==
+				    (ssize_t)sizeof(p) &&
 			    p.p_type == PT_INTERP)
 				why = "it did not load the library";
 		}
@@ -231,8 +230,9 @@ int collector_record(const struct record_options *options, char **command)
 	int status;
 
 	if (!find_library(s.library, sizeof(s.library))) {
-		fprintf(stderr, "perfhook: record: libperfhook.so was not found beside perfhook, in "
-				"../lib nor in " PERFHOOK_PREFIX "/lib\n");
+		fprintf(stderr,
+			"perfhook: record: libperfhook.so was not found beside perfhook, in "
+			"../lib nor in " PERFHOOK_PREFIX "/lib\n");
 		return 2;
 	}
 	if (!make_control(&s))

@@ -51,9 +51,9 @@ static cJSON *command_json(const struct ph_segment *s)
 {
 	cJSON *list = cJSON_CreateArray();
 	const char *at = s->command;
-	const char *end = s->command + (s->command_bytes <= sizeof(s->command)
-						? s->command_bytes
-						: sizeof(s->command));
+	const char *end =
+		s->command +
+		(s->command_bytes <= sizeof(s->command) ? s->command_bytes : sizeof(s->command));
 
 	while (at < end) {
 		size_t length = strnlen(at, (size_t)(end - at));
@@ -108,14 +108,12 @@ cJSON *run_json(const struct ph_segment *s, const char *segment_path, const char
 	cJSON_AddStringToObject(o, "host", s->host);
 	add_u64(o, "started_ns", s->start_realtime_ns);
 	add_u64(o, "started_ticks", s->start_ticks);
-	cJSON_AddStringToObject(o, "clock",
-				s->clock_kind == PH_CLOCK_TSC ? "tsc" : "monotonic");
+	cJSON_AddStringToObject(o, "clock", s->clock_kind == PH_CLOCK_TSC ? "tsc" : "monotonic");
 	add_u64(o, "ticks_per_s", ticks_per_second(s));
 	cJSON_AddItemToObject(o, "events", events_json(s->events));
 	cJSON_AddNumberToObject(o, "depth", s->depth);
 	cJSON_AddBoolToObject(o, "free_stacks", s->free_stacks != 0);
-	cJSON_AddStringToObject(o, "overflow",
-				s->overflow == PH_OVERFLOW_DROP ? "drop" : "block");
+	cJSON_AddStringToObject(o, "overflow", s->overflow == PH_OVERFLOW_DROP ? "drop" : "block");
 	add_u64(o, "process_start", s->process_start);
 	cJSON_AddItemToObject(o, "parent", parent_json(s, parent_path));
 	cJSON_AddStringToObject(o, "segment", segment_path);
@@ -130,8 +128,7 @@ cJSON *run_json(const struct ph_segment *s, const char *segment_path, const char
 }
 
 /* The record at `offset`, checked. False: it is none. */
-static bool read_record(const char *log, uint64_t offset, uint64_t used,
-			struct ph_module_record *r)
+static bool read_record(const char *log, uint64_t offset, uint64_t used, struct ph_module_record *r)
 {
 	uint64_t need;
 
@@ -254,9 +251,10 @@ cJSON *end_json(const struct ph_segment *s, const struct end_facts *facts)
 	add_u64(o, "objects_unknown", atomic_load(&s->objects_unknown));
 	notes = cJSON_AddArrayToObject(o, "notes");
 	if (atomic_load(&s->modules_lost) != 0)
-		cJSON_AddItemToArray(notes, cJSON_CreateString(
-						    "more modules came and went than could be written "
-						    "down: some names may be missing or wrong"));
+		cJSON_AddItemToArray(
+			notes,
+			cJSON_CreateString("more modules came and went than could be written "
+					   "down: some names may be missing or wrong"));
 	if (facts->damaged)
 		cJSON_AddItemToArray(notes,
 				     cJSON_CreateString("the program overwrote a part of the "

@@ -71,15 +71,17 @@ static bool grow32(struct target *t, uint32_t **array, uint32_t *room, uint32_t 
 
 static bool plausible(const struct ph_segment *s, uint64_t bytes)
 {
-	return s->magic == PH_SEGMENT_MAGIC && s->version == PH_SEGMENT_VERSION &&
-	       s->bytes == bytes && s->slots_offset < bytes && s->rings_end <= bytes &&
+	/* Pairs with the library's release: with the magic, the rest is there. */
+	return __atomic_load_n(&s->magic, __ATOMIC_ACQUIRE) == PH_SEGMENT_MAGIC &&
+	       s->version == PH_SEGMENT_VERSION && s->bytes == bytes && s->slots_offset < bytes &&
+	       s->rings_end <= bytes &&
 	       s->slots_offset + s->slot_count * sizeof(struct ph_slot) <= bytes &&
 	       s->modules_offset + s->modules_bytes <= bytes &&
 	       s->addresses.offset + 8u * (uint64_t)ph_level_base(s->addresses.level_0,
 								  s->addresses.levels_max) <=
 		       bytes &&
-	       s->nodes.offset +
-			       8u * (uint64_t)ph_level_base(s->nodes.level_0, s->nodes.levels_max) <=
+	       s->nodes.offset + 8u * (uint64_t)ph_level_base(s->nodes.level_0,
+							      s->nodes.levels_max) <=
 		       bytes &&
 	       s->addresses.levels_max <= PH_TABLE_LEVELS_MAX &&
 	       s->nodes.levels_max <= PH_TABLE_LEVELS_MAX;
@@ -456,8 +458,7 @@ static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
 		}
 	}
 	if (tail != from && state->name[0] == '\0')
-		proc_thread_name(t->segment->pid, (int)slot->tid, state->name,
-				 sizeof(state->name));
+		proc_thread_name(t->segment->pid, (int)slot->tid, state->name, sizeof(state->name));
 	return tail - from;
 }
 

@@ -32,8 +32,8 @@ struct target {
 	char segment_path[256];
 	char control_path[256];
 	char trace_path[4200];
-	int fd;	   /* the trace */
-	int pidfd; /* -1: it had ended before we looked */
+	int fd;		     /* the trace */
+	int pidfd;	     /* -1: it had ended before we looked */
 	uint64_t file_bytes; /* written */
 
 	struct stream_state *streams; /* one a slot */

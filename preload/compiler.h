@@ -5,10 +5,10 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define PH_EXPORT   __attribute__((visibility("default")))
+#define PH_EXPORT	  __attribute__((visibility("default")))
 #define PH_REACHED_BY_ASM __attribute__((used))
-#define PH_COLD	    __attribute__((cold, noinline))
-#define PH_NOINLINE __attribute__((noinline))
+#define PH_COLD		  __attribute__((cold, noinline))
+#define PH_NOINLINE	  __attribute__((noinline))
 
 /* initial-exec: the general model may call malloc on a thread's first touch,
  * and malloc is us. It takes static TLS, which is scarce: stay well under 1 KiB. */

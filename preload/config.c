@@ -143,8 +143,7 @@ bool ph_config_read(char **environment)
 				continue;
 			if (!variables[i].set(value)) {
 				ph_log(variables[i].name, "=", value, " is not understood: give ",
-				       variables[i].allowed,
-				       "; the program runs unrecorded", NULL);
+				       variables[i].allowed, "; the program runs unrecorded", NULL);
 				return false;
 			}
 		}

@@ -212,16 +212,16 @@ int ph_hook_dup3(int fd, int target, int flags)
 	return r;
 }
 
-static void end_pipe(struct ph_call_state *c, unsigned op, const int fds[2], int r, uintptr_t frame,
-		     void *caller)
+static void end_pair(struct ph_call_state *c, unsigned op, const int fds[2], int r, unsigned origin,
+		     uintptr_t frame, void *caller)
 {
 	int64_t both = -1;
 
 	if (r == 0) {
 		struct ph_call_state other = *c;
 
-		describe_new(&other, fds[1], PH_ORIGIN_OPENED, NULL, frame);
-		describe_new(c, fds[0], PH_ORIGIN_OPENED, NULL, frame);
+		describe_new(&other, fds[1], origin, NULL, frame);
+		describe_new(c, fds[0], origin, NULL, frame);
 		both = (uint32_t)fds[0] | (int64_t)fds[1] << 32;
 	}
 	ph_call_end(c, op, r == 0 ? fds[0] : -1, r, both, NULL, 0, frame, caller);
@@ -236,7 +236,7 @@ int ph_hook_pipe(int fds[2])
 	ph_call_begin(&c, PH_OP_pipe, -1, PH_FRAME());
 	r = ph_real.pipe(fds);
 	ph_call_returned(&c);
-	end_pipe(&c, PH_OP_pipe, fds, r, PH_FRAME(), PH_CALLER());
+	end_pair(&c, PH_OP_pipe, fds, r, PH_ORIGIN_OPENED, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -249,7 +249,7 @@ int ph_hook_pipe2(int fds[2], int flags)
 	ph_call_begin(&c, PH_OP_pipe2, -1, PH_FRAME());
 	r = ph_real.pipe2(fds, flags);
 	ph_call_returned(&c);
-	end_pipe(&c, PH_OP_pipe2, fds, r, PH_FRAME(), PH_CALLER());
+	end_pair(&c, PH_OP_pipe2, fds, r, PH_ORIGIN_OPENED, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -267,6 +267,19 @@ int ph_hook_socket(int domain, int type, int protocol)
 	describe_new(&c, fd, PH_ORIGIN_OPENED, NULL, PH_FRAME());
 	ph_call_end(&c, PH_OP_socket, fd, fd, domain, NULL, 0, PH_FRAME(), PH_CALLER());
 	return fd;
+}
+
+int ph_hook_socketpair(int domain, int type, int protocol, int fds[2])
+{
+	struct ph_call_state c;
+	int r;
+
+	PH_NEED(socketpair);
+	ph_call_begin(&c, PH_OP_socketpair, -1, PH_FRAME());
+	r = ph_real.socketpair(domain, type, protocol, fds);
+	ph_call_returned(&c);
+	end_pair(&c, PH_OP_socketpair, fds, r, PH_ORIGIN_SOCKETPAIR, PH_FRAME(), PH_CALLER());
+	return r;
 }
 
 /* The peer as the program named it: it stands in the trace even when the

@@ -90,8 +90,7 @@ void *ph_hook_sbrk(intptr_t increment)
 	PH_NEED(sbrk);
 	ph_call_begin(&c, PH_OP_sbrk, -1, PH_FRAME());
 	r = ph_real.sbrk(increment);
-	ph_call_end(&c, PH_OP_sbrk, -1,
-		    r == (void *)-1 ? -1 : (int64_t)(uintptr_t)r + increment, increment, NULL, 0,
-		    PH_FRAME(), PH_CALLER());
+	ph_call_end(&c, PH_OP_sbrk, -1, r == (void *)-1 ? -1 : (int64_t)(uintptr_t)r + increment,
+		    increment, NULL, 0, PH_FRAME(), PH_CALLER());
 	return r;
 }

@@ -116,10 +116,9 @@ void ph_hook_free_sized(void *block, size_t size)
 
 void ph_hook_free_aligned_sized(void *block, size_t alignment, size_t size)
 {
-	FREE_WITH(free_aligned_sized,
-		  ph_real.free_aligned_sized != NULL
-			  ? ph_real.free_aligned_sized(block, alignment, size)
-			  : ph_real.free(block));
+	FREE_WITH(free_aligned_sized, ph_real.free_aligned_sized != NULL
+					      ? ph_real.free_aligned_sized(block, alignment, size)
+					      : ph_real.free(block));
 }
 
 /* ---- realloc ----------------------------------------------------------- */

@@ -50,8 +50,7 @@ static const char *root_entry(char *out, size_t room)
 {
 	size_t n = ph_append(out, room, 0, "PERFHOOK_ROOT=");
 
-	n = ph_append_number(out, room, n,
-			     (unsigned long long)ph_process->control->root_pid, 10);
+	n = ph_append_number(out, room, n, (unsigned long long)ph_process->control->root_pid, 10);
 	n = ph_append(out, room, n, ":");
 	ph_append(out, room, n, ph_process_folder());
 	return out;
@@ -71,8 +70,8 @@ static void export_environment(void)
 
 	while (environ[count] != NULL)
 		count++;
-	page = sys_mmap(NULL, (count + 2) * sizeof(*copy) + text + root_room, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	page = sys_mmap(NULL, (count + 2) * sizeof(*copy) + text + root_room,
+			PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == NULL)
 		return;
 	copy = (char **)page;

@@ -135,7 +135,8 @@ static void log_module(uint32_t id, const struct shape *shape, uint64_t base, co
 {
 	char absolute[4096];
 	size_t path_bytes, ranges = shape->range_count * sizeof(shape->ranges[0]);
-	struct ph_module_record r = {.id = id, .base = base, .loaded = loaded, .unloaded = unloaded};
+	struct ph_module_record r = {
+		.id = id, .base = base, .loaded = loaded, .unloaded = unloaded};
 	char *at;
 
 	/* A name as given to dlopen may be relative to a directory that changes. */
@@ -269,7 +270,8 @@ static void retire(uint64_t start, uint64_t end)
 	uint32_t count = ph_level_base(t->level_0, atomic_load(&t->levels));
 
 	for (uint32_t i = 0; i < count; i++) {
-		uint64_t pc = PH_ADDRESS_PC(atomic_load_explicit(&entries[i], memory_order_relaxed));
+		uint64_t pc =
+			PH_ADDRESS_PC(atomic_load_explicit(&entries[i], memory_order_relaxed));
 
 		if (pc - start < end - start)
 			atomic_fetch_or_explicit(&entries[i], PH_ADDRESS_RETIRED,
@@ -323,9 +325,9 @@ static bool begin(void)
 	if (atomic_flag_test_and_set_explicit(&state.busy, memory_order_acquire))
 		return false;
 	if (state.list == NULL)
-		state.list = sys_mmap(NULL, MODULES_MAX * sizeof(*state.list),
-				      PROT_READ | PROT_WRITE,
-				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		state.list =
+			sys_mmap(NULL, MODULES_MAX * sizeof(*state.list), PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return state.list != NULL;
 }
 

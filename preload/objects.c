@@ -6,30 +6,9 @@
 
 #include "preload/log.h"
 
-/* Descriptor to object number. A fork's child begins anew: its trace has objects
- * of its own. */
-#define DESCRIPTORS (1u << 20)
-
-static struct {
-	_Atomic uint32_t *of;
-	uint64_t generation; /* of the process that the numbers belong to */
-} table;
-
 static _Atomic uint32_t *entry(int fd)
 {
-	if (unlikely(table.generation != ph_process->generation)) {
-		/* Two threads may both come here: then one table is left unused. */
-		void *fresh = sys_mmap(NULL, DESCRIPTORS * sizeof(uint32_t), PROT_READ | PROT_WRITE,
-				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (fresh == NULL)
-			return NULL;
-		if (table.of != NULL && table.generation != 0)
-			sys_munmap(table.of, DESCRIPTORS * sizeof(uint32_t));
-		table.of = fresh;
-		signal_fence();
-		table.generation = ph_process->generation;
-	}
-	return (unsigned)fd < DESCRIPTORS ? &table.of[fd] : NULL;
+	return (unsigned)fd < PH_DESCRIPTORS ? &ph_descriptors[fd] : NULL;
 }
 
 /* ---- describing ------------------------------------------------------ */
@@ -104,7 +83,7 @@ static void name_by_stat(struct ph_object *o, char *text, int fd, const char *pa
 
 	if (sys2(SYS_fstat, fd, &st) != 0)
 		return;
-	o->class = S_ISSOCK(st.st_mode)	 ? PH_CLASS_SOCKET
+	o->class = S_ISSOCK(st.st_mode)	  ? PH_CLASS_SOCKET
 		   : S_ISFIFO(st.st_mode) ? PH_CLASS_PIPE
 					  : PH_CLASS_FILE;
 	if (path != NULL && o->class == PH_CLASS_FILE)
@@ -202,8 +181,7 @@ uint32_t ph_object_of(struct ph_stream *s, int fd)
 	return number != 0 || fd < 0 ? number : ph_object_new(s, fd, PH_ORIGIN_INHERITED, NULL);
 }
 
-void ph_object_connected(struct ph_stream *s, int fd, const struct sockaddr *peer,
-			 socklen_t length)
+void ph_object_connected(struct ph_stream *s, int fd, const struct sockaddr *peer, socklen_t length)
 {
 	const struct origin origin = {
 		.how = PH_ORIGIN_CONNECT,

@@ -25,6 +25,7 @@
 
 static struct ph_process nothing;
 struct ph_process *ph_process = &nothing;
+_Atomic uint32_t *ph_descriptors;
 PH_TLS struct ph_fork_note ph_fork_note;
 uint32_t ph_unwinder_kind;
 
@@ -56,20 +57,29 @@ void ph_process_off(void)
 	inherited.refused = true;
 }
 
-/* A private page that a fork wipes. */
+/* Private memory that a fork wipes. */
+static void *map_wiped(size_t bytes)
+{
+	void *map = sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (map != NULL && sys3(SYS_madvise, map, bytes, MADV_WIPEONFORK) != 0) {
+		sys_munmap(map, bytes);
+		map = NULL;
+	}
+	return map;
+}
+
 static bool make_page(void)
 {
 	struct ph_process *page;
 
 	if (ph_process != &nothing)
 		return true;
-	page = sys_mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (page == NULL)
+	page = map_wiped(4096);
+	ph_descriptors = map_wiped(PH_DESCRIPTORS * sizeof(*ph_descriptors));
+	if (page == NULL || ph_descriptors == NULL)
 		return false;
-	if (sys3(SYS_madvise, page, 4096, MADV_WIPEONFORK) != 0) {
-		sys_munmap(page, 4096);
-		return false;
-	}
 	ph_process = page;
 	return true;
 }
@@ -353,9 +363,6 @@ static struct ph_segment *make_segment(const struct ph_control *c)
 	char name[64];
 	uint64_t header_bytes;
 
-	if (size == NULL)
-		return NULL;
-	head.magic = PH_SEGMENT_MAGIC;
 	head.version = PH_SEGMENT_VERSION;
 	head.pid = sys_getpid();
 	random_bytes(head.id, sizeof(head.id));
@@ -365,11 +372,15 @@ static struct ph_segment *make_segment(const struct ph_control *c)
 	s = map_file(name, head.bytes, header_bytes, true);
 	if (s == NULL)
 		return NULL;
+	head.magic = 0;
 	memcpy(s, &head, offsetof(struct ph_segment, clock));
 	if (!ph_populate(s, header_bytes))
 		inherited.no_populate = true;
 	describe(s, c);
 	inherit_modules(s);
+	/* Last: the collector may look into the folder at any time, and takes what
+	 * has its magic for complete. */
+	__atomic_store_n(&s->magic, PH_SEGMENT_MAGIC, __ATOMIC_RELEASE);
 	return s;
 }
 
@@ -415,6 +426,12 @@ static bool set_up(void)
 
 	if (!wanted())
 		return false;
+	if (choose_size() == NULL) {
+		ph_log("a limit on the size of files or of the address space (ulimit -f, -v) "
+		       "leaves no room for recording; the program runs unrecorded",
+		       NULL);
+		return false;
+	}
 	if (inherited.is_fork_child && inherited.folder[0] != '\0') {
 		c = map_file("control", sizeof(*c), 0, false);
 		if (c != NULL && !ph_collector_alive(c)) {

@@ -26,6 +26,13 @@ struct ph_process {
 extern struct ph_process *ph_process;
 
 /*
+ * What each descriptor is, see objects.h; there once a process has been set up.
+ * A fork's child, whose trace has objects of its own, finds it zero too.
+ */
+#define PH_DESCRIPTORS (1u << 20)
+extern _Atomic uint32_t *ph_descriptors;
+
+/*
  * Set this process up at its first event: an image just begun, or a child after
  * a fork. Returns false when it cannot be recorded (now or for good); the
  * program goes on either way. Makes system calls, allocates nothing from libc.

@@ -133,7 +133,7 @@ static bool wanted(unsigned op, int fd)
 		return ph_config.events & (PH_EVENTS_NET | PH_EVENTS_IO);
 	case PH_KIND_OPEN:
 	case PH_KIND_PIPE:
-		return ph_config.events & PH_EVENTS_IO;
+		return ph_config.events & (op == PH_OP_socketpair ? PH_EVENTS_NET : PH_EVENTS_IO);
 	default:
 		return true;
 	}

@@ -91,8 +91,8 @@ bool ph_spawn_collector(const char *folder, struct ph_control *c, struct ph_segm
 
 	(void)c;
 	if (!find_perfhook(program, sizeof(program))) {
-		ph_log("the perfhook program was not found beside the library nor in " PERFHOOK_PREFIX
-		       "/bin; the program runs unrecorded",
+		ph_log("the perfhook program was not found beside the library nor "
+		       "in " PERFHOOK_PREFIX "/bin; the program runs unrecorded",
 		       NULL);
 		return false;
 	}

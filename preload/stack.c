@@ -76,12 +76,11 @@ static int64_t find_or_add(struct ph_table *table, uint64_t key, uint64_t mask, 
 		}
 		for (uint32_t probe = 0; probe < PH_PROBE; probe++) {
 			uint32_t index = base + ((uint32_t)(hash + probe) & (size - 1));
-			uint64_t seen =
-				atomic_load_explicit(&entries[index], memory_order_acquire);
+			uint64_t seen = atomic_load_explicit(&entries[index], memory_order_acquire);
 
 			if (seen == 0 && atomic_compare_exchange_strong_explicit(
-						 &entries[index], &seen, key,
-						 memory_order_release, memory_order_acquire)) {
+						 &entries[index], &seen, key, memory_order_release,
+						 memory_order_acquire)) {
 				*fresh = true;
 				return index;
 			}
@@ -138,7 +137,8 @@ static uint32_t intern(struct ph_kept_stack *k, int first, int count, uint32_t e
 		k->epoch = epoch;
 		k->count = 0;
 	}
-	while (same < depth && same < k->count && k->frames[same] == k->fresh[count - 1 - (int)same])
+	while (same < depth && same < k->count &&
+	       k->frames[same] == k->fresh[count - 1 - (int)same])
 		same++;
 	/* A frame may have been interrupted in one stack and calling in the other:
 	 * what tells is the next inner frame, so take that one again. */
@@ -171,8 +171,7 @@ static uint32_t intern(struct ph_kept_stack *k, int first, int count, uint32_t e
 uint32_t ph_stack_node(struct ph_stream *s, void *caller)
 {
 	struct ph_thread *t = &ph_self;
-	uint32_t epoch =
-		atomic_load_explicit(&ph_process->segment->epoch, memory_order_acquire);
+	uint32_t epoch = atomic_load_explicit(&ph_process->segment->epoch, memory_order_acquire);
 	int saved = errno;
 	struct ph_kept_stack *k;
 	int room, count, first = 0;

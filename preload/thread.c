@@ -9,10 +9,10 @@
 
 PH_TLS struct ph_thread ph_self;
 
-#define RING_CELLS_LEAST 1024u	 /* 16 KiB */
-#define RING_CELLS_MOST	 65536u	 /* 1 MiB */
-#define CHECK_EVERY	 128u	 /* cells between looks at the clock */
-#define CLOCK_GRAIN	 4096u	 /* ticks that the shared word may lag before a thread moves it */
+#define RING_CELLS_LEAST 1024u	/* 16 KiB */
+#define RING_CELLS_MOST	 65536u /* 1 MiB */
+#define CHECK_EVERY	 128u	/* cells between looks at the clock */
+#define CLOCK_GRAIN	 4096u	/* ticks that the shared word may lag before a thread moves it */
 #define NO_PROGRESS_NS	 INT64_C(2000000000)
 
 /* ---- slots and rings ------------------------------------------------ */
@@ -49,9 +49,8 @@ static uint64_t allocate_ring(struct ph_segment *g, uint64_t cells)
 	do {
 		if (g->rings_offset + at + bytes > g->rings_end)
 			return 0;
-	} while (!atomic_compare_exchange_weak_explicit(&g->rings_used, &at, at + bytes,
-							memory_order_relaxed,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&g->rings_used, &at, at + bytes, memory_order_relaxed, memory_order_relaxed));
 	at += g->rings_offset;
 	return ph_populate((char *)g + at, bytes) ? at : 0;
 }
@@ -64,9 +63,8 @@ static struct ph_slot *new_slot(struct ph_segment *g)
 	do {
 		if (used >= g->slot_count)
 			return NULL;
-	} while (!atomic_compare_exchange_weak_explicit(&g->slots_used, &used, used + 1,
-							memory_order_relaxed,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&g->slots_used, &used, used + 1, memory_order_relaxed, memory_order_relaxed));
 	slot = slot_at(g, used);
 	if (!ph_populate(slot, sizeof(*slot)))
 		return NULL;
@@ -163,8 +161,7 @@ static bool wait_for_room(struct ph_stream *s, unsigned cells)
 		if (atomic_load_explicit(&slot->tail, memory_order_seq_cst) == tail)
 			sys_futex_wait(&slot->tail, (uint32_t)tail, 20000000);
 	}
-	atomic_fetch_add_explicit(&slot->stalled,
-				  ph_clock_now(p->segment->clock_kind) - ticks,
+	atomic_fetch_add_explicit(&slot->stalled, ph_clock_now(p->segment->clock_kind) - ticks,
 				  memory_order_relaxed);
 	return room;
 }
@@ -264,9 +261,8 @@ void ph_stamp_alone(void)
 		next = (seen & ~PH_CLOCK_ASLEEP) + 2;
 		if (next < now)
 			next = now;
-	} while (!atomic_compare_exchange_weak_explicit(&g->clock, &seen, next,
-							memory_order_relaxed,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&g->clock, &seen, next, memory_order_relaxed, memory_order_relaxed));
 }
 
 /* ---- entering ------------------------------------------------------- */

@@ -40,7 +40,8 @@ struct ph_thread {
 	uint64_t generation; /* of the process that this state belongs to */
 	uintptr_t guard;     /* frame of the hook whose code of ours is running; 0: none */
 	uintptr_t nested_guard;
-	uintptr_t in_malloc; /* frame of the malloc-family hook in progress, its real call included */
+	uintptr_t
+		in_malloc; /* frame of the malloc-family hook in progress, its real call included */
 	struct ph_stream own, nested;
 	struct ph_kept_stack *kept;
 	uint64_t suspended; /* generation to go back to after a vfork; 0: none pending */

@@ -112,12 +112,12 @@ static const struct {
 	const char *name;
 	void *instead;
 } imports[] = {
-	{"pipe2", own_pipe2}, {"read", own_read},     {"syscall", own_syscall},
-	{"close", own_close}, {"open", own_open},     {"mmap", own_mmap},
+	{"pipe2", own_pipe2},	{"read", own_read},	{"syscall", own_syscall},
+	{"close", own_close},	{"open", own_open},	{"mmap", own_mmap},
 	{"munmap", own_munmap}, {"malloc", own_malloc}, {"free", own_free},
 };
 
-static void redirect(ElfW(Addr) *slot, const char *name)
+static void redirect(ElfW(Addr) * slot, const char *name)
 {
 	for (size_t i = 0; i < sizeof(imports) / sizeof(imports[0]); i++) {
 		uintptr_t page = (uintptr_t)slot & ~(uintptr_t)4095;

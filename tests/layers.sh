@@ -53,6 +53,7 @@ for pair in 'trace:preload|collector|analyzer' 'preload:collector|analyzer' 'ana
 		sed 's/^/layers: /' | grep . && bad=1
 done
 
+check analyzer "error|vector|map|arena" "buckets|mapped|clock|meta|reader|latency|sockaddr|stacks|merge|run_model" "heap|io" "run"
 check preload 'compiler|types|sys' 'log|config' 'real|process|spawn' \
 	'thread|stack|unwind|unwind_libunwind|modules' 'objects' 'record' \
 	'hooks|hooks_memory|hooks_mapping|hooks_io|hooks_descriptors|hooks_process' 'init'

@@ -27,15 +27,15 @@ enum ph_op {
 
 	PH_OP_REALLOC_BEGIN = 0xE0, /* memory cell: this block goes to a realloc */
 	PH_OP_REALLOC_FAILED,	    /* memory cell: ... which failed, and it stays */
-	PH_OP_WIDE,	     /* prefix of a memory cell: w0>>16 address>>48, w1 size>>40 */
-	PH_OP_CLOCK,	     /* w1: coarse stamp, ticks, of the events that follow */
-	PH_OP_LOST,	     /* struct ph_call: arg events lost from entry, for duration */
-	PH_OP_OBJECT,	     /* struct ph_call and struct ph_object: what a descriptor is */
-	PH_OP_THREAD_START,  /* struct ph_call: entry is when; result is the tid */
-	PH_OP_THREAD_END,    /* struct ph_call: entry is when */
-	PH_OP_FORKED,	     /* struct ph_call: before a fork; arg is the fork's number */
-	PH_OP_ENDED,	     /* struct ph_call: exit(), return from main; result is the status */
-	PH_OP_PAD,	     /* struct ph_call: nothing; skip `cells` */
+	PH_OP_WIDE,		    /* prefix of a memory cell: w0>>16 address>>48, w1 size>>40 */
+	PH_OP_CLOCK,		    /* w1: coarse stamp, ticks, of the events that follow */
+	PH_OP_LOST,		    /* struct ph_call: arg events lost from entry, for duration */
+	PH_OP_OBJECT,		    /* struct ph_call and struct ph_object: what a descriptor is */
+	PH_OP_THREAD_START,	    /* struct ph_call: entry is when; result is the tid */
+	PH_OP_THREAD_END,	    /* struct ph_call: entry is when */
+	PH_OP_FORKED,		    /* struct ph_call: before a fork; arg is the fork's number */
+	PH_OP_ENDED, /* struct ph_call: exit(), return from main; result is the status */
+	PH_OP_PAD,   /* struct ph_call: nothing; skip `cells` */
 };
 _Static_assert(PH_OP_FUNCTIONS <= PH_OP_REALLOC_BEGIN, "functions fit one byte");
 
@@ -81,32 +81,28 @@ static inline int ph_memory_is_wide(uint64_t address, uint64_t size)
 
 /*
  * Any other event. By kind:
- *   READ WRITE     result: bytes or -errno; arg: bytes asked for or -1; extra[0]: offset, if cells > 3
- *   OPEN           result: the new descriptor or -errno; object: the new one; arg: flags
- *   CLOSE          fd, object
- *   DUP            fd, object: the old; result: the new descriptor; arg: the one asked for or -1;
- *                  extra[0]: the object that stood there and is closed by it, or 0
- *   PIPE           fd, object: the reading end; arg: both descriptors, fds[0] | fds[1] << 32
- *   SOCKET         fd, object, result: the new descriptor or -errno; arg: the domain
- *   ACCEPT         fd: the listener; object, result: the new connection; extra[0]: the
- *                  listener's object
- *   CONNECT        fd, object, result
- *   MAP            result: the address or -errno; arg: length; fd; extra[0]: protection | flags << 32
- *   UNMAP          extra[0]: the address; arg: length
- *   REMAP          result: the new address or -errno; arg: new length; extra: old address, old length
- *   BREAK          result: the new end or -errno; arg: the change in bytes
+ *   READ WRITE     result: bytes or -errno; arg: bytes asked for or -1; extra[0]: offset, if cells
+ * > 3 OPEN           result: the new descriptor or -errno; object: the new one; arg: flags CLOSE
+ * fd, object DUP            fd, object: the old; result: the new descriptor; arg: the one asked for
+ * or -1; extra[0]: the object that stood there and is closed by it, or 0 PIPE           fd, object:
+ * the reading end; arg: both descriptors, fds[0] | fds[1] << 32 SOCKET         fd, object, result:
+ * the new descriptor or -errno; arg: the domain ACCEPT         fd: the listener; object, result:
+ * the new connection; extra[0]: the listener's object CONNECT        fd, object, result MAP result:
+ * the address or -errno; arg: length; fd; extra[0]: protection | flags << 32 UNMAP extra[0]: the
+ * address; arg: length REMAP          result: the new address or -errno; arg: new length; extra:
+ * old address, old length BREAK          result: the new end or -errno; arg: the change in bytes
  *   THREAD         result: 0 or -errno
  *   FORK           result: the child or -errno; arg: the fork's number (see PH_OP_FORKED)
  *   EXIT           result: the status
  */
 struct ph_call {
 	uint8_t op;
-	uint8_t flags;	 /* 0 */
-	uint16_t cells;	 /* the whole event's, payload included: how to skip it */
-	int32_t fd;	 /* -1: none */
-	uint32_t object; /* the descriptor's object; 0: none or not known */
-	uint32_t node;	 /* stack; 0: none */
-	uint64_t entry;	 /* ticks when the call began */
+	uint8_t flags;	   /* 0 */
+	uint16_t cells;	   /* the whole event's, payload included: how to skip it */
+	int32_t fd;	   /* -1: none */
+	uint32_t object;   /* the descriptor's object; 0: none or not known */
+	uint32_t node;	   /* stack; 0: none */
+	uint64_t entry;	   /* ticks when the call began */
 	uint64_t duration; /* ticks */
 	int64_t result;
 	int64_t arg;

@@ -55,9 +55,10 @@ struct ph_slot {
 	/* Who it is. */
 	_Alignas(PH_CACHE_LINE) _Atomic uint32_t state; /* enum ph_slot_state */
 	uint32_t next_free;				/* in the list of free slots */
-	uint32_t stream;    /* number of this use of the slot in the trace, from 1 */
+	uint32_t stream; /* number of this use of the slot in the trace, from 1 */
 	uint32_t tid;
-	uint32_t nested_in; /* stream of the same thread that this one interrupts; 0: a thread's own */
+	uint32_t nested_in; /* stream of the same thread that this one interrupts; 0: a thread's own
+			     */
 	_Atomic uint32_t call_op; /* a call in progress, that a kill would leave; 0: none */
 	_Atomic int32_t call_fd;
 	uint64_t started, ended; /* ticks; ended 0: not known */
@@ -89,8 +90,8 @@ struct ph_slot {
 #define PH_EPOCH_MAX	       0x7fffu
 
 struct ph_table {
-	uint64_t offset;	 /* of the entries, uint64_t each, level after level */
-	uint32_t level_0;	 /* entries of the first level */
+	uint64_t offset;  /* of the entries, uint64_t each, level after level */
+	uint32_t level_0; /* entries of the first level */
 	uint32_t levels_max;
 	_Atomic uint32_t levels; /* allocated */
 	_Atomic uint32_t full;	 /* refusals: the table had reached its ceiling */
@@ -157,16 +158,16 @@ struct ph_segment {
 	uint32_t first_process; /* the one that PERFHOOK_ROOT names, in its first image */
 	uint32_t unwinder;	/* 0 none, 1 libunwind */
 	int32_t parent_pid;
-	uint32_t parent_fork;	/* number of the fork in the parent; 0: not by a fork we saw */
-	uint8_t parent_id[16];	/* the parent's trace; zero: none */
+	uint32_t parent_fork;  /* number of the fork in the parent; 0: not by a fork we saw */
+	uint8_t parent_id[16]; /* the parent's trace; zero: none */
 	uint32_t page_bytes;
 	uint32_t command_bytes;
 	uint64_t slots_offset, modules_offset, modules_bytes, rings_offset, rings_end;
 	struct ph_table addresses, nodes;
 
 	/* Shared and changing, each on a line of its own. */
-	_Alignas(PH_CACHE_LINE) _Atomic uint64_t clock; /* ticks, and PH_CLOCK_ASLEEP */
-	_Alignas(PH_CACHE_LINE) _Atomic uint32_t collector; /* enum ph_collector_state; a futex */
+	_Alignas(PH_CACHE_LINE) _Atomic uint64_t clock;	     /* ticks, and PH_CLOCK_ASLEEP */
+	_Alignas(PH_CACHE_LINE) _Atomic uint32_t collector;  /* enum ph_collector_state; a futex */
 	_Alignas(PH_CACHE_LINE) _Atomic uint64_t free_slots; /* tag << 32 | index + 1 */
 	_Atomic uint32_t slots_used;			     /* ever */
 	_Atomic uint32_t streams;			     /* numbers given out */
@@ -174,12 +175,12 @@ struct ph_segment {
 	_Atomic uint32_t objects;			     /* numbers given out */
 	_Atomic uint32_t forks;				     /* likewise */
 	_Atomic uint32_t epoch;				     /* of the module list, from 1 */
-	_Atomic uint64_t modules_used;			     /* release: records before it are complete */
+	_Atomic uint64_t modules_used; /* release: records before it are complete */
 	_Atomic uint64_t modules_lost;
-	_Atomic uint64_t nested_lost;	   /* events inside a nested hook that interrupted another */
-	_Atomic uint64_t unslotted_lost;   /* events of threads that got no slot */
-	_Atomic uint64_t objects_unknown;  /* descriptors that could not be described */
-	_Atomic uint32_t ended;		   /* exit began */
+	_Atomic uint64_t nested_lost;	  /* events inside a nested hook that interrupted another */
+	_Atomic uint64_t unslotted_lost;  /* events of threads that got no slot */
+	_Atomic uint64_t objects_unknown; /* descriptors that could not be described */
+	_Atomic uint32_t ended;		  /* exit began */
 	_Atomic int32_t end_status;
 	_Atomic uint64_t end_ticks;
 
@@ -203,15 +204,15 @@ struct ph_control {
 	uint32_t reserved;
 	_Atomic uint64_t collector_start; /* field 22 of its /proc/PID/stat */
 	char pid_namespace[64];		  /* readlink /proc/self/ns/pid: pids mean this */
-	char directory[4096];		  /* relative trace names are resolved against it; empty: the
-					   * first process's working directory */
-	_Atomic uint32_t has_parent;	  /* `perfhook record` waits for the root process ... */
-	_Atomic uint32_t root_ended;	  /* ... and says when it ended */
-	_Atomic int32_t root_status;	  /* as wait(2) gives it */
-	_Alignas(PH_CACHE_LINE) _Atomic uint32_t wake;	/* futex: rung by targets */
-	_Atomic uint32_t announced;			/* segments, ever */
-	_Alignas(PH_CACHE_LINE) _Atomic uint64_t beat;	/* ticks of the collector's last progress */
-	_Atomic uint32_t sleeping;			/* it waits on `wake` */
+	char directory[4096];	     /* relative trace names are resolved against it; empty: the
+				      * first process's working directory */
+	_Atomic uint32_t has_parent; /* `perfhook record` waits for the root process ... */
+	_Atomic uint32_t root_ended; /* ... and says when it ended */
+	_Atomic int32_t root_status; /* as wait(2) gives it */
+	_Alignas(PH_CACHE_LINE) _Atomic uint32_t wake; /* futex: rung by targets */
+	_Atomic uint32_t announced;		       /* segments, ever */
+	_Alignas(PH_CACHE_LINE) _Atomic uint64_t beat; /* ticks of the collector's last progress */
+	_Atomic uint32_t sleeping;		       /* it waits on `wake` */
 };
 
 #define PH_SESSION_PREFIX "perfhook-" /* folder in /dev/shm: perfhook-UID-RANDOM */

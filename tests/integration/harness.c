@@ -296,6 +296,8 @@ static void become(const char *const *argv, const struct options *options, const
 	close_range(3, ~0u, 0);
 	if (options->fixed_addresses)
 		personality(ADDR_NO_RANDOMIZE);
+	/* What trusts $PWD allocates otherwise where it is wrong. */
+	setenv("PWD", options->directory != NULL ? options->directory : dir, 1);
 	if (chdir(options->directory != NULL ? options->directory : dir) != 0)
 		_exit(125);
 	for (const struct limit *l = options->limits; l != NULL && l->resource >= 0; l++) {
@@ -465,7 +467,8 @@ char *foreign_errors(const struct outcome *o)
 	char *copy = own(strdup(o->err), NULL), *rest = NULL, *kept = text("%s", "");
 
 	for (char *l = strtok_r(copy, "\n", &rest); l != NULL; l = strtok_r(NULL, "\n", &rest)) {
-		if (strncmp(l, "perfhook: ", 10) != 0)
+		/* Where nothing can be opened, the loader cannot open us either. */
+		if (strncmp(l, "perfhook: ", 10) != 0 && strncmp(l, "ERROR: ld.so: ", 14) != 0)
 			kept = text("%s%s\n", kept, l);
 	}
 	return kept;

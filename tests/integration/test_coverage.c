@@ -104,12 +104,17 @@ static void check_calls(const char *const *argv, int status)
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		const char *name = rows[i].recorded;
 		char *times = truth_text(&o, text("calls.%s", name));
+		char *base_times = truth_text(&base, text("calls.%s", name));
 
 		if (times == NULL)
 			continue;
 		said[i] = true;
 		check_u64(dump_count(dump, name) - dump_count(base_dump, name),
-			  strtoull(times, NULL, 10), text("events of %s", name));
+			  strtoull(times, NULL, 10) -
+				  (base_times != NULL ? strtoull(base_times, NULL, 10) : 0),
+			  text("events of %s", name));
+		check(strtoull(times, NULL, 10) == 0 || dump_count(dump, name) > 0,
+		      "no event of %s", name);
 	}
 }
 

@@ -83,6 +83,21 @@ static void python_subprocesses(void **state)
 	assert_string_equal(with.out, plain.out);
 }
 
+/* A target that looks a function up by dlsym() finds ours where libc has none. */
+static char *without_probes(const char *said)
+{
+	char *out = calloc(1, strlen(said) + 1);
+
+	for (const char *line = said; *line != '\0';) {
+		size_t n = strcspn(line, "\n") + (line[strcspn(line, "\n")] == '\n');
+
+		if (strncmp(line, "truth: calls.", 13) != 0)
+			strncat(out, line, n);
+		line += n;
+	}
+	return out;
+}
+
 static void check_unharmed(const char *name, int resource, unsigned long value)
 {
 	const struct limit limits[] = {{resource, value}, {-1, 0}};
@@ -94,7 +109,9 @@ static void check_unharmed(const char *name, int resource, unsigned long value)
 	check(with.status == plain.status && with.signal == plain.signal,
 	      "%s with limit %d at %lu: status %d signal %d instead of %d %d\n%s", name, resource,
 	      value, with.status, with.signal, plain.status, plain.signal, with.err);
-	assert_string_equal(with.out, plain.out);
+	check(strcmp(without_probes(with.out), without_probes(plain.out)) == 0,
+	      "%s with limit %d at %lu says\n%s instead of\n%s", name, resource, value, with.out,
+	      plain.out);
 	assert_string_equal(foreign_errors(&with), plain.err);
 }
 
@@ -199,6 +216,11 @@ static char *next_shared(char **rest)
 	return NULL;
 }
 
+static bool is_gone(void *path)
+{
+	return access(path, F_OK) != 0;
+}
+
 /* On a disk, write-back would stall the target's stores. */
 static void segment_is_memory(void **state)
 {
@@ -226,7 +248,7 @@ static void segment_is_memory(void **state)
 	report(o.trace);
 	/* Once the trace is whole, nothing stays behind. */
 	for (size_t i = 0; i < count; i++)
-		check(access(segments[i], F_OK) != 0, "%s is left behind", segments[i]);
+		check(wait_until(is_gone, segments[i], 5), "%s is left behind", segments[i]);
 }
 
 static void jumps_out_of_hooks(void **state)

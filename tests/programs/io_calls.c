@@ -136,6 +136,10 @@ static void pipes(void)
 		closed(ends[0]);
 		closed(ends[1]);
 	}
+	expect(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+	called("socketpair");
+	closed(ends[0]);
+	closed(ends[1]);
 	truth("pipe_bytes", 14);
 }
 

@@ -75,6 +75,7 @@ static void by_realloc(void)
 	p = allocated(malloc(60), 60, "malloc");
 	/* glibc: the same as free(). */
 	expect(keep(realloc(p, zero)) == NULL);
+	called("realloc");
 	tally_free(&tally, 60);
 }
 

@@ -193,10 +193,16 @@ static void by_report(struct all_moved *all, const struct outcome *o)
 	}
 }
 
+/* Into how many pieces a pipe cuts a stream is chance, and so are the calls of
+ * whoever reads it; how many bytes is not. */
+static bool pieces_are_chance;
+
 static void check_same(const struct moved *got, const struct moved *wanted, const char *path)
 {
 	check_u64(got->read_bytes, wanted->read_bytes, text("%s: read_bytes", path));
 	check_u64(got->written_bytes, wanted->written_bytes, text("%s: written_bytes", path));
+	if (pieces_are_chance)
+		return;
 	check_u64(got->read_calls, wanted->read_calls, text("%s: read_calls", path));
 	check_u64(got->write_calls, wanted->write_calls, text("%s: write_calls", path));
 }
@@ -282,8 +288,10 @@ static void pipeline(void **state)
 	(void)state;
 	need_tool("strace");
 	make_input();
-	compare(ARGV("sh", "-c", "cat in | tr a-m n-z | cat > out; head -c 5000 in | tee t > u"),
-		4);
+	pieces_are_chance = true;
+	compare(ARGV("sh", "-c", "cat in | tr a-m n-z | cat > out; dd if=in of=u bs=100 count=50 status=none"),
+		3);
+	pieces_are_chance = false;
 }
 
 static void tar(void **state)

@@ -73,8 +73,7 @@ static int set_up(void **state)
 	fd = open(f->segment_path, O_RDWR | O_CREAT | O_EXCL, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, SEGMENT_BYTES), 0);
-	f->process.segment =
-		mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	f->process.segment = mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	assert_true(f->process.segment != MAP_FAILED);
 	lay_out(f->process.segment);
