@@ -20,14 +20,16 @@
 #include <unistd.h>
 
 #include "collector/proc.h"
+#include "collector/spill.h"
 #include "collector/target.h"
 #include "trace/decode.h"
 
 struct unfinished {
-	char segment[256], control[256];
+	char segment[4300], control[256];
 	int pid;
 	uint64_t process_start;
 	uint8_t id[16];
+	bool alone; /* without a collector: segment and spill stand beside the trace */
 };
 
 /* ---- what the trace says of itself --------------------------------------- */
@@ -90,16 +92,20 @@ static bool read_run(int fd, struct unfinished *u)
 	return true;
 }
 
-/* A trace is data from anywhere: only a segment of a session's folder, that is
- * ours and carries the trace's id, is touched. */
+static bool is_in_session(const char *path)
+{
+	return strncmp(path, "/dev/shm/" PH_SESSION_PREFIX, 9 + strlen(PH_SESSION_PREFIX)) == 0 &&
+	       strstr(path, "..") == NULL;
+}
+
+/* A trace is data from anywhere: only a segment of a session's folder, or one
+ * beside the trace, that is ours and carries the trace's id, is touched. */
 static struct target *map_unfinished(const struct unfinished *u)
 {
 	struct target *t;
 	struct stat st;
 
-	if (strncmp(u->segment, "/dev/shm/" PH_SESSION_PREFIX, 9 + strlen(PH_SESSION_PREFIX)) !=
-		    0 ||
-	    strstr(u->segment, "..") != NULL || lstat(u->segment, &st) != 0 ||
+	if ((!u->alone && !is_in_session(u->segment)) || lstat(u->segment, &st) != 0 ||
 	    !S_ISREG(st.st_mode) || st.st_uid != geteuid())
 		return NULL;
 	t = target_map(u->segment, u->control);
@@ -128,6 +134,15 @@ static bool collector_alive(const struct unfinished *u)
 	if (fd >= 0)
 		close(fd);
 	return alive;
+}
+
+/* Without a collector: the segment has the trace's name, wherever both were moved. */
+static void find_beside(const char *trace_path, struct unfinished *u)
+{
+	if (u->control[0] != '\0' || u->segment[0] == '\0')
+		return;
+	u->alone = true;
+	snprintf(u->segment, sizeof(u->segment), "%s" PH_SEGMENT_SUFFIX, trace_path);
 }
 
 /* ---- doing the dead collector's work --------------------------------------- */
@@ -210,7 +225,7 @@ static void finish_work(struct target *t, int fd, const struct unfinished *u)
 {
 	const struct ph_segment *s = t->segment;
 	struct target_end end = {.kind = "unknown", .status = -1};
-	char folder[256];
+	char folder[sizeof(u->segment)];
 	char *slash;
 
 	t->fd = fd;
@@ -226,6 +241,32 @@ static void finish_work(struct target *t, int fd, const struct unfinished *u)
 	/* Goes only when it was the last one. */
 	unlink(u->control);
 	rmdir(folder);
+}
+
+/* The whole trace is made in a file of its own, and then put in place: until
+ * then the old one leads to what it is made of. */
+static void finish_alone(struct target *t, const char *trace, const struct unfinished *u)
+{
+	const struct ph_segment *s = t->segment;
+	struct target_end end = {.kind = "unknown", .status = -1};
+	char part[4300], spill[4300];
+
+	snprintf(part, sizeof(part), "%s.part", trace);
+	snprintf(spill, sizeof(spill), "%s.spill", trace);
+	unlink(part);
+	t->fd = open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (t->fd < 0)
+		return;
+	if (atomic_load(&s->ended) != 0)
+		end = (struct target_end){.kind = "exit", .status = atomic_load(&s->end_status)};
+	t->segment_path[0] = t->control_path[0] = '\0';
+	target_begin(t, s->parent_trace[0] != '\0' ? s->parent_trace : NULL);
+	if (spill_read(t, spill) && target_finish(t, &end) && rename(part, trace) == 0) {
+		unlink(u->segment);
+		unlink(spill);
+	} else {
+		unlink(part);
+	}
 }
 
 static bool segment_exists(const struct unfinished *u)
@@ -258,7 +299,9 @@ int collector_finish_wait(const char *trace_path, struct error *e)
 	if (fd < 0)
 		return fail(e, ERROR_SYSTEM, 0, "%s cannot be opened: %s", trace_path,
 			    strerror(errno));
-	if (!read_run(fd, &u) || !segment_exists(&u) || proc_alive(u.pid, u.process_start)) {
+	if (read_run(fd, &u))
+		find_beside(trace_path, &u);
+	if (!segment_exists(&u) || proc_alive(u.pid, u.process_start)) {
 		close(fd);
 		return 0;
 	}
@@ -276,7 +319,12 @@ int collector_finish_wait(const char *trace_path, struct error *e)
 		close(fd);
 		return 0;
 	}
-	finish_work(t, fd, &u);
+	if (u.alone) {
+		finish_alone(t, trace_path, &u);
+		close(fd);
+	} else {
+		finish_work(t, fd, &u);
+	}
 	target_free(t);
 	return 0;
 }

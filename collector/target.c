@@ -20,8 +20,7 @@
 #include "trace/clock.h"
 #include "trace/functions.h"
 
-#define RING_CELLS_MOST 65536u
-#define FLUSH_AFTER_NS	UINT64_C(1000000000)
+#define FLUSH_AFTER_NS UINT64_C(1000000000)
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -109,7 +108,7 @@ struct target *target_map(const char *segment_path, const char *control_path)
 	t->segment = segment;
 	t->fd = t->pidfd = -1;
 	t->streams = calloc(segment->slot_count, sizeof(*t->streams));
-	t->cells = malloc(RING_CELLS_MOST * sizeof(*t->cells));
+	t->cells = malloc(TARGET_CELLS * sizeof(*t->cells));
 	snprintf(t->segment_path, sizeof(t->segment_path), "%s", segment_path);
 	snprintf(t->control_path, sizeof(t->control_path), "%s", control_path);
 	if (t->streams != NULL && t->cells != NULL)
@@ -385,24 +384,21 @@ static void copy_cells(struct target *t, const struct ph_ring *ring, uint64_t fr
 
 static bool ring_is_sane(const struct target *t, const struct ph_ring *ring)
 {
-	return ring->mask < RING_CELLS_MOST && (ring->mask & (ring->mask + 1)) == 0 &&
+	return ring->mask < TARGET_CELLS && (ring->mask & (ring->mask + 1)) == 0 &&
 	       ring->offset >= t->segment->rings_offset &&
 	       ring->offset + (ring->mask + 1) * sizeof(struct ph_cell) <= t->segment->bytes;
 }
 
-/* Cells [from, to) of one ring become an EVENTS block. False: not written, try
- * again later. */
-static bool write_cells(struct target *t, struct stream_state *state, const struct ph_slot *slot,
-			uint64_t from, uint64_t to)
+bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell, uint64_t count,
+		      uint64_t *stamp)
 {
 	struct ph_block_header header = {
-		.kind = PH_BLOCK_EVENTS, .stream = slot->stream, .first_cell = from};
-	uint64_t stamp = state->stamp;
+		.kind = PH_BLOCK_EVENTS, .stream = stream, .first_cell = first_cell};
+	uint64_t next_stamp = *stamp;
 	size_t bad = 0;
 
-	copy_cells(t, &slot->rings[state->ring], from, to);
 	t->payload.length = 0;
-	if (ph_encode_events(t->cells, to - from, map_node, t, &stamp, &header, &t->payload,
+	if (ph_encode_events(t->cells, count, map_node, t, &next_stamp, &header, &t->payload,
 			     &bad) != 0)
 		t->damaged = true;
 	add_modules(t);
@@ -412,9 +408,18 @@ static bool write_cells(struct target *t, struct stream_state *state, const stru
 	if (t->memory_short)
 		return false;
 	/* What is sealed is as good as written: a full disk keeps it in memory. */
-	state->stamp = stamp;
+	*stamp = next_stamp;
 	flush_sealed(t);
 	return true;
+}
+
+/* Cells [from, to) of one ring become an EVENTS block. False: not written, try
+ * again later. */
+static bool write_cells(struct target *t, struct stream_state *state, const struct ph_slot *slot,
+			uint64_t from, uint64_t to)
+{
+	copy_cells(t, &slot->rings[state->ring], from, to);
+	return target_add_cells(t, slot->stream, from, to - from, &state->stamp);
 }
 
 static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
@@ -482,6 +487,12 @@ uint64_t target_drain(struct target *t, bool all)
 
 /* ---- threads ------------------------------------------------------------ */
 
+void target_add_thread(struct target *t, const struct thread_entry *e)
+{
+	if (grow(t, &t->threads, &t->thread_room, t->thread_count + 1, sizeof(*t->threads)))
+		t->threads[t->thread_count++] = *e;
+}
+
 static void note_thread(struct target *t, const struct ph_slot *slot,
 			const struct stream_state *state, uint64_t ended)
 {
@@ -495,8 +506,7 @@ static void note_thread(struct target *t, const struct ph_slot *slot,
 
 	memcpy(e.name, slot->name[0] != '\0' ? slot->name : state->name, sizeof(e.name));
 	e.name[sizeof(e.name) - 1] = '\0';
-	if (grow(t, &t->threads, &t->thread_room, t->thread_count + 1, sizeof(*t->threads)))
-		t->threads[t->thread_count++] = e;
+	target_add_thread(t, &e);
 }
 
 static void add_threads(struct target *t)

@@ -21,6 +21,8 @@ struct stream_state {
 	char name[16];
 };
 
+#define TARGET_CELLS 65536u /* room of target.cells: the largest ring's */
+
 struct thread_entry {
 	uint32_t stream, tid, nested_in;
 	uint64_t started, ended;
@@ -76,6 +78,15 @@ void target_begin(struct target *t, const char *parent_path);
 /* Move what is in the rings to the file: rings that are half full, or everything
  * (`all`). Returns the number of cells moved. */
 uint64_t target_drain(struct target *t, bool all);
+
+/* Cells of a stream that stand elsewhere than in a ring (see trace/segment.h,
+ * "Without a collector"), in order. `cells` are copied to t->cells first by the
+ * caller; `stamp` is the stream's, in and out. False: no memory, or a full disk. */
+bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell, uint64_t count,
+		      uint64_t *stamp);
+
+/* A thread that is gone, for the trace's list. */
+void target_add_thread(struct target *t, const struct thread_entry *e);
 
 /* Give back the slots of threads that are gone. */
 void target_reclaim(struct target *t);

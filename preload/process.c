@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "preload/alone.h"
 #include "preload/config.h"
 #include "preload/log.h"
 #include "preload/spawn.h"
@@ -38,6 +39,8 @@ static struct {
 	char folder[128];	    /* the session's */
 	bool configured, refused;
 	bool is_fork_child;
+	bool alone;	  /* this process tree records without a collector */
+	char trace[4224]; /* alone: this process's trace, its children's parent's */
 	bool no_populate; /* the kernel has no MADV_POPULATE_WRITE */
 } inherited = {.generation = PH_OFF};
 
@@ -139,18 +142,13 @@ static void random_bytes(void *out, size_t count)
 	}
 }
 
-/* A file in the session's folder, its pages allocated, mapped shared. */
-static void *map_file(const char *name, uint64_t bytes, uint64_t allocated, bool create)
+/* A shared mapping of a file of ours, `allocated` bytes of it backed by pages. */
+static void *map_path(const char *path, uint64_t bytes, uint64_t allocated, bool create)
 {
-	char path[256];
-	size_t n = ph_append(path, sizeof(path), 0, inherited.folder);
 	int flags = O_RDWR | O_NOFOLLOW | (create ? O_CREAT | O_EXCL : 0);
 	void *map = NULL;
-	int fd;
+	int fd = sys_open(path, flags, 0600);
 
-	n = ph_append(path, sizeof(path), n, "/");
-	ph_append(path, sizeof(path), n, name);
-	fd = sys_open(path, flags, 0600);
 	if (fd < 0)
 		return NULL;
 	/* The umask may have taken bits away that the collector needs. */
@@ -161,6 +159,23 @@ static void *map_file(const char *name, uint64_t bytes, uint64_t allocated, bool
 		sys3(SYS_unlinkat, AT_FDCWD, path, 0);
 	sys_close(fd);
 	return map;
+}
+
+static const char *in_folder(const char *name, char *path, size_t room)
+{
+	size_t n = ph_append(path, room, 0, inherited.folder);
+
+	n = ph_append(path, room, n, "/");
+	ph_append(path, room, n, name);
+	return path;
+}
+
+static struct ph_control *map_control(bool create)
+{
+	char path[256];
+
+	return map_path(in_folder("control", path, sizeof(path)), sizeof(struct ph_control),
+			sizeof(struct ph_control), create);
 }
 
 static bool namespace_matches(const struct ph_control *c)
@@ -180,7 +195,7 @@ static struct ph_control *join_session(void)
 	if (folder == NULL || strncmp(folder + 1, shm_root, sizeof(shm_root) - 1) != 0)
 		return NULL;
 	ph_append(inherited.folder, sizeof(inherited.folder), 0, folder + 1);
-	c = map_file("control", sizeof(*c), 0, false);
+	c = map_control(false);
 	if (c == NULL)
 		return NULL;
 	if (c->magic != PH_CONTROL_MAGIC || c->version != PH_SEGMENT_VERSION ||
@@ -217,7 +232,7 @@ static struct ph_control *make_session(void)
 
 	if (!make_folder())
 		return NULL;
-	c = map_file("control", sizeof(*c), sizeof(*c), true);
+	c = map_control(true);
 	if (c == NULL)
 		return NULL;
 	c->magic = PH_CONTROL_MAGIC;
@@ -275,13 +290,13 @@ static uint64_t lay_out(struct ph_segment *s, const struct size *size)
 
 /* The largest size that leaves a limited address space nearly whole and that a
  * limit on file sizes allows (to exceed it is a signal, SIGXFSZ). */
-static const struct size *choose_size(void)
+static const struct size *choose_size(bool alone)
 {
 	struct rlimit address = {RLIM_INFINITY, 0}, file = {RLIM_INFINITY, 0};
 
 	sys4(SYS_prlimit64, 0, RLIMIT_AS, NULL, &address);
 	sys4(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &file);
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (size_t i = alone; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		uint64_t bytes = lay_out(&head, &sizes[i]);
 
 		if ((address.rlim_cur == RLIM_INFINITY || bytes <= address.rlim_cur / 16) &&
@@ -291,14 +306,16 @@ static const struct size *choose_size(void)
 	return NULL;
 }
 
-static void segment_name(const struct ph_segment *s, char *name, size_t room)
+static void segment_path(const struct ph_segment *s, char *path, size_t room)
 {
-	size_t n = ph_append_number(name, room, 0, (unsigned long long)s->pid, 10);
+	size_t n = strlen(in_folder("", path, room));
 
-	n = ph_append(name, room, n, "-");
+	n = ph_append_number(path, room, n, (unsigned long long)s->pid, 10);
+
+	n = ph_append(path, room, n, "-");
 	for (int i = 0; i < 8; i++)
-		n = ph_append_number(name, room, n, s->id[i], 16);
-	ph_append(name, room, n, PH_SEGMENT_SUFFIX);
+		n = ph_append_number(path, room, n, s->id[i], 16);
+	ph_append(path, room, n, PH_SEGMENT_SUFFIX);
 }
 
 static void describe(struct ph_segment *s, const struct ph_control *c)
@@ -356,32 +373,39 @@ static void inherit_modules(struct ph_segment *s)
 	inherited.segment = NULL;
 }
 
-static struct ph_segment *make_segment(const struct ph_control *c)
+/* `path` NULL: in the session's folder. */
+static struct ph_segment *make_segment(const struct ph_control *c, const char *path)
 {
-	const struct size *size = choose_size();
+	char in_session[256];
 	struct ph_segment *s;
-	char name[64];
 	uint64_t header_bytes;
 
 	head.version = PH_SEGMENT_VERSION;
 	head.pid = sys_getpid();
 	random_bytes(head.id, sizeof(head.id));
-	head.bytes = lay_out(&head, size);
-	segment_name(&head, name, sizeof(name));
+	head.bytes = lay_out(&head, choose_size(path != NULL));
+	if (path == NULL) {
+		segment_path(&head, in_session, sizeof(in_session));
+		path = in_session;
+	}
 	header_bytes = align_page(sizeof(head)) + align_page(16 * sizeof(struct ph_slot));
-	s = map_file(name, head.bytes, header_bytes, true);
+	s = map_path(path, head.bytes, header_bytes, true);
 	if (s == NULL)
 		return NULL;
-	head.magic = 0;
 	memcpy(s, &head, offsetof(struct ph_segment, clock));
 	if (!ph_populate(s, header_bytes))
 		inherited.no_populate = true;
 	describe(s, c);
 	inherit_modules(s);
-	/* Last: the collector may look into the folder at any time, and takes what
-	 * has its magic for complete. */
-	__atomic_store_n(&s->magic, PH_SEGMENT_MAGIC, __ATOMIC_RELEASE);
 	return s;
+}
+
+/* Last: the collector may look into the folder at any time, and takes what has
+ * its magic for complete. */
+static void announce(struct ph_segment *s, struct ph_control *c)
+{
+	__atomic_store_n(&s->magic, PH_SEGMENT_MAGIC, __ATOMIC_RELEASE);
+	atomic_fetch_add_explicit(&c->announced, 1, memory_order_release);
 }
 
 /* ---- start ---------------------------------------------------------- */
@@ -402,66 +426,140 @@ static bool configure(void)
 	return true;
 }
 
-static bool wanted(void)
+/* What the session is called in the environment begins with its first process. */
+static bool is_root(void)
 {
 	char mine[24];
-	size_t n;
+	size_t n = ph_append_number(mine, sizeof(mine), 0, (unsigned)sys_getpid(), 10);
 
-	if (ph_config.follow_children)
-		return true;
-	if (inherited.is_fork_child)
-		return false;
-	if (ph_config.root == NULL)
-		return true;
-	n = ph_append_number(mine, sizeof(mine), 0, (unsigned long long)sys_getpid(), 10);
 	ph_append(mine, sizeof(mine), n, ":");
-	return strncmp(ph_config.root, mine, strlen(mine)) == 0;
+	return ph_config.root != NULL && strncmp(ph_config.root, mine, strlen(mine)) == 0;
 }
 
-static bool set_up(void)
+static bool wanted(void)
 {
-	struct ph_control *c = NULL;
-	struct ph_segment *s;
-	bool begins = false;
+	if (ph_config.follow_children)
+		return true;
+	return !inherited.is_fork_child && (ph_config.root == NULL || is_root());
+}
 
-	if (!wanted())
-		return false;
-	if (choose_size() == NULL) {
-		ph_log("a limit on the size of files or of the address space (ulimit -f, -v) "
-		       "leaves no room for recording; the program runs unrecorded",
-		       NULL);
-		return false;
+/* The session that this process belongs to by birth or by its environment. */
+static struct ph_control *find_session(void)
+{
+	struct ph_control *c;
+
+	if (!inherited.is_fork_child)
+		return ph_config.root != NULL ? join_session() : NULL;
+	c = inherited.folder[0] != '\0' ? map_control(false) : NULL;
+	if (c != NULL && !ph_collector_alive(c)) {
+		sys_munmap(c, sizeof(*c));
+		c = NULL;
 	}
-	if (inherited.is_fork_child && inherited.folder[0] != '\0') {
-		c = map_file("control", sizeof(*c), 0, false);
-		if (c != NULL && !ph_collector_alive(c)) {
-			sys_munmap(c, sizeof(*c));
-			c = NULL;
-		}
-	} else if (ph_config.root != NULL) {
-		c = join_session();
-	}
-	if (c == NULL) {
-		begins = true;
-		c = make_session();
-	}
-	s = c != NULL ? make_segment(c) : NULL;
-	if (s == NULL) {
-		ph_log("no shared memory for recording can be had in /dev/shm (full, missing or "
-		       "limited by ulimit); the program runs unrecorded",
-		       NULL);
-		return false;
-	}
-	atomic_fetch_add_explicit(&c->announced, 1, memory_order_release);
-	if (begins && !ph_spawn_collector(inherited.folder, c, s))
-		return false;
-	ph_wake_collector(c);
+	return c;
+}
+
+static void keep(struct ph_segment *s, struct ph_control *c)
+{
 	ph_process->segment = s;
 	ph_process->control = c;
 	inherited.segment = s;
 	memcpy(inherited.id, s->id, sizeof(inherited.id));
 	inherited.pid = s->pid;
 	inherited.is_fork_child = true; /* of whoever finds the page wiped */
+}
+
+/* Without a collector; see alone.h. */
+static bool set_up_alone(void)
+{
+	static char trace[4224], path[4224], spill[4224];
+	/* A control file that nobody looks at. */
+	struct ph_control *c = sys_mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool again = inherited.is_fork_child || ph_config.root != NULL;
+	struct ph_segment *s;
+
+	if (c == NULL)
+		return false;
+	inherited.alone = true;
+	inherited.folder[0] = '\0';
+	c->root_pid = inherited.is_fork_child || (ph_config.root != NULL && !is_root())
+			      ? 0
+			      : sys_getpid();
+	head.pid = sys_getpid();
+	describe(&head, c); /* the name is made of it */
+	if (!ph_alone_name(&head, again, trace, sizeof(trace)))
+		return false;
+	ph_append(path, sizeof(path), ph_append(path, sizeof(path), 0, trace), PH_ALONE_SEGMENT);
+	ph_append(spill, sizeof(spill), ph_append(spill, sizeof(spill), 0, trace), PH_ALONE_SPILL);
+	ph_alone_remove_old(path, spill);
+	s = make_segment(c, path);
+	if (s == NULL) {
+		ph_log("neither a collector can be started nor ", path,
+		       " be created; the program runs unrecorded", NULL);
+		return false;
+	}
+	s->alone = 1;
+	ph_append(s->spill, sizeof(s->spill), 0, spill);
+	ph_append(s->parent_trace, sizeof(s->parent_trace), 0, inherited.trace);
+	ph_append(inherited.trace, sizeof(inherited.trace), 0, trace);
+	if (!ph_alone_begin(s, trace)) {
+		sys3(SYS_unlinkat, AT_FDCWD, path, 0);
+		ph_log("the trace ", trace, " cannot be created; the program runs unrecorded",
+		       NULL);
+		return false;
+	}
+	announce(s, c);
+	atomic_store(&s->collector, PH_COLLECTOR_ATTACHED);
+	keep(s, c);
+	return true;
+}
+
+static void remove_session(const struct ph_segment *s)
+{
+	char path[256];
+
+	segment_path(s, path, sizeof(path));
+	sys3(SYS_unlinkat, AT_FDCWD, path, 0);
+	sys3(SYS_unlinkat, AT_FDCWD, in_folder("control", path, sizeof(path)), 0);
+	sys3(SYS_unlinkat, AT_FDCWD, inherited.folder, AT_REMOVEDIR);
+}
+
+/* PERFHOOK_ROOT of a tree without a collector names no folder. */
+static bool root_is_alone(void)
+{
+	const char *colon = ph_config.root != NULL ? strchr(ph_config.root, ':') : NULL;
+
+	return inherited.alone || (colon != NULL && colon[1] == '\0');
+}
+
+static bool set_up(void)
+{
+	struct ph_control *c;
+	struct ph_segment *s;
+	bool begins;
+
+	if (!wanted())
+		return false;
+	if (choose_size(false) == NULL) {
+		ph_log("a limit on the size of files or of the address space (ulimit -f, -v) "
+		       "leaves no room for recording; the program runs unrecorded",
+		       NULL);
+		return false;
+	}
+	c = root_is_alone() ? NULL : find_session();
+	begins = c == NULL;
+	if (begins)
+		c = !root_is_alone() && ph_collector_possible() ? make_session() : NULL;
+	s = c != NULL ? make_segment(c, NULL) : NULL;
+	if (s == NULL)
+		return set_up_alone();
+	announce(s, c);
+	if (begins && !ph_spawn_collector(inherited.folder)) {
+		remove_session(s);
+		return set_up_alone();
+	}
+	ph_wake_collector(c);
+	keep(s, c);
 	return true;
 }
 

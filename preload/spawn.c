@@ -82,43 +82,33 @@ static void run_collector(const char *program, const char *folder)
 	sys1(SYS_exit_group, 127);
 }
 
-bool ph_spawn_collector(const char *folder, struct ph_control *c, struct ph_segment *s)
+bool ph_collector_possible(void)
 {
 	char program[PATH_MAX];
 	int subreaper = 0;
+
+	sys2(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper);
+	return subreaper == 0 && sys_getpid() != 1 && find_perfhook(program, sizeof(program));
+}
+
+bool ph_spawn_collector(const char *folder)
+{
+	char program[PATH_MAX];
 	int status = 0;
 	long child;
 
-	(void)c;
-	if (!find_perfhook(program, sizeof(program))) {
-		ph_log("the perfhook program was not found beside the library nor "
-		       "in " PERFHOOK_PREFIX "/bin; the program runs unrecorded",
-		       NULL);
+	if (!find_perfhook(program, sizeof(program)))
 		return false;
-	}
-	/* An orphan would become this process's child, for its wait() to find. */
-	sys2(SYS_prctl, PR_GET_CHILD_SUBREAPER, &subreaper);
-	if (subreaper != 0 || sys_getpid() == 1) {
-		ph_log("a process that adopts orphans (pid 1, a subreaper) can only be recorded by "
-		       "perfhook record; the program runs unrecorded",
-		       NULL);
-		return false;
-	}
 	child = bare_fork();
 	if (child == 0) {
 		if (bare_fork() == 0)
 			run_collector(program, folder);
 		sys1(SYS_exit_group, 0);
 	}
-	if (child < 0) {
-		ph_log("no collector could be started (fork failed: a limit on processes?); "
-		       "the program runs unrecorded",
-		       NULL);
+	if (child < 0)
 		return false;
-	}
 	while (sys4(SYS_wait4, child, &status, __WALL, NULL) == -EINTR)
 		;
-	(void)s;
 	return true;
 }
 

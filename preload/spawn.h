@@ -7,9 +7,14 @@
 
 #include "trace/segment.h"
 
-/* Start `perfhook collect FOLDER` as nobody's child. False, and a line has been
- * said, when it cannot be started. */
-bool ph_spawn_collector(const char *folder, struct ph_control *c, struct ph_segment *s);
+/* Can and should this process have one? Not where there is no perfhook program,
+ * nor where the process adopts orphans (pid 1, a subreaper): the collector would
+ * become its child, for its wait() to find. */
+bool ph_collector_possible(void);
+
+/* Start `perfhook collect FOLDER` as nobody's child. False: no process could be
+ * made. */
+bool ph_spawn_collector(const char *folder);
 
 /* Is the control file's collector still there? */
 bool ph_collector_alive(const struct ph_control *c);

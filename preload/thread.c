@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "preload/alone.h"
 #include "preload/stack.h"
 
 PH_TLS struct ph_thread ph_self;
@@ -91,6 +92,8 @@ static bool attach(struct ph_stream *s, uint32_t nested_in)
 
 	if (slot == NULL)
 		slot = new_slot(g);
+	if (slot == NULL && g->alone)
+		slot = ph_alone_reclaim(g);
 	if (slot == NULL)
 		return false;
 	memset(s, 0, sizeof(*s));
@@ -201,7 +204,10 @@ static bool have_room(struct ph_stream *s, unsigned cells)
 		if (grow(s))
 			continue;
 		/* A ring that has turned to drop waits no more until there is room. */
-		if (g->overflow == PH_OVERFLOW_DROP || s->dropping != 0 || !wait_for_room(s, cells))
+		if (g->alone && ph_alone_spill(ph_process->segment, s->slot, !ph_is_nested(s)))
+			continue;
+		if (g->alone || g->overflow == PH_OVERFLOW_DROP || s->dropping != 0 ||
+		    !wait_for_room(s, cells))
 			return false;
 	}
 	return true;
@@ -242,6 +248,9 @@ bool ph_make_room(struct ph_stream *s, unsigned cells)
 	room = room_left(s);
 	if (room < (s->mask + 1) / 2)
 		ph_wake_collector(ph_process->control);
+	/* Without a collector nobody moves the clock while nothing happens. */
+	if (ph_process->segment->alone)
+		room = 0;
 	s->checkpoint = s->next + (room < CHECK_EVERY ? room : CHECK_EVERY);
 	if (s->checkpoint < s->next + cells)
 		s->checkpoint = s->next + cells;

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # An include may only point down: the layers of docs/design.md, lowest first.
-# Files of one level may include each other.
+# Files of one level may include each other. A name with .h is that header alone:
+# what run.h and symbols.h declare is made further up, from what uses them.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 bad=0
@@ -28,35 +29,50 @@ level() {
 	echo 0
 }
 
+# level_of FILE LEVELS...: as a header alone, or else by its name.
+level_of() {
+	file_name=$1
+	shift
+	n=$(level "$file_name" "$@")
+	[ "$n" -gt 0 ] || n=$(level "${file_name%.*}" "$@")
+	echo "$n"
+}
+
 # check FOLDER LEVELS...
 check() {
 	folder=$1
 	shift
 	for file in "$folder"/*.c "$folder"/*.h; do
 		[ -f "$file" ] || continue
-		name=$(basename "${file%.*}")
-		own=$(level "$name" "$@")
+		own=$(level_of "$(basename "$file")" "$@")
 		[ "$own" -gt 0 ] || complain "$file" "-" "the file stands in no layer of tests/layers.sh"
-		for used in $(sed -n "s|^#include \"$folder/\(.*\)\.h\".*|\1|p" "$file"); do
-			other=$(level "$used" "$@")
+		for used in $(sed -n "s|^#include \"$folder/\(.*\.h\)\".*|\1|p" "$file"); do
+			other=$(level_of "$used" "$@")
 			[ "$other" -gt 0 ] && [ "$other" -le "$own" ] ||
-				complain "$file" "$folder/$used.h" "that is a higher layer"
+				complain "$file" "$folder/$used" "that is a higher layer"
 		done
 	done
 }
 
-# Between folders.
-for pair in 'trace:preload|collector|analyzer' 'preload:collector|analyzer' 'analyzer:preload'; do
+# Between folders. Only the commands know the collector, and errors are everyone's.
+for pair in 'trace:preload|collector|analyzer' 'preload:collector|analyzer' \
+	'collector:preload|analyzer' 'analyzer:preload|collector'; do
 	folder=${pair%%:*}
-	grep -nE "^#include \"(${pair#*:})/" "$folder"/*.[ch] 2>/dev/null |
-		grep -v '^analyzer/\(main\|command[a-z_]*\)\.c:' |
+	grep -nE "^#include \"(${pair#*:})/" "$folder"/*.[ch] |
+		grep -v -e '^analyzer/\(main\|command[a-z_]*\)\.c:.*"collector/' \
+			-e '^collector/.*"analyzer/error\.h"' |
 		sed 's/^/layers: /' | grep . && bad=1
 done
 
-check analyzer "error|vector|map|arena" "buckets|mapped|clock|meta|reader|latency|sockaddr|stacks|merge|run_model" "heap|io" "run"
-check preload 'compiler|types|sys' 'log|config' 'real|process|spawn' \
+check trace 'format|varint|columns' 'cell' 'encode|buffer|functions|segment' 'clock|decode' 'block|stacks'
+check preload 'compiler|types|sys' 'log|config' 'real|process|spawn|alone' \
 	'thread|stack|unwind|unwind_libunwind|modules' 'objects' 'record' \
 	'hooks|hooks_memory|hooks_mapping|hooks_io|hooks_descriptors|hooks_process' 'init'
-check collector 'proc|outname' 'target|run_json' 'collector|collect|record|finish'
+check collector 'proc|outname' 'target|run_json' 'spill' 'collector|collect|record|finish'
+check analyzer 'error|vector|map|arena|format_text' \
+	'buckets|mapped|clock|meta|reader|sockaddr|address_ranges|demangle|emit_json|emit_text|run.h|symbols.h' \
+	'latency|stacks|merge|debug_files' 'heap|io|dwarf_index|symbol_table' 'run|symbols' 'report|report_leaks' \
+	'report_sections|report_json|report_text|report_text_io|report_text_stacks' \
+	'options|progress' 'commands|command_dump|command_record|command_report' 'main'
 [ $bad -eq 0 ] && echo "  ok      layers"
 exit $bad

@@ -26,6 +26,7 @@
 enum ph_slot_state {
 	PH_SLOT_FREE = 0,
 	PH_SLOT_ACTIVE = 1,
+	PH_SLOT_SPILLING = 3, /* alone: a thread is giving it back */
 	PH_SLOT_ENDING = 2, /* the thread's start routine is over; libc's own clean-up may follow */
 };
 
@@ -165,6 +166,9 @@ struct ph_segment {
 	uint64_t slots_offset, modules_offset, modules_bytes, rings_offset, rings_end;
 	struct ph_table addresses, nodes;
 
+	uint32_t alone; /* no collector: a thread whose ring is full writes it to `spill` */
+	uint32_t reserved;
+
 	/* Shared and changing, each on a line of its own. */
 	_Alignas(PH_CACHE_LINE) _Atomic uint64_t clock;	     /* ticks, and PH_CLOCK_ASLEEP */
 	_Alignas(PH_CACHE_LINE) _Atomic uint32_t collector;  /* enum ph_collector_state; a futex */
@@ -183,6 +187,7 @@ struct ph_segment {
 	_Atomic uint32_t ended;		  /* exit began */
 	_Atomic int32_t end_status;
 	_Atomic uint64_t end_ticks;
+	_Atomic uint32_t spill_lock; /* held while one thread writes to `spill` */
 
 	/* Text, NUL-terminated but for the command (NULs between arguments). */
 	char refusal[512];
@@ -190,8 +195,27 @@ struct ph_segment {
 	char directory[4096]; /* the working directory at the start */
 	char output[4096];    /* PERFHOOK_OUT, as given; empty: the default */
 	char host[256];
+	char spill[4224]; /* alone: where full rings are written to */
+	char parent_trace[4224]; /* alone: a collector knows it without being told */
 	char command[32768];
 };
+
+/* ---- without a collector -------------------------------------------- */
+
+/* The spill file: one of these before each stretch of cells, as they stood in a
+ * ring. A thread that is gone leaves a last one, with or without cells. */
+#define PH_SPILL_MAGIC 0x4c495053u /* "SPIL" */
+struct ph_spill {
+	uint32_t magic;
+	uint32_t stream;
+	uint64_t first_cell, cells;
+	uint32_t tid, nested_in;
+	uint32_t over; /* the thread is gone: the rest speaks of it */
+	uint32_t reserved;
+	uint64_t started, ended;
+	char name[16];
+};
+_Static_assert(sizeof(struct ph_spill) == 72, "no padding");
 
 /* The control file: `control` in the session's folder. */
 #define PH_CONTROL_MAGIC 0x314c525448504850u /* "PHPHTRL1" */
