@@ -97,7 +97,9 @@ void text_io(struct report *r, struct emit_text *t)
 	text_heading(t, "FILES", NULL);
 	if (r->run->file_count == 0 && r->run->io.total.read_calls == 0 &&
 	    r->run->io.total.write_calls == 0) {
-		fputs("  no reads or writes were seen\n", t->out);
+		fputs("  no reads or writes were seen (those that stdio makes inside libc are "
+		      "not)\n",
+		      t->out);
 		return;
 	}
 	print_traffic(t, &r->run->io.total, "read", "written");

@@ -28,6 +28,7 @@
 #include "collector/outname.h"
 #include "collector/proc.h"
 #include "collector/target.h"
+#include "collector/tidy.h"
 #include "trace/clock.h"
 
 #define ACTIVE_SLEEP_NS	 INT64_C(4000000)    /* while events come: bounds a stamp's age */
@@ -199,6 +200,7 @@ static void attach(struct collector *c, struct target *t)
 		return;
 	}
 	use_name(c, t->trace_path);
+	snprintf(t->segment->trace, sizeof(t->segment->trace), "%s", t->trace_path);
 	parent = parent_of(c, t->segment);
 	target_begin(t, parent != NULL ? parent->trace_path : NULL);
 	if (c->target_count == c->target_room) {
@@ -395,6 +397,7 @@ static void run(struct collector *c)
 	unsigned quiet = 0;
 
 	c->empty_since = now_ns();
+	look_for_segments(c);
 	while (!is_over(c)) {
 		uint32_t seen;
 		uint64_t moved;
@@ -414,6 +417,18 @@ static void run(struct collector *c)
 			break;
 		doze(c, seen, any_clock_awake(c) ? ACTIVE_SLEEP_NS : IDLE_SLEEP_NS);
 	}
+}
+
+/* Nobody joins any more; false when somebody just did. Pairs with the library's
+ * look at the pid after it has announced itself: one of the two sees the other. */
+static bool close_session(struct collector *c)
+{
+	atomic_store_explicit(&c->control->collector_pid, PH_COLLECTOR_CLOSED,
+			      memory_order_seq_cst);
+	if (atomic_load_explicit(&c->control->announced, memory_order_seq_cst) == c->announced)
+		return true;
+	atomic_store_explicit(&c->control->collector_pid, getpid(), memory_order_seq_cst);
+	return false;
 }
 
 static void clean_up(struct collector *c)
@@ -484,7 +499,10 @@ int collector_main(int argc, char **argv)
 			close(null);
 		}
 	}
-	run(&c);
+	tidy_sessions();
+	do
+		run(&c);
+	while (!close_session(&c));
 	clean_up(&c);
 	return 0;
 }

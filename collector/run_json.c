@@ -98,7 +98,6 @@ cJSON *run_json(const struct ph_segment *s, const char *segment_path, const char
 		const char *parent_path)
 {
 	cJSON *o = cJSON_CreateObject();
-	cJSON *notes;
 
 	cJSON_AddStringToObject(o, "version", PERFHOOK_VERSION);
 	cJSON_AddNumberToObject(o, "pid", s->pid);
@@ -118,12 +117,6 @@ cJSON *run_json(const struct ph_segment *s, const char *segment_path, const char
 	cJSON_AddItemToObject(o, "parent", parent_json(s, parent_path));
 	cJSON_AddStringToObject(o, "segment", segment_path);
 	cJSON_AddStringToObject(o, "control", control_path);
-	cJSON_AddStringToObject(o, "unwinder", s->unwinder != 0 ? "libunwind" : "none");
-	notes = cJSON_AddArrayToObject(o, "notes");
-	if (s->unwinder == 0 && s->depth > 0 && s->parent_pid == 0)
-		cJSON_AddItemToArray(
-			notes, cJSON_CreateString("stacks are one frame deep: libunwind.so.8 was "
-						  "not found where the program ran"));
 	return o;
 }
 
@@ -249,7 +242,12 @@ cJSON *end_json(const struct ph_segment *s, const struct end_facts *facts)
 	add_u64(o, "short_stacks",
 		(uint64_t)atomic_load(&s->addresses.full) + atomic_load(&s->nodes.full));
 	add_u64(o, "objects_unknown", atomic_load(&s->objects_unknown));
+	cJSON_AddStringToObject(o, "unwinder", s->unwinder != 0 ? "libunwind" : "none");
 	notes = cJSON_AddArrayToObject(o, "notes");
+	if (s->unwinder == 0 && s->depth > 0)
+		cJSON_AddItemToArray(
+			notes, cJSON_CreateString("stacks are one frame deep: libunwind.so.8 was "
+						  "not found where the program ran"));
 	if (atomic_load(&s->modules_lost) != 0)
 		cJSON_AddItemToArray(
 			notes,

@@ -405,7 +405,7 @@ static struct ph_segment *make_segment(const struct ph_control *c, const char *p
 static void announce(struct ph_segment *s, struct ph_control *c)
 {
 	__atomic_store_n(&s->magic, PH_SEGMENT_MAGIC, __ATOMIC_RELEASE);
-	atomic_fetch_add_explicit(&c->announced, 1, memory_order_release);
+	atomic_fetch_add_explicit(&c->announced, 1, memory_order_seq_cst);
 }
 
 /* ---- start ---------------------------------------------------------- */
@@ -514,12 +514,19 @@ static bool set_up_alone(void)
 	return true;
 }
 
-static void remove_session(const struct ph_segment *s)
+static void remove_segment(struct ph_segment *s)
 {
 	char path[256];
 
 	segment_path(s, path, sizeof(path));
 	sys3(SYS_unlinkat, AT_FDCWD, path, 0);
+	sys_munmap(s, s->bytes);
+}
+
+static void remove_session(void)
+{
+	char path[256];
+
 	sys3(SYS_unlinkat, AT_FDCWD, in_folder("control", path, sizeof(path)), 0);
 	sys3(SYS_unlinkat, AT_FDCWD, inherited.folder, AT_REMOVEDIR);
 }
@@ -532,11 +539,33 @@ static bool root_is_alone(void)
 	return inherited.alone || (colon != NULL && colon[1] == '\0');
 }
 
+/* A session of its own, with a collector. False: that cannot be. */
+static bool begin_session(void)
+{
+	struct ph_control *c;
+	struct ph_segment *s;
+
+	if (root_is_alone() || !ph_collector_possible())
+		return false;
+	c = make_session();
+	s = c != NULL ? make_segment(c, NULL) : NULL;
+	if (s != NULL) {
+		announce(s, c);
+		if (ph_spawn_collector(inherited.folder)) {
+			keep(s, c);
+			return true;
+		}
+		remove_segment(s);
+	}
+	if (c != NULL)
+		remove_session();
+	return false;
+}
+
 static bool set_up(void)
 {
 	struct ph_control *c;
 	struct ph_segment *s;
-	bool begins;
 
 	if (!wanted())
 		return false;
@@ -547,20 +576,18 @@ static bool set_up(void)
 		return false;
 	}
 	c = root_is_alone() ? NULL : find_session();
-	begins = c == NULL;
-	if (begins)
-		c = !root_is_alone() && ph_collector_possible() ? make_session() : NULL;
 	s = c != NULL ? make_segment(c, NULL) : NULL;
-	if (s == NULL)
-		return set_up_alone();
-	announce(s, c);
-	if (begins && !ph_spawn_collector(inherited.folder)) {
-		remove_session(s);
-		return set_up_alone();
+	if (s != NULL) {
+		announce(s, c);
+		/* It may have gone between our look and our announcement. */
+		if (ph_collector_alive(c)) {
+			ph_wake_collector(c);
+			keep(s, c);
+			return true;
+		}
+		remove_segment(s);
 	}
-	ph_wake_collector(c);
-	keep(s, c);
-	return true;
+	return begin_session() || set_up_alone();
 }
 
 bool ph_process_start(void)

@@ -114,8 +114,10 @@ bool ph_spawn_collector(const char *folder)
 
 bool ph_collector_alive(const struct ph_control *c)
 {
-	int32_t pid = atomic_load_explicit(&c->collector_pid, memory_order_acquire);
+	int32_t pid = atomic_load_explicit(&c->collector_pid, memory_order_seq_cst);
 
+	if (pid == PH_COLLECTOR_CLOSED)
+		return false;
 	/* 0: started, but it has not said its name yet. */
 	return pid == 0 || sys2(SYS_kill, pid, 0) != -ESRCH;
 }

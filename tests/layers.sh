@@ -68,7 +68,7 @@ check trace 'format|varint|columns' 'cell' 'encode|buffer|functions|segment' 'cl
 check preload 'compiler|types|sys' 'log|config' 'real|process|spawn|alone' \
 	'thread|stack|unwind|unwind_libunwind|modules' 'objects' 'record' \
 	'hooks|hooks_memory|hooks_mapping|hooks_io|hooks_descriptors|hooks_process' 'init'
-check collector 'proc|outname' 'target|run_json' 'spill' 'collector|collect|record|finish'
+check collector 'proc|outname' 'target|run_json|tidy' 'spill' 'collector|collect|record|finish'
 check analyzer 'error|vector|map|arena|format_text' \
 	'buckets|mapped|clock|meta|reader|sockaddr|address_ranges|demangle|emit_json|emit_text|run.h|symbols.h' \
 	'latency|stacks|merge|debug_files' 'heap|io|dwarf_index|symbol_table' 'run|symbols' 'report|report_leaks' \

@@ -195,7 +195,8 @@ struct ph_segment {
 	char directory[4096]; /* the working directory at the start */
 	char output[4096];    /* PERFHOOK_OUT, as given; empty: the default */
 	char host[256];
-	char spill[4224]; /* alone: where full rings are written to */
+	char trace[4224];	 /* as the collector named it */
+	char spill[4224];	 /* alone: where full rings are written to */
 	char parent_trace[4224]; /* alone: a collector knows it without being told */
 	char command[32768];
 };
@@ -224,7 +225,7 @@ struct ph_control {
 	uint64_t magic;
 	uint32_t version;
 	int32_t root_pid;
-	_Atomic int32_t collector_pid; /* 0: none yet */
+	_Atomic int32_t collector_pid; /* 0: none yet; PH_COLLECTOR_CLOSED: it goes */
 	uint32_t reserved;
 	_Atomic uint64_t collector_start; /* field 22 of its /proc/PID/stat */
 	char pid_namespace[64];		  /* readlink /proc/self/ns/pid: pids mean this */
@@ -238,6 +239,8 @@ struct ph_control {
 	_Alignas(PH_CACHE_LINE) _Atomic uint64_t beat; /* ticks of the collector's last progress */
 	_Atomic uint32_t sleeping;		       /* it waits on `wake` */
 };
+
+#define PH_COLLECTOR_CLOSED (-1)
 
 #define PH_SESSION_PREFIX "perfhook-" /* folder in /dev/shm: perfhook-UID-RANDOM */
 #define PH_SEGMENT_SUFFIX ".segment"
