@@ -8,6 +8,7 @@
 #include "preload/log.h"
 #include "preload/real.h"
 #include "preload/record.h"
+#include "preload/spawn.h"
 #include "preload/unwind.h"
 
 #define COLLECTOR_WAIT_NS INT64_C(3000000000)
@@ -102,7 +103,8 @@ static void await_collector(void)
 
 	while ((seen = atomic_load_explicit(&g->collector, memory_order_acquire)) ==
 	       PH_COLLECTOR_NONE) {
-		if (sys_clock_ns(CLOCK_MONOTONIC) - began > (uint64_t)COLLECTOR_WAIT_NS)
+		if (sys_clock_ns(CLOCK_MONOTONIC) - began > (uint64_t)COLLECTOR_WAIT_NS ||
+		    !ph_collector_alive(ph_process->control))
 			break;
 		sys_futex_wait(&g->collector, PH_COLLECTOR_NONE, 50000000);
 	}
@@ -111,9 +113,10 @@ static void await_collector(void)
 	if (seen == PH_COLLECTOR_REFUSED)
 		ph_log(g->refusal, "; the program runs unrecorded", NULL);
 	else
-		ph_log("the collector did not answer within 3 s; the program runs unrecorded",
+		ph_log("the collector could not begin (a limit on its memory or processes?); the "
+		       "program runs unrecorded",
 		       NULL);
-	ph_process_off();
+	ph_process_abandon();
 }
 
 static void at_exit(int status, void *unused)

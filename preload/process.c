@@ -520,7 +520,8 @@ static void remove_segment(struct ph_segment *s)
 
 	segment_path(s, path, sizeof(path));
 	sys3(SYS_unlinkat, AT_FDCWD, path, 0);
-	sys_munmap(s, s->bytes);
+	/* Succeeds where its collector went before us and found it not empty. */
+	sys3(SYS_unlinkat, AT_FDCWD, inherited.folder, AT_REMOVEDIR);
 }
 
 static void remove_session(void)
@@ -556,6 +557,7 @@ static bool begin_session(void)
 			return true;
 		}
 		remove_segment(s);
+		sys_munmap(s, s->bytes);
 	}
 	if (c != NULL)
 		remove_session();
@@ -586,6 +588,7 @@ static bool set_up(void)
 			return true;
 		}
 		remove_segment(s);
+		sys_munmap(s, s->bytes);
 	}
 	return begin_session() || set_up_alone();
 }
@@ -606,6 +609,12 @@ bool ph_process_start(void)
 	/* Last: whoever sees a generation finds everything else in place. */
 	__atomic_store_n(&ph_process->generation, ++inherited.generation, __ATOMIC_RELEASE);
 	return true;
+}
+
+void ph_process_abandon(void)
+{
+	remove_segment(ph_process->segment);
+	ph_process_off();
 }
 
 /* The session's mark in the environment: "PID:FOLDER". */

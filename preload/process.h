@@ -42,6 +42,9 @@ PH_COLD bool ph_process_start(void);
 /* Stop recording for good; events after it pass through. */
 PH_COLD void ph_process_off(void);
 
+/* The same, when no collector will ever look: its segment goes too. */
+PH_COLD void ph_process_abandon(void);
+
 /* Allocate the pages of a stretch of the segment, so that a store to it cannot
  * be SIGBUS. False: there is no room. Needs no descriptor. */
 bool ph_populate(void *start, uint64_t bytes);
