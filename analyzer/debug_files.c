@@ -164,7 +164,7 @@ static bool is_build_id(const char *text)
 {
 	size_t length = strlen(text);
 
-	return length >= 4 && length <= BUILD_ID_MAX * 2 &&
+	return length >= 4 && length <= (size_t)BUILD_ID_MAX * 2 &&
 	       strspn(text, "0123456789abcdefABCDEF") == length;
 }
 

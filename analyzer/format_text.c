@@ -232,6 +232,7 @@ static void shorten(char *s, size_t columns)
 		while (((unsigned char)*rest & 0xc0) == 0x80);
 	if (rest - cut < 3) /* too narrow a column for anything but what is there */
 		return;
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the rest follows */
 	memcpy(cut, "...", 3);
 	memmove(cut + 3, rest, strlen(rest) + 1);
 }

@@ -554,10 +554,9 @@ static void mark(struct replay_heap *h)
 /* Between two events all stays as it was. */
 static void fill_to(struct replay_heap *h, double ns)
 {
-	size_t last = buckets_at(&h->timeline, clock_ns(h->clock, h->now));
-	size_t i = buckets_at(&h->timeline, ns);
+	size_t i = buckets_at(&h->timeline, ns), last;
 
-	/* The second may have folded what the first said. */
+	/* Only now: the above may have folded the buckets. */
 	last = buckets_at(&h->timeline, clock_ns(h->clock, h->now));
 	for (; last < i; i--) {
 		h->timeline.values[i][0] = h->sums.live_bytes;
@@ -677,7 +676,7 @@ bool heap_init(struct replay_heap *h, struct clock *clock, size_t nodes, size_t 
 	h->site_of = calloc(nodes + 1, sizeof(*h->site_of));
 	h->last_allocation = calloc(threads + 1, sizeof(*h->last_allocation));
 	h->streams = calloc(streams + 1, sizeof(*h->streams));
-	h->freed = calloc(FREED_SETS * FREED_WAYS, sizeof(*h->freed));
+	h->freed = calloc((size_t)FREED_SETS * FREED_WAYS, sizeof(*h->freed));
 	h->site_count = 1;
 	h->peak_number = 1;
 	h->now = h->grown_at = h->peak_at = clock->start;

@@ -127,7 +127,7 @@ static bool parse_id(const cJSON *item, uint8_t id[16])
 
 	if (strlen(text) != 32)
 		return false;
-	for (int i = 0; i < 16; i++) {
+	for (size_t i = 0; i < 16; i++) {
 		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
 
 		if (high < 0 || low < 0)

@@ -64,10 +64,10 @@ struct heap {
 	double peak_at_s;
 	uint64_t live_bytes, live_blocks;
 	uint64_t temporary_allocations;
-	uint64_t unmatched_frees;	     /* of blocks whose allocation was not seen */
+	uint64_t unmatched_frees;		    /* of blocks whose allocation was not seen */
 	uint64_t inherited_bytes, inherited_blocks; /* live when a fork made this process */
-	bool inherited_unknown;		     /* the parent's trace could not be found */
-	struct heap_sample *timeline;	     /* evenly spaced buckets, at most 128 */
+	bool inherited_unknown;			    /* the parent's trace could not be found */
+	struct heap_sample *timeline;		    /* evenly spaced buckets, at most 128 */
 	size_t timeline_count;
 	/* Mapped memory, apart from the above. */
 	uint64_t mappings, unmappings, mapped_bytes, mapped_peak_bytes;
@@ -84,7 +84,8 @@ struct traffic {
 
 /* One path; its opens are added up. */
 struct file {
-	const char *path; /* "pipe:[…]", "anon_inode:[…]" as the kernel says it; "fd 7" if unknown */
+	const char
+		*path; /* "pipe:[…]", "anon_inode:[…]" as the kernel says it; "fd 7" if unknown */
 	struct traffic traffic;
 	double first_at_s, last_at_s; /* of its reads and writes: rates are over this span */
 	uint64_t opens;
@@ -93,11 +94,12 @@ struct file {
 
 struct connection {
 	int fd;
-	const char *family;    /* "inet", "inet6", "unix", "netlink", … or NULL: unknown */
-	const char *type;      /* "stream", "dgram", "seqpacket", … or NULL */
-	const char *local;     /* "127.0.0.1:80", "[::1]:80", "/run/x.sock", "@abstract", NULL */
-	const char *peer;      /* likewise */
-	const char *opened_by; /* "connect", "accept", "socketpair", "inherited"; NULL: none of them */
+	const char *family; /* "inet", "inet6", "unix", "netlink", … or NULL: unknown */
+	const char *type;   /* "stream", "dgram", "seqpacket", … or NULL */
+	const char *local;  /* "127.0.0.1:80", "[::1]:80", "/run/x.sock", "@abstract", NULL */
+	const char *peer;   /* likewise */
+	const char
+		*opened_by; /* "connect", "accept", "socketpair", "inherited"; NULL: none of them */
 	double opened_at_s, closed_at_s; /* closed_at_s NaN: still open */
 	double connect_s;		 /* how long connect took; NaN */
 	int connect_errno;		 /* 0: connected, or never tried */
@@ -183,8 +185,7 @@ struct run_options {
 
 /* Read and replay a whole trace. 0, or -1 with *e filled. A damaged trace gives
  * what can be saved, complete = false and a notice. */
-int run_load(struct run *run, const char *path, const struct run_options *options,
-	     struct error *e);
+int run_load(struct run *run, const char *path, const struct run_options *options, struct error *e);
 void run_free(struct run *run);
 
 /* Every event in time order, for `dump`. `t_s` is seconds since start; `tid` the

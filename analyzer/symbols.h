@@ -18,7 +18,7 @@ struct symbols;
 enum { SYMBOLS_FRAMES_MAX = 64 };
 
 struct symbols_options {
-	const char *const *sysroots;	/* --sysroot DIR: modules are looked for below these first */
+	const char *const *sysroots; /* --sysroot DIR: modules are looked for below these first */
 	size_t sysroot_count;
 	const char *const *debug_paths; /* --debug-path DIR: besides /usr/lib/debug */
 	size_t debug_path_count;
@@ -26,12 +26,12 @@ struct symbols_options {
 
 /* One frame as it is shown. Strings live as long as the struct symbols. */
 struct frame {
-	const char *function; /* demangled; NULL: not known */
-	uint64_t offset;      /* from the function's start, where only a symbol table was there */
-	const char *file;     /* NULL: not known */
-	int line;	      /* 0: not known */
-	const char *module;   /* path; NULL: in no module */
-	uint64_t address;     /* in the process */
+	const char *function;	/* demangled; NULL: not known */
+	uint64_t offset;	/* from the function's start, where only a symbol table was there */
+	const char *file;	/* NULL: not known */
+	int line;		/* 0: not known */
+	const char *module;	/* path; NULL: in no module */
+	uint64_t address;	/* in the process */
 	uint64_t module_offset; /* address in the module's file (address - base) */
 	bool inlined;
 };

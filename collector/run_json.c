@@ -128,7 +128,7 @@ static bool read_record(const char *log, uint64_t offset, uint64_t used, struct 
 	if (used - offset < sizeof(*r))
 		return false;
 	memcpy(r, log + offset, sizeof(*r));
-	need = sizeof(*r) + 16u * r->range_count + r->build_id_bytes + r->path_bytes;
+	need = sizeof(*r) + UINT64_C(16) * r->range_count + r->build_id_bytes + r->path_bytes;
 	return r->bytes <= used - offset && need <= r->bytes && r->build_id_bytes <= 64;
 }
 
@@ -153,7 +153,7 @@ static cJSON *ranges_json(const char *at, unsigned count)
 		uint64_t ends[2];
 		char text[24];
 
-		memcpy(ends, at + 16u * i, sizeof(ends));
+		memcpy(ends, at + (size_t)i * sizeof(ends), sizeof(ends));
 		for (int k = 0; k < 2; k++) {
 			snprintf(text, sizeof(text), "0x%" PRIx64, ends[k]);
 			cJSON_AddItemToArray(pair, cJSON_CreateString(text));
@@ -184,7 +184,7 @@ uint32_t module_json(cJSON *list, const char *log, uint64_t offset, uint64_t use
 	o = cJSON_CreateObject();
 	cJSON_AddNumberToObject(o, "id", r.id);
 	cJSON_AddItemToObject(o, "ranges", ranges_json(at, r.range_count));
-	at += 16u * r.range_count;
+	at += (size_t)r.range_count * 16;
 	to_hex(build_id, (const uint8_t *)at, r.build_id_bytes);
 	path = strndup(at + r.build_id_bytes, r.path_bytes);
 	cJSON_AddStringToObject(o, "path", path != NULL ? path : "");

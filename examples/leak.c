@@ -71,6 +71,6 @@ int main(void)
 		free(cache[i]);
 	printf("%d look-ups, %zu bytes of answers\n", LOOKUPS, total);
 	printf("truth: leaked_blocks=%lu\n", forgotten);
-	printf("truth: leaked_bytes=%lu\n", forgotten * sizeof(struct entry));
+	printf("truth: leaked_bytes=%zu\n", forgotten * sizeof(struct entry));
 	return 0;
 }

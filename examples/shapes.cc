@@ -17,7 +17,7 @@
 #include <vector>
 
 struct Shape {
-	explicit Shape(int size) : size(size)
+	explicit Shape(int side) : size(side)
 	{
 	}
 	virtual ~Shape() = default;

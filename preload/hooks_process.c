@@ -101,7 +101,6 @@ static uint32_t announce_fork(uintptr_t frame)
 	call.entry = ph_now();
 	call.arg = atomic_fetch_add_explicit(&g->forks, 1, memory_order_relaxed) + 1;
 	memcpy(cells, &call, sizeof(call));
-	ph_stamp_alone();
 	ph_put(s, cells, PH_CALL_CELLS);
 	ph_leave(s);
 	return (uint32_t)call.arg;

@@ -44,8 +44,6 @@ static void put_memory(struct ph_stream *s, unsigned op, const void *block, size
 {
 	uint64_t address = (uintptr_t)block;
 
-	if (size >= PH_LARGE_BYTES)
-		ph_stamp_alone();
 	if (unlikely(ph_memory_is_wide(address, size))) {
 		struct ph_cell cells[2] = {
 			{.w0 = (address >> 48) << 16 | PH_OP_WIDE, .w1 = size >> 40},

@@ -11,10 +11,6 @@
 #include "preload/stack.h"
 #include "preload/thread.h"
 
-/* Blocks from here on get a stamp of their own, because the order of large
- * blocks can move a peak. */
-#define PH_LARGE_BYTES (64u << 10)
-
 /* ---- memory --------------------------------------------------------- */
 
 /*

@@ -98,6 +98,9 @@ static bool attach(struct ph_stream *s, uint32_t nested_in)
 		return false;
 	memset(s, 0, sizeof(*s));
 	slot->stream = atomic_fetch_add_explicit(&g->streams, 1, memory_order_relaxed) + 1;
+	/* Without a collector nobody moves the shared word while nothing happens. */
+	if (slot->stream > 1 || g->alone)
+		atomic_store_explicit(&g->fine_stamps, 1, memory_order_seq_cst);
 	slot->tid = (uint32_t)sys_gettid();
 	slot->nested_in = nested_in;
 	slot->started = ph_clock_now(g->clock_kind);
@@ -213,65 +216,44 @@ static bool have_room(struct ph_stream *s, unsigned cells)
 	return true;
 }
 
-/* The coarse stamp that the next events carry. The shared word is moved on by
- * whoever finds it lagging; it sleeps while nothing happens. */
-static uint64_t current_stamp(void)
+/* The shared word is moved on by whoever finds it lagging; the collector moves it
+ * too, and lets it sleep while nothing happens. */
+static void move_clock(struct ph_segment *g)
 {
-	struct ph_process *p = ph_process;
-	struct ph_segment *g = p->segment;
 	uint64_t seen = atomic_load_explicit(&g->clock, memory_order_relaxed);
 	uint64_t now = ph_clock_now(g->clock_kind);
 
-	if ((seen & PH_CLOCK_ASLEEP) == 0 && now < seen + CLOCK_GRAIN)
-		return seen;
-	if ((seen & PH_CLOCK_ASLEEP) != 0)
-		ph_wake_collector(p->control);
-	return ph_clock_advance(&g->clock, now);
+	if ((seen & PH_CLOCK_ASLEEP) == 0 && now >= seen + CLOCK_GRAIN)
+		ph_clock_advance(&g->clock, now);
+}
+
+uint64_t ph_wake_clock(void)
+{
+	struct ph_process *p = ph_process;
+
+	ph_wake_collector(p->control);
+	return ph_clock_advance(&p->segment->clock, ph_clock_now(p->segment->clock_kind));
 }
 
 bool ph_make_room(struct ph_stream *s, unsigned cells)
 {
-	const unsigned extra = 1 + PH_CALL_CELLS; /* a CLOCK cell and a LOST event */
-	uint64_t room, stamp;
+	uint64_t room;
 
-	if (!have_room(s, cells + extra)) {
+	/* Room for what was lost as well, to be said first. */
+	if (!have_room(s, cells + PH_CALL_CELLS)) {
 		count_lost(s);
 		return false;
 	}
 	if (s->dropping != 0)
 		put_loss(s);
-	stamp = current_stamp();
-	if (stamp != s->clock) {
-		ph_store_cell(s, s->next++, (struct ph_cell){.w0 = PH_OP_CLOCK, .w1 = stamp});
-		s->clock = stamp;
-	}
+	move_clock(ph_process->segment);
 	room = room_left(s);
 	if (room < (s->mask + 1) / 2)
 		ph_wake_collector(ph_process->control);
-	/* Without a collector nobody moves the clock while nothing happens. */
-	if (ph_process->segment->alone)
-		room = 0;
 	s->checkpoint = s->next + (room < CHECK_EVERY ? room : CHECK_EVERY);
 	if (s->checkpoint < s->next + cells)
 		s->checkpoint = s->next + cells;
 	return true;
-}
-
-void ph_stamp_alone(void)
-{
-	struct ph_segment *g = ph_process->segment;
-	uint64_t seen = atomic_load_explicit(&g->clock, memory_order_relaxed);
-	uint64_t now = ph_clock_now(g->clock_kind) & ~PH_CLOCK_ASLEEP;
-	uint64_t next;
-
-	if (seen & PH_CLOCK_ASLEEP)
-		ph_wake_collector(ph_process->control);
-	do {
-		next = (seen & ~PH_CLOCK_ASLEEP) + 2;
-		if (next < now)
-			next = now;
-	} while (!atomic_compare_exchange_weak_explicit(
-		&g->clock, &seen, next, memory_order_relaxed, memory_order_relaxed));
 }
 
 /* ---- entering ------------------------------------------------------- */
@@ -365,6 +347,7 @@ struct ph_stream *ph_enter_slow(uintptr_t frame)
 		ph_stack_forget(t);
 	}
 	t->guard = frame;
+	t->nested_guard = 0;
 	signal_fence();
 	return &t->own;
 }

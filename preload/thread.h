@@ -64,6 +64,7 @@ static inline struct ph_stream *ph_enter(uintptr_t frame)
 		     t->generation <= PH_OFF))
 		return ph_enter_slow(frame);
 	t->guard = frame;
+	t->nested_guard = 0; /* whatever ran inside the hook before is over */
 	signal_fence();
 	return &t->own;
 }
@@ -87,23 +88,47 @@ static inline void ph_store_cell(struct ph_stream *s, uint64_t number, struct ph
 	s->cells[(number - s->first) & s->mask] = c;
 }
 
+/*
+ * The stamp that threads' events are merged by. With one stream, the shared word:
+ * it costs nothing, and nothing needs to be told apart. With several, the counter
+ * itself: a free's is taken before the real free and an allocation's after the
+ * real allocation, so that on one address they cannot invert.
+ */
+static inline uint64_t ph_stamp(const struct ph_segment *g)
+{
+	if (atomic_load_explicit(&g->fine_stamps, memory_order_relaxed))
+		return ph_clock_now_ordered(g->clock_kind) & ~PH_CLOCK_ASLEEP;
+	return atomic_load_explicit(&g->clock, memory_order_relaxed);
+}
+
+PH_COLD uint64_t ph_wake_clock(void);
+
 /* Append a whole event. Counts it as lost where there is no room. */
 static inline void ph_put(struct ph_stream *s, const struct ph_cell *cells, unsigned count)
 {
-	uint64_t clock = atomic_load_explicit(&ph_process->segment->clock, memory_order_relaxed);
+	uint64_t stamp = ph_stamp(ph_process->segment);
 
-	if (unlikely(clock != s->clock || s->next + count > s->checkpoint) &&
-	    !ph_make_room(s, count))
+	uint64_t at;
+
+	/* One more: a CLOCK cell may come first. */
+	if (unlikely(s->next + count + 1 > s->checkpoint) && !ph_make_room(s, count + 1))
 		return;
+	at = s->next;
+	if (stamp != s->clock) {
+		if (unlikely(stamp & PH_CLOCK_ASLEEP))
+			stamp = ph_wake_clock();
+		ph_store_cell(s, at++, (struct ph_cell){.w0 = PH_OP_CLOCK, .w1 = stamp});
+	}
 	for (unsigned i = 0; i < count; i++)
-		ph_store_cell(s, s->next + i, cells[i]);
-	s->next += count;
+		ph_store_cell(s, at++, cells[i]);
+	/* In this order: a siglongjmp out of here leaves nothing half written. */
+	signal_fence();
+	s->next = at;
+	signal_fence();
+	s->clock = stamp;
 	/* Pairs with the collector's acquire: who sees head sees the cells. */
-	atomic_store_explicit(&s->slot->head, s->next, memory_order_release);
+	atomic_store_explicit(&s->slot->head, at, memory_order_release);
 }
-
-/* Give the next event a stamp of its own: later than every stamp taken before. */
-void ph_stamp_alone(void);
 
 /* A thread begins or ends, as its pthread_create trampoline says. */
 void ph_thread_started(void);

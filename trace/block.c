@@ -164,7 +164,7 @@ static const char *too_new(const struct ph_file_header *header)
 
 const char *ph_file_header_check(const struct ph_file_header *header)
 {
-	if (memcmp(header->magic, PH_TRACE_MAGIC, sizeof(header->magic)))
+	if (memcmp(header->magic, PH_TRACE_MAGIC, sizeof(header->magic)) != 0)
 		return "not a perfhook trace";
 	/* A newer major version may have moved all that follows. */
 	if (header->major > PH_TRACE_MAJOR)

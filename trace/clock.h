@@ -42,6 +42,17 @@ static inline uint64_t ph_clock_now(uint32_t kind)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* The same, not before everything that came before it: a load that found a block
+ * which another thread has just freed must not be overtaken (rdtsc is ordered
+ * with nothing; lfence waits for earlier loads: Intel SDM vol. 2, RDTSC). */
+static inline uint64_t ph_clock_now_ordered(uint32_t kind)
+{
+#if defined(__x86_64__)
+	_mm_lfence();
+#endif
+	return ph_clock_now(kind);
+}
+
 /* Bring the shared word to at least `now`, awake. Returns what stands there
  * then: stamps taken from the word never go back. */
 static inline uint64_t ph_clock_advance(_Atomic uint64_t *word, uint64_t now)

@@ -346,8 +346,8 @@ static void encoder_finish(struct encoder *e, struct ph_buffer *out)
 
 	at = varint_put(at, EVENTS_LAYOUT);
 	at = varint_put(at, e->symbol_count);
-	memcpy(at, e->tables->symbols, e->symbol_count * 2);
-	at += e->symbol_count * 2;
+	memcpy(at, e->tables->symbols, (size_t)e->symbol_count * 2);
+	at += (size_t)e->symbol_count * 2;
 	for (int i = 0; i < COLUMNS; i++)
 		at = varint_put(at, (uint64_t)(e->at[i] - e->start[i]));
 	for (int i = 0; i < COLUMNS; i++) {

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #define PH_TRACE_MAGIC "\x89PERFHK\n"
-#define PH_TRACE_MAJOR 1 /* a reader refuses a larger one */
-#define PH_TRACE_MINOR 0 /* a reader may ignore what is new in a larger one */
+#define PH_TRACE_MAJOR 1u /* a reader refuses a larger one */
+#define PH_TRACE_MINOR 0u /* a reader may ignore what is new in a larger one */
 
 /* The first bytes of every trace. */
 struct ph_file_header {

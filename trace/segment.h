@@ -167,7 +167,9 @@ struct ph_segment {
 	struct ph_table addresses, nodes;
 
 	uint32_t alone; /* no collector: a thread whose ring is full writes it to `spill` */
-	uint32_t reserved;
+	/* More than one stream: events take the counter itself as their stamp, not
+	 * the shared word. Set before the second stream's first event. */
+	_Atomic uint32_t fine_stamps;
 
 	/* Shared and changing, each on a line of its own. */
 	_Alignas(PH_CACHE_LINE) _Atomic uint64_t clock;	     /* ticks, and PH_CLOCK_ASLEEP */

@@ -21,7 +21,7 @@ static inline uint8_t *varint_put(uint8_t *at, uint64_t value)
 /* Small for small numbers of either sign. */
 static inline uint64_t zigzag(uint64_t value)
 {
-	return value << 1 ^ (uint64_t)((int64_t)value >> 63);
+	return value << 1 ^ (0 - (value >> 63));
 }
 
 static inline uint64_t unzigzag(uint64_t value)

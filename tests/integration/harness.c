@@ -191,8 +191,12 @@ static char *read_all(int fd, size_t *size)
 
 	while ((got = read(fd, buffer + used, room - used)) > 0) {
 		used += (size_t)got;
-		if (used == room)
-			buffer = realloc(buffer, (room *= 2) + 1);
+		if (used == room) {
+			char *more = realloc(buffer, (room *= 2) + 1);
+
+			assert_non_null(more);
+			buffer = more;
+		}
 	}
 	buffer[used] = '\0';
 	if (size != NULL)
@@ -500,6 +504,9 @@ size_t list_traces(const struct outcome *o, char ***paths)
 	size_t count = 0;
 
 	check(d != NULL, "%s: %s", o->traces, strerror(errno));
+	/* It waits for the trace's end; by then its children's are there as well. */
+	if (o->trace != NULL)
+		run(ARGV(perfhook_path(), "report", o->trace), NULL);
 	*paths = NULL;
 	while ((e = readdir(d)) != NULL) {
 		if (strncmp(e->d_name, "out.", 4) != 0)
@@ -718,7 +725,7 @@ struct pair record_pair(const char *const *argv, const struct options *options)
 	struct pair pair;
 	size_t count = 0;
 
-	while (argv[count] != NULL && count < COUNT_OF(with) - 2) {
+	while (count < COUNT_OF(with) - 2 && argv[count] != NULL) {
 		with[count] = argv[count];
 		count++;
 	}

@@ -103,15 +103,19 @@ static void check_unharmed(const char *name, int resource, unsigned long value)
 	const struct limit limits[] = {{resource, value}, {-1, 0}};
 	struct options options = {.limits = limits};
 	struct outcome plain = run(ARGV(program(name)), &options), with;
+	char *said_with, *said_plain;
 
 	options.preload = true;
 	with = run(ARGV(program(name)), &options);
 	check(with.status == plain.status && with.signal == plain.signal,
 	      "%s with limit %d at %lu: status %d signal %d instead of %d %d\n%s", name, resource,
 	      value, with.status, with.signal, plain.status, plain.signal, with.err);
-	check(strcmp(without_probes(with.out), without_probes(plain.out)) == 0,
-	      "%s with limit %d at %lu says\n%s instead of\n%s", name, resource, value, with.out,
-	      plain.out);
+	said_with = without_probes(with.out);
+	said_plain = without_probes(plain.out);
+	check(strcmp(said_with, said_plain) == 0, "%s with limit %d at %lu says\n%s instead of\n%s",
+	      name, resource, value, with.out, plain.out);
+	free(said_with);
+	free(said_plain);
 	assert_string_equal(foreign_errors(&with), plain.err);
 }
 

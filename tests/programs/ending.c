@@ -69,6 +69,7 @@ static int spawn_all(void)
 int main(int argc, char **argv)
 {
 	const char *way = argc > 1 ? argv[1] : "return";
+	volatile int *volatile nowhere = (volatile int *)8;
 
 	say("truth: way=%s\n", way);
 	keep(malloc(12345));
@@ -91,7 +92,7 @@ int main(int argc, char **argv)
 	if (strcmp(way, "SIGKILL") == 0)
 		kill(getpid(), SIGKILL);
 	if (strcmp(way, "SIGSEGV") == 0)
-		*(volatile int *)8 = 1;
+		*nowhere = 1;
 	if (strcmp(way, "thread") == 0) {
 		lane_start(&lane, exit_in_thread, NULL);
 		lane_join(&lane);

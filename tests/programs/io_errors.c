@@ -39,7 +39,7 @@ static void bad_descriptor(char *buffer)
 
 static void wrong_direction(char *buffer)
 {
-	int in = open("data", O_RDONLY | O_CREAT, 0644), ends[2];
+	int in = open("data", O_RDONLY | O_CREAT, 0644), ends[2] = {-1, -1};
 
 	expect(in >= 0 && pipe(ends) == 0);
 	FAILS(write(in, buffer, 1), EBADF);
@@ -78,6 +78,7 @@ static void sockets(char *buffer)
 static void descriptors(void)
 {
 	int *volatile nowhere = (int *)8;
+	FILE *file;
 
 	FAILS(open("no/such/file", O_RDONLY), ENOENT);
 	FAILS(openat(99, "relative", O_RDONLY), EBADF);
@@ -90,7 +91,8 @@ static void descriptors(void)
 	FAILS(pipe(nowhere), EFAULT);
 	FAILS(socket(-1, 0, 0), EAFNOSUPPORT);
 	errno = SENTINEL;
-	expect(fopen("no/such/file", "r") == NULL && errno == ENOENT);
+	file = fopen("no/such/file", "r");
+	expect(file == NULL && errno == ENOENT);
 }
 
 static void successes(char *buffer)

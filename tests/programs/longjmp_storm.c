@@ -55,7 +55,7 @@ static void be_interrupted(int out, int empty)
 int main(int argc, char **argv)
 {
 	struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
-	int during, after, ends[2];
+	int during, after, ends[2] = {-1, -1};
 	struct tally tally = {0};
 
 	truth_begin(argc, argv);

@@ -83,6 +83,7 @@ NOINLINE static int plain(int x)
 }
 
 /* Its unlikely part is put far away, among other functions' ones. */
+int two_parts(int x);
 NOINLINE int two_parts(int x)
 {
 	if (x == 12345) {

@@ -289,7 +289,8 @@ static void pipeline(void **state)
 	need_tool("strace");
 	make_input();
 	pieces_are_chance = true;
-	compare(ARGV("sh", "-c", "cat in | tr a-m n-z | cat > out; dd if=in of=u bs=100 count=50 status=none"),
+	compare(ARGV("sh", "-c",
+		     "cat in | tr a-m n-z | cat > out; dd if=in of=u bs=100 count=50 status=none"),
 		3);
 	pieces_are_chance = false;
 }
