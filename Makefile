@@ -63,7 +63,7 @@ $(BUILD)/obj/%.c.o: %.c
 $(BUILD)/obj/%.S.o: %.S
 	@mkdir -p $(@D)
 	$(SAY) AS $<
-	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libperfhook.so: $(PRELOAD_OBJ)
 	$(SAY) LD $@

@@ -337,3 +337,11 @@ const char *format_nearest(const char *word, const char *const *names)
 	}
 	return best;
 }
+
+char *format_counted(char out[FORMAT_ROOM], uint64_t n, const char *noun)
+{
+	char count[FORMAT_ROOM];
+
+	snprintf(out, FORMAT_ROOM, "%s %s%s", format_count(count, n), noun, n == 1 ? "" : "s");
+	return out;
+}

@@ -11,11 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FORMAT_ROOM 32 /* enough for any number below */
+#define FORMAT_ROOM 48 /* enough for any number below */
 
 char *format_bytes(char buf[FORMAT_ROOM], double bytes);      /* "1.5 MiB" */
 char *format_rate(char buf[FORMAT_ROOM], double bytes_per_s); /* "1.5 MiB/s"; "-" if NaN */
 char *format_count(char buf[FORMAT_ROOM], uint64_t n);	      /* "1,234,567" */
+/* The same with its noun: "1 block", "2,000 blocks". */
+char *format_counted(char out[FORMAT_ROOM], uint64_t n, const char *noun);
 char *format_percent(char buf[FORMAT_ROOM], double part, double whole); /* "12.3%" */
 char *format_seconds(char buf[FORMAT_ROOM], double s, bool utf8);	/* "3.4 ms"; "-" if NaN */
 char *format_signal(char buf[FORMAT_ROOM], int number);			/* "SIGKILL" */

@@ -172,9 +172,9 @@ static void print_inherited(const struct heap *h, struct emit_text *t)
 
 	if (h->inherited_blocks > 0) {
 		text_label(t, "inherited");
-		fprintf(t->out, "%s in %s blocks that its parent had allocated before the fork\n",
+		fprintf(t->out, "%s in %s that its parent had allocated before the fork\n",
 			format_bytes(a, (double)h->inherited_bytes),
-			format_count(b, h->inherited_blocks));
+			format_counted(b, h->inherited_blocks, "block"));
 	}
 }
 
@@ -186,7 +186,7 @@ void text_memory(struct report *r, struct emit_text *t)
 	text_heading(t, "HEAP", NULL);
 	text_label(t, "peak");
 	text_styled(t, STYLE_STRONG, "%s", format_bytes(a, (double)h->peak_bytes));
-	fprintf(t->out, " in %s blocks, %s after the start\n", format_count(b, h->peak_blocks),
+	fprintf(t->out, " in %s, %s after the start\n", format_counted(b, h->peak_blocks, "block"),
 		format_seconds(c, h->peak_at_s, t->utf8));
 	if (h->peak_uncertainty_bytes > 0) {
 		text_label(t, "");
@@ -195,22 +195,22 @@ void text_memory(struct report *r, struct emit_text *t)
 	}
 	print_heap_timeline(r, t);
 	text_label(t, "at the end");
-	fprintf(t->out, "%s live in %s blocks\n", format_bytes(a, (double)h->live_bytes),
-		format_count(b, h->live_blocks));
+	fprintf(t->out, "%s live in %s\n", format_bytes(a, (double)h->live_bytes),
+		format_counted(b, h->live_blocks, "block"));
 	text_label(t, "allocated");
-	fprintf(t->out, "%s by %s allocations; %s frees\n",
-		format_bytes(a, (double)h->allocated_bytes), format_count(b, h->allocations),
-		format_count(c, h->frees));
+	fprintf(t->out, "%s by %s; %s\n", format_bytes(a, (double)h->allocated_bytes),
+		format_counted(b, h->allocations, "allocation"),
+		format_counted(c, h->frees, "free"));
 	text_label(t, "temporary");
-	fprintf(t->out, "%s allocations (%s) freed before their thread's next one\n",
-		format_count(a, h->temporary_allocations),
+	fprintf(t->out, "%s (%s) freed before their thread's next one\n",
+		format_counted(a, h->temporary_allocations, "allocation"),
 		format_percent(b, (double)h->temporary_allocations, (double)h->allocations));
 	print_inherited(h, t);
 	if (h->mappings > 0) {
 		text_label(t, "mapped");
-		fprintf(t->out, "%s at most, apart from the heap, by %s mappings\n",
+		fprintf(t->out, "%s at most, apart from the heap, by %s\n",
 			format_bytes(a, (double)h->mapped_peak_bytes),
-			format_count(b, h->mappings));
+			format_counted(b, h->mappings, "mapping"));
 	}
 }
 

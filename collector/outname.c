@@ -23,7 +23,7 @@ static const char *base_name(const char *path)
 static const char *value_of(char x, const struct outname *n, char *buffer, size_t room)
 {
 	time_t seconds = (time_t)(n->started_ns / 1000000000u);
-	struct tm local;
+	struct tm utc;
 
 	switch (x) {
 	case 'p':
@@ -38,8 +38,8 @@ static const char *value_of(char x, const struct outname *n, char *buffer, size_
 				*c = '_';
 		return buffer;
 	case 't':
-		localtime_r(&seconds, &local);
-		strftime(buffer, room, "%Y%m%dT%H%M%S", &local);
+		gmtime_r(&seconds, &utc);
+		strftime(buffer, room, "%Y%m%dT%H%M%S", &utc);
 		return buffer;
 	case '%':
 		return "%";

@@ -19,7 +19,8 @@ struct outname {
 #define OUTNAME_DEFAULT "perfhook.%e.%p.trace"
 
 /* Fills `out`; false when it would not fit. %p pid, %e base name of the
- * executable, %h host, %t start as YYYYmmddTHHMMSS (local time), %% a percent
+ * executable, %h host, %t start as YYYYmmddTHHMMSS (UTC, as a process without a collector
+ * can tell it too), %% a percent
  * sign; any other %x stays as it is. */
 bool outname_expand(const struct outname *n, char *out, size_t room);
 

@@ -493,6 +493,13 @@ void target_add_thread(struct target *t, const struct thread_entry *e)
 		t->threads[t->thread_count++] = *e;
 }
 
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
 static void note_thread(struct target *t, const struct ph_slot *slot,
 			const struct stream_state *state, uint64_t ended)
 {
@@ -506,6 +513,9 @@ static void note_thread(struct target *t, const struct ph_slot *slot,
 
 	memcpy(e.name, slot->name[0] != '\0' ? slot->name : state->name, sizeof(e.name));
 	e.name[sizeof(e.name) - 1] = '\0';
+	/* Killed before it was looked at: what the kernel named the first thread. */
+	if (e.name[0] == '\0' && (int)e.tid == t->segment->pid)
+		snprintf(e.name, sizeof(e.name), "%.15s", base_name(t->segment->executable));
 	target_add_thread(t, &e);
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "preload/config.h"
 #include "preload/real.h"
@@ -208,6 +209,7 @@ void ph_note_end(int status)
 	call.entry = ph_now();
 	memcpy(cells, &call, sizeof(call));
 	ph_put(s, cells, PH_CALL_CELLS);
+	sys2(SYS_prctl, PR_GET_NAME, s->slot->name);
 	ph_leave(s);
 	g->end_status = status & 0xff;
 	g->end_ticks = call.entry;

@@ -20,10 +20,10 @@ for test in "$folder"/*/test_*; do
 	seconds=$(($(date +%s) - start))
 	ok=$(grep -c '^\[       OK \]' "$log")
 	skip=$(grep -c '^\[  SKIPPED \]' "$log")
-	bad=$(grep -c '^\[  FAILED  \] [A-Za-z0-9_]*$' "$log")
+	bad=$(sed -n 's/^ *\([0-9][0-9]*\) FAILED TEST.*/\1/p' "$log" | tail -n 1)
 	passed=$((passed + ok)) skipped=$((skipped + skip))
 	if [ $status -ne 0 ]; then
-		[ "$bad" -gt 0 ] || bad=1
+		[ "${bad:-0}" -gt 0 ] || bad=1
 		failed=$((failed + bad))
 		printf '  FAIL    %s (status %s, %s s)\n' "$name" "$status" "$seconds"
 		sed 's/^/    | /' "$log"

@@ -318,8 +318,8 @@ static void test_insertions(void **state)
 		memcpy(bytes, t.file.data, at);
 		for (size_t k = 0; k < more; k++)
 			bytes[at + k] = (uint8_t)next_random();
-		memcpy(bytes + at + more, t.file.data + at, t.file.length - at - more / 2);
-		try(bytes, t.file.length + more / 2, &complete);
+		memcpy(bytes + at + more, t.file.data + at, t.file.length - at);
+		try(bytes, t.file.length + more, &complete);
 	}
 	memcpy(bytes, t.file.data, t.file.length / 2);
 	memcpy(bytes + t.file.length / 2, t.file.data, t.file.length);
