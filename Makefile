@@ -112,6 +112,9 @@ TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/bin/%,$(TEST_SRC))
 RING_OBJ := $(filter-out %/hooks_process.c.o %/hooks_memory.c.o %/hooks_mapping.c.o %/hooks_io.c.o \
 	%/hooks_descriptors.c.o %/hooks_jump.S.o %/init.c.o %/functions.c.o,$(PRELOAD_OBJ))
 $(BUILD)/tests/bin/unit/test_ring: $(RING_OBJ)
+# Parts of the library that need nothing else of it.
+$(BUILD)/tests/bin/unit/test_config: $(call obj,preload/config.c preload/log.c)
+$(BUILD)/tests/bin/unit/test_arena: $(call obj,preload/real.c)
 
 $(BUILD)/tests/bin/%: $(BUILD)/obj/tests/%.c.o $(TEST_HELP) $(LIBRARY_OBJ)
 	@mkdir -p $(@D)

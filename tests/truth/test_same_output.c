@@ -172,6 +172,8 @@ static struct running *start_redis(bool preload)
 	struct options options = {.preload = preload, .timeout_s = 120};
 
 	unlink(in_box("redis.sock"));
+	/* What a former server's bgsave left would be loaded. */
+	unlink(in_box("dump.rdb"));
 	return start(ARGV("redis-server", "--port", "0", "--unixsocket", in_box("redis.sock"),
 			  "--save", "", "--appendonly", "no"),
 		     &options);
