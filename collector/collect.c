@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -39,7 +40,7 @@
 
 struct name {
 	struct name *next;
-	char path[4200];
+	char path[];
 };
 
 struct collector {
@@ -82,11 +83,12 @@ static bool name_is_used(const struct collector *c, const char *path)
 
 static void use_name(struct collector *c, const char *path)
 {
-	struct name *n = malloc(sizeof(*n));
+	size_t length = strlen(path);
+	struct name *n = malloc(sizeof(*n) + length + 1);
 
 	if (n == NULL)
 		return;
-	snprintf(n->path, sizeof(n->path), "%s", path);
+	memcpy(n->path, path, length + 1);
 	n->next = c->names;
 	c->names = n;
 }
@@ -195,6 +197,9 @@ static void attach(struct collector *c, struct target *t)
 	end_former_image(c, t->segment);
 	if (choose_name(c, t))
 		t->fd = outname_create(t->trace_path, why, sizeof(why));
+	/* Until the end: no reader takes it for abandoned. */
+	if (t->fd >= 0)
+		flock(t->fd, LOCK_EX | LOCK_NB);
 	if (t->fd < 0) {
 		refuse(t, why);
 		return;
@@ -259,6 +264,12 @@ static size_t find_new(const struct collector *c, struct target **found, size_t 
 		snprintf(path, sizeof(path), "%s/%s", c->folder, entry->d_name);
 		if (strlen(path) < 256 && !is_attached(c, path)) {
 			found[count] = target_map(path, control_path);
+			/* One that a full disk kept from its end waits for its reader. */
+			if (found[count] != NULL &&
+			    atomic_load(&found[count]->segment->collector) != PH_COLLECTOR_NONE) {
+				target_free(found[count]);
+				found[count] = NULL;
+			}
 			count += found[count] != NULL;
 		}
 	}
@@ -319,7 +330,7 @@ static void look_for_ends(struct collector *c)
 		struct target *t = c->targets[i];
 		struct target_end end;
 
-		if (!proc_ended(t->pidfd))
+		if (!proc_ended(t->pidfd, t->segment->pid, t->segment->process_start))
 			continue;
 		/* A last look: it may have announced another image, or a child. */
 		look_for_segments(c);
@@ -381,13 +392,16 @@ static void doze(struct collector *c, uint32_t seen, int64_t ns)
 	struct timespec ts = {.tv_sec = 0, .tv_nsec = ns};
 
 	syscall(SYS_futex, &c->control->wake, FUTEX_WAIT, seen, &ts, NULL, 0);
+	atomic_store_explicit(&c->control->sleeping, 0, memory_order_relaxed);
 }
 
 static bool is_over(const struct collector *c)
 {
 	if (c->target_count > 0)
 		return false;
-	if (atomic_load(&c->control->has_parent) != 0 && atomic_load(&c->control->root_ended) == 0)
+	if (atomic_load(&c->control->has_parent) != 0 &&
+	    atomic_load(&c->control->root_ended) == 0 &&
+	    proc_alive(c->control->parent_pid, c->control->parent_start))
 		return false;
 	return !c->linger || now_ns() - c->empty_since > LINGER_NS || asked_to_stop;
 }
@@ -447,7 +461,7 @@ static void set_signals(void)
 	static const int ignored[] = {SIGHUP,  SIGINT,	SIGQUIT, SIGPIPE, SIGTSTP,
 				      SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXFSZ};
 	struct sigaction stop = {.sa_handler = on_stop};
-	struct rlimit cpu;
+	struct rlimit cpu, files;
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
@@ -456,6 +470,11 @@ static void set_signals(void)
 	if (getrlimit(RLIMIT_CPU, &cpu) == 0) {
 		cpu.rlim_cur = cpu.rlim_max;
 		setrlimit(RLIMIT_CPU, &cpu);
+	}
+	/* Two descriptors a process. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	umask(077);
 }

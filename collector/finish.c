@@ -92,23 +92,52 @@ static bool read_run(int fd, struct unfinished *u)
 	return true;
 }
 
+/* Is it exactly /dev/shm/perfhook-UID-HEX/NAME.segment, in a folder of ours? A
+ * trace is data from anywhere, and so is what it says of its segment. */
 static bool is_in_session(const char *path)
 {
-	return strncmp(path, "/dev/shm/" PH_SESSION_PREFIX, 9 + strlen(PH_SESSION_PREFIX)) == 0 &&
-	       strstr(path, "..") == NULL;
-}
-
-/* A trace is data from anywhere: only a segment of a session's folder, or one
- * beside the trace, that is ours and carries the trace's id, is touched. */
-static struct target *map_unfinished(const struct unfinished *u)
-{
-	struct target *t;
+	char folder[256];
+	size_t prefix, hex, length;
 	struct stat st;
 
-	if ((!u->alone && !is_in_session(u->segment)) || lstat(u->segment, &st) != 0 ||
-	    !S_ISREG(st.st_mode) || st.st_uid != geteuid())
-		return NULL;
-	t = target_map(u->segment, u->control);
+	prefix = (size_t)snprintf(folder, sizeof(folder), "/dev/shm/" PH_SESSION_PREFIX "%u-",
+				  geteuid());
+	hex = strspn(path + (strncmp(path, folder, prefix) == 0 ? prefix : 0), "0123456789abcdef");
+	length = prefix + hex;
+	if (strncmp(path, folder, prefix) != 0 || hex != 16 || path[length] != '/' ||
+	    strchr(path + length + 1, '/') != NULL || path[length + 1] == '.')
+		return false;
+	snprintf(folder, sizeof(folder), "%.*s", (int)length, path);
+	return lstat(folder, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
+}
+
+/* What RUN says, made safe: only a segment of a session of ours, or one beside the
+ * trace, is ever looked at; its control file is the one in its own folder. */
+static void make_safe(const char *trace_path, struct unfinished *u)
+{
+	struct stat st;
+
+	if (u->segment[0] == '\0')
+		return;
+	u->alone = u->control[0] == '\0';
+	u->control[0] = '\0';
+	if (u->alone)
+		/* It has the trace's name, wherever both were moved. */
+		snprintf(u->segment, sizeof(u->segment), "%s" PH_SEGMENT_SUFFIX, trace_path);
+	else if (is_in_session(u->segment))
+		snprintf(u->control, sizeof(u->control), "%.*s/control",
+			 (int)(strrchr(u->segment, '/') - u->segment), u->segment);
+	else
+		u->segment[0] = '\0';
+	if (lstat(u->segment, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
+		u->segment[0] = '\0';
+}
+
+static struct target *map_unfinished(const struct unfinished *u)
+{
+	struct target *t =
+		u->alone ? target_map_copy(u->segment) : target_map(u->segment, u->control);
+
 	if (t != NULL && memcmp(t->segment->id, u->id, sizeof(u->id)) != 0) {
 		target_free(t);
 		t = NULL;
@@ -119,10 +148,12 @@ static struct target *map_unfinished(const struct unfinished *u)
 static bool collector_alive(const struct unfinished *u)
 {
 	struct ph_control *c = MAP_FAILED;
-	int fd = open(u->control, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open(u->control, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	bool alive = false;
+	struct stat st;
 
-	if (fd >= 0)
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (size_t)st.st_size >= sizeof(*c))
 		c = mmap(NULL, sizeof(*c), PROT_READ, MAP_SHARED, fd, 0);
 	if (c != MAP_FAILED && c->magic == PH_CONTROL_MAGIC) {
 		int pid = atomic_load(&c->collector_pid);
@@ -134,15 +165,6 @@ static bool collector_alive(const struct unfinished *u)
 	if (fd >= 0)
 		close(fd);
 	return alive;
-}
-
-/* Without a collector: the segment has the trace's name, wherever both were moved. */
-static void find_beside(const char *trace_path, struct unfinished *u)
-{
-	if (u->control[0] != '\0' || u->segment[0] == '\0')
-		return;
-	u->alone = true;
-	snprintf(u->segment, sizeof(u->segment), "%s" PH_SEGMENT_SUFFIX, trace_path);
 }
 
 /* ---- doing the dead collector's work --------------------------------------- */
@@ -197,6 +219,8 @@ static void take_up(struct target *t)
 
 		at = offset;
 		if (!read_block(t->fd, &offset, &header, &payload))
+			break;
+		if (header.kind == PH_BLOCK_END || header.kind == PH_BLOCK_INDEX)
 			break;
 		if (header.kind == PH_BLOCK_STACKS)
 			count_stacks(t, &payload);
@@ -290,6 +314,20 @@ static void wait_for_collector(const char *path, const struct unfinished *u)
 	}
 }
 
+/* A collector holds the lock as long as it writes, also one in another pid
+ * namespace; another reader that finishes the trace is waited for. */
+static bool lock_trace(int fd, const struct unfinished *u)
+{
+	for (int i = 0; i < 500; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		if (!segment_exists(u))
+			return false;
+		usleep(10000);
+	}
+	return false;
+}
+
 int collector_finish_wait(const char *trace_path, struct error *e)
 {
 	struct unfinished u = {.pid = 0};
@@ -300,7 +338,7 @@ int collector_finish_wait(const char *trace_path, struct error *e)
 		return fail(e, ERROR_SYSTEM, 0, "%s cannot be opened: %s", trace_path,
 			    strerror(errno));
 	if (read_run(fd, &u))
-		find_beside(trace_path, &u);
+		make_safe(trace_path, &u);
 	if (!segment_exists(&u) || proc_alive(u.pid, u.process_start)) {
 		close(fd);
 		return 0;
@@ -312,8 +350,10 @@ int collector_finish_wait(const char *trace_path, struct error *e)
 	fd = open(trace_path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
-	/* Two readers may come at once: the second waits, and finds it done. */
-	flock(fd, LOCK_EX);
+	if (!lock_trace(fd, &u)) {
+		close(fd);
+		return 0;
+	}
 	t = segment_exists(&u) ? map_unfinished(&u) : NULL;
 	if (t == NULL) {
 		close(fd);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/proc.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -69,10 +70,8 @@ bool proc_alive(int pid, uint64_t start_time)
 
 bool proc_thread_alive(int pid, int tid)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, tid);
-	return access(path, F_OK) == 0;
+	/* Not by /proc, which may be missing or hidden: no answer is not "gone". */
+	return syscall(SYS_tgkill, pid, tid, 0) == 0 || errno != ESRCH;
 }
 
 void proc_thread_name(int pid, int tid, char *out, size_t room)
@@ -89,11 +88,18 @@ int proc_open(int pid)
 	return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
-bool proc_ended(int pidfd)
+bool proc_ended(int pidfd, int pid, uint64_t start_time)
 {
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+	uint64_t start;
 
-	return pidfd < 0 || poll(&p, 1, 0) == 1;
+	if (pidfd >= 0)
+		return poll(&p, 1, 0) == 1;
+	/* Old kernels and some sandboxes have no pidfds. */
+	if (kill(pid, 0) != 0 && errno == ESRCH)
+		return true;
+	start = proc_start_time(pid);
+	return start != 0 && (start != start_time || !proc_alive(pid, start_time));
 }
 
 bool proc_wait_status(int pidfd, int pid, int *status)

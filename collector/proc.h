@@ -20,9 +20,10 @@ bool proc_thread_alive(int pid, int tid);
 /* /proc/PID/task/TID/comm into `out`; empty when it cannot be read. */
 void proc_thread_name(int pid, int tid, char *out, size_t room);
 
-/* A descriptor that becomes readable when the process ends; -1: it has. */
+/* A descriptor that becomes readable when the process ends; -1: none can be had. */
 int proc_open(int pid);
-bool proc_ended(int pidfd);
+/* `pidfd` may be -1: then by pid and start time, as well as can be told. */
+bool proc_ended(int pidfd, int pid, uint64_t start_time);
 
 /* Its wait status (wait(2)) where the kernel tells a stranger: PIDFD_GET_INFO of
  * Linux 6.15, or a zombie's /proc/PID/stat. False: not known. */

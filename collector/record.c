@@ -92,6 +92,8 @@ static bool make_control(struct session *s)
 		  sizeof(s->control->pid_namespace));
 	if (getcwd(s->control->directory, sizeof(s->control->directory)) == NULL)
 		s->control->directory[0] = '\0';
+	s->control->parent_pid = getpid();
+	s->control->parent_start = proc_start_time(getpid());
 	atomic_store(&s->control->has_parent, 1);
 	return true;
 }

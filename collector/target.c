@@ -86,7 +86,7 @@ static bool plausible(const struct ph_segment *s, uint64_t bytes)
 	       s->nodes.levels_max <= PH_TABLE_LEVELS_MAX;
 }
 
-struct target *target_map(const char *segment_path, const char *control_path)
+static struct target *map_as(const char *segment_path, const char *control_path, int sharing)
 {
 	int fd = open(segment_path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	struct ph_segment *segment = MAP_FAILED;
@@ -96,7 +96,7 @@ struct target *target_map(const char *segment_path, const char *control_path)
 	if (fd < 0)
 		return NULL;
 	if (fstat(fd, &st) == 0 && (size_t)st.st_size >= sizeof(*segment))
-		segment = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		segment = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, sharing, fd, 0);
 	close(fd);
 	if (segment == MAP_FAILED)
 		return NULL;
@@ -120,6 +120,16 @@ out:
 	return NULL;
 }
 
+struct target *target_map(const char *segment_path, const char *control_path)
+{
+	return map_as(segment_path, control_path, MAP_SHARED);
+}
+
+struct target *target_map_copy(const char *segment_path)
+{
+	return map_as(segment_path, "", MAP_PRIVATE);
+}
+
 void target_free(struct target *t)
 {
 	munmap(t->segment, t->segment->bytes);
@@ -138,6 +148,21 @@ void target_free(struct target *t)
 	ph_buffer_free(&t->payload);
 	ph_buffer_free(&t->sealed);
 	free(t);
+}
+
+static void wake_producer(struct ph_slot *slot)
+{
+	/* Pairs with the producer's store before it sleeps: see wait_for_room(). */
+	if (atomic_exchange_explicit(&slot->waiting, 0, memory_order_seq_cst) != 0)
+		syscall(SYS_futex, &slot->tail, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+/* Cells before `tail` stand in the file: they may be overwritten. */
+static void release_cells(struct ph_slot *slot, uint64_t tail)
+{
+	/* Pairs with room_left()'s acquire. */
+	atomic_store_explicit(&slot->tail, tail, memory_order_seq_cst);
+	wake_producer(slot);
 }
 
 /* ---- writing ------------------------------------------------------------ */
@@ -163,6 +188,9 @@ static bool flush_sealed(struct target *t)
 	t->file_bytes += done;
 	t->sealed.length = 0;
 	t->stuck = false;
+	if (t->waiting_slot != NULL)
+		release_cells(t->waiting_slot, t->waiting_tail);
+	t->waiting_slot = NULL;
 	return true;
 }
 
@@ -360,13 +388,6 @@ static void add_modules(struct target *t)
 
 /* ---- rings -------------------------------------------------------------- */
 
-static void wake_producer(struct ph_slot *slot)
-{
-	/* Pairs with the producer's store before it sleeps: see wait_for_room(). */
-	if (atomic_exchange_explicit(&slot->waiting, 0, memory_order_seq_cst) != 0)
-		syscall(SYS_futex, &slot->tail, FUTEX_WAKE, 1, NULL, NULL, 0);
-}
-
 /* Copy cells [from, to) of one ring in order. */
 static void copy_cells(struct target *t, const struct ph_ring *ring, uint64_t from, uint64_t to)
 {
@@ -407,7 +428,6 @@ bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell, ui
 		add_block(t, &header, t->payload.data, t->payload.length);
 	if (t->memory_short)
 		return false;
-	/* What is sealed is as good as written: a full disk keeps it in memory. */
 	*stamp = next_stamp;
 	flush_sealed(t);
 	return true;
@@ -445,11 +465,13 @@ static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
 			state->ring++;
 			continue;
 		}
-		if (!ring_is_sane(t, ring) || end > head || end < tail ||
-		    end - tail > ring->mask + 1) {
-			t->damaged = true;
+		/* It grew after we looked at head. */
+		if (end > head)
 			end = head;
-			tail = head;
+		if (!ring_is_sane(t, ring) || end < tail || end - tail > ring->mask + 1) {
+			t->damaged = true;
+			end = tail = head;
+			release_cells(slot, tail);
 		}
 		if (tail < end) {
 			if (last && !all && end - tail < (ring->mask + 1) / 2)
@@ -457,9 +479,13 @@ static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
 			if (!write_cells(t, state, slot, tail, end))
 				break;
 			tail = end;
-			/* Pairs with room_left()'s acquire: the cells may be overwritten. */
-			atomic_store_explicit(&slot->tail, tail, memory_order_seq_cst);
-			wake_producer(slot);
+			/* On a full disk they stay in the ring as well. */
+			if (!t->stuck) {
+				release_cells(slot, tail);
+			} else {
+				t->waiting_slot = slot;
+				t->waiting_tail = tail;
+			}
 		}
 	}
 	if (tail != from && state->name[0] == '\0')
@@ -614,11 +640,11 @@ bool target_finish(struct target *t, const struct target_end *end)
 {
 	uint32_t used = atomic_load_explicit(&t->segment->slots_used, memory_order_acquire);
 
-	for (int tries = 0; tries < 50; tries++) {
+	for (int tries = 0; tries < 10; tries++) {
 		target_drain(t, true);
 		if (!t->stuck)
 			break;
-		usleep(100000);
+		usleep(50000);
 	}
 	if (t->stuck || t->memory_short)
 		return false;
@@ -636,7 +662,7 @@ bool target_finish(struct target *t, const struct target_end *end)
 	add_clock(t);
 	add_end(t, end);
 	add_index(t);
-	for (int tries = 0; !flush_sealed(t) && tries < 50; tries++)
-		usleep(100000);
+	for (int tries = 0; !flush_sealed(t) && tries < 10; tries++)
+		usleep(50000);
 	return !t->stuck;
 }

@@ -57,8 +57,11 @@ struct target {
 	struct ph_cell *cells; /* a ring's worth, in order */
 	uint64_t lost, stalled;
 	uint64_t last_flush; /* CLOCK_MONOTONIC, ns */
-	bool stuck;	     /* the last write failed: what is in `sealed` is tried again */
-	bool damaged;	     /* a ring held what is no event: said in END */
+	/* The slot whose cells wait in `sealed`: its tail moves once they are written. */
+	struct ph_slot *waiting_slot;
+	uint64_t waiting_tail;
+	bool stuck;   /* the last write failed: what is in `sealed` is tried again */
+	bool damaged; /* a ring held what is no event: said in END */
 	bool memory_short;
 };
 
@@ -70,6 +73,9 @@ struct target_end {
 
 /* Map a segment. NULL: not one, or not ready. */
 struct target *target_map(const char *segment_path, const char *control_path);
+/* The same, of a segment that nobody else uses: what is done to it is not seen in
+ * the file, so that it can be tried again. */
+struct target *target_map_copy(const char *segment_path);
 void target_free(struct target *t);
 
 /* Write the head of the trace into t->fd. */

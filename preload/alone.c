@@ -2,6 +2,7 @@
 #include "preload/alone.h"
 
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 
 #include "preload/log.h"
@@ -260,6 +261,7 @@ static void unlock(struct ph_segment *s)
 static bool append_parts(const struct ph_segment *s, const struct iovec *parts, int count)
 {
 	int fd = sys_open(s->spill, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
+	struct rlimit limit = {RLIM_INFINITY, 0};
 	long end, wanted = 0;
 	bool whole;
 
@@ -268,7 +270,11 @@ static bool append_parts(const struct ph_segment *s, const struct iovec *parts, 
 	for (int i = 0; i < count; i++)
 		wanted += (long)parts[i].iov_len;
 	end = sys3(SYS_lseek, fd, 0, SEEK_END);
-	whole = end >= 0 && sys3(SYS_writev, fd, parts, count) == wanted;
+	/* To reach the limit would be a signal, SIGXFSZ. */
+	sys4(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit);
+	whole = end >= 0 &&
+		(limit.rlim_cur == RLIM_INFINITY || (uint64_t)(end + wanted) <= limit.rlim_cur) &&
+		sys3(SYS_writev, fd, parts, count) == wanted;
 	if (!whole && end >= 0)
 		sys2(SYS_ftruncate, fd, end);
 	sys_close(fd);
@@ -330,6 +336,18 @@ bool ph_alone_spill(struct ph_segment *s, struct ph_slot *slot, bool may_wait)
 	return done;
 }
 
+/* The record that says who the thread was. */
+static bool spill_last(struct ph_segment *s, struct ph_slot *slot)
+{
+	bool done = lock(s, true);
+
+	if (done) {
+		done = spill_ring(s, slot, true);
+		unlock(s);
+	}
+	return done;
+}
+
 struct ph_slot *ph_alone_reclaim(struct ph_segment *s)
 {
 	uint32_t used = atomic_load_explicit(&s->slots_used, memory_order_acquire);
@@ -342,13 +360,10 @@ struct ph_slot *ph_alone_reclaim(struct ph_segment *s)
 		    sys3(SYS_tgkill, s->pid, slot->tid, 0) != -ESRCH ||
 		    !atomic_compare_exchange_strong(&slot->state, &ending, PH_SLOT_SPILLING))
 			continue;
-		if (!ph_alone_spill(s, slot, true) || !lock(s, true))
-			return NULL;
-		if (!spill_ring(s, slot, true)) {
-			unlock(s);
+		if (!ph_alone_spill(s, slot, true) || !spill_last(s, slot)) {
+			atomic_store(&slot->state, PH_SLOT_ENDING);
 			return NULL;
 		}
-		unlock(s);
 		slot->rings[0] = slot->rings[atomic_load(&slot->ring_count) - 1];
 		slot->rings[0].first = 0;
 		atomic_store(&slot->head, 0);

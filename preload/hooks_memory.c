@@ -38,8 +38,12 @@ void *ph_hook_malloc(size_t size)
 	void *block;
 
 	PH_NEED(malloc);
-	if (unlikely(ph_real.malloc == NULL || is_for_us(PH_CALLER())))
+	if (unlikely(ph_real.malloc == NULL))
 		return allocate_early(16, size);
+	if (is_for_us(PH_CALLER())) {
+		block = ph_arena_allocate(16, size);
+		return block != NULL ? block : ph_real.malloc(size);
+	}
 	if (!ph_memory_begin(PH_FRAME()))
 		return ph_real.malloc(size);
 	block = ph_real.malloc(size);
@@ -53,7 +57,12 @@ void *ph_hook_calloc(size_t count, size_t size)
 	void *block;
 
 	PH_NEED(calloc);
-	if (unlikely(ph_real.calloc == NULL || is_for_us(PH_CALLER()))) {
+	if (is_for_us(PH_CALLER()) && size < PH_ARENA_REUSED && count < PH_ARENA_REUSED) {
+		block = ph_arena_allocate(16, count * size);
+		if (block != NULL)
+			return block;
+	}
+	if (unlikely(ph_real.calloc == NULL)) {
 		/* The arena's blocks are zero. */
 		if (size != 0 && count > SIZE_MAX / size)
 			return NULL;

@@ -46,12 +46,17 @@ static struct {
 
 static const char shm_root[] = "/dev/shm/";
 
-bool ph_populate(void *start, uint64_t bytes)
+static long populate(void *start, uint64_t bytes)
 {
 	uintptr_t page = (uintptr_t)start & ~UINT64_C(4095);
 	uint64_t length = ((uintptr_t)start + bytes - page + 4095) & ~UINT64_C(4095);
 
-	return inherited.no_populate || sys3(SYS_madvise, page, length, MADV_POPULATE_WRITE) == 0;
+	return sys3(SYS_madvise, page, length, MADV_POPULATE_WRITE);
+}
+
+bool ph_populate(void *start, uint64_t bytes)
+{
+	return inherited.no_populate || populate(start, bytes) == 0;
 }
 
 void ph_process_off(void)
@@ -81,10 +86,14 @@ static bool make_page(void)
 		return true;
 	page = map_wiped(4096);
 	ph_descriptors = map_wiped(PH_DESCRIPTORS * sizeof(*ph_descriptors));
-	if (page == NULL || ph_descriptors == NULL)
-		return false;
-	ph_process = page;
-	return true;
+	if (page != NULL && ph_descriptors != NULL) {
+		ph_process = page;
+		return true;
+	}
+	if (page != NULL)
+		sys_munmap(page, 4096);
+	inherited.refused = true;
+	return false;
 }
 
 /* Field 22 of /proc/SELF/stat, after the command's closing parenthesis: proc(5). */
@@ -249,7 +258,7 @@ static const struct size {
 	uint32_t slots, address_levels, node_levels;
 	uint64_t rings;
 } sizes[] = {
-	{8192, 11, 12, UINT64_C(512) << 20}, /* 2 M addresses, 16 M nodes */
+	{PH_SLOTS_MOST, 11, 12, UINT64_C(512) << 20}, /* 2 M addresses, 16 M nodes */
 	{2048, 9, 10, UINT64_C(64) << 20},
 	{256, 7, 7, UINT64_C(8) << 20},
 };
@@ -393,8 +402,12 @@ static struct ph_segment *make_segment(const struct ph_control *c, const char *p
 	if (s == NULL)
 		return NULL;
 	memcpy(s, &head, offsetof(struct ph_segment, clock));
-	if (!ph_populate(s, header_bytes))
+	/* Linux before 5.14 has it not: then a full tmpfs can be SIGBUS. */
+	if (!ph_populate(s, header_bytes)) {
+		if (populate(s, header_bytes) != -EINVAL)
+			return NULL;
 		inherited.no_populate = true;
+	}
 	describe(s, c);
 	inherit_modules(s);
 	return s;
@@ -458,6 +471,13 @@ static struct ph_control *find_session(void)
 	return c;
 }
 
+/* A child's standard error may be its program's data file by now. */
+#define complain(...)                                                                              \
+	do {                                                                                       \
+		if (!inherited.is_fork_child)                                                      \
+			ph_log(__VA_ARGS__);                                                       \
+	} while (0)
+
 static void keep(struct ph_segment *s, struct ph_control *c)
 {
 	ph_process->segment = s;
@@ -494,8 +514,8 @@ static bool set_up_alone(void)
 	ph_alone_remove_old(path, spill);
 	s = make_segment(c, path);
 	if (s == NULL) {
-		ph_log("neither a collector can be started nor ", path,
-		       " be created; the program runs unrecorded", NULL);
+		complain("neither a collector can be started nor ", path,
+			 " be created; the program runs unrecorded", NULL);
 		return false;
 	}
 	s->alone = 1;
@@ -504,8 +524,8 @@ static bool set_up_alone(void)
 	ph_append(inherited.trace, sizeof(inherited.trace), 0, trace);
 	if (!ph_alone_begin(s, trace)) {
 		sys3(SYS_unlinkat, AT_FDCWD, path, 0);
-		ph_log("the trace ", trace, " cannot be created; the program runs unrecorded",
-		       NULL);
+		complain("the trace ", trace, " cannot be created; the program runs unrecorded",
+			 NULL);
 		return false;
 	}
 	announce(s, c);
@@ -572,9 +592,9 @@ static bool set_up(void)
 	if (!wanted())
 		return false;
 	if (choose_size(false) == NULL) {
-		ph_log("a limit on the size of files or of the address space (ulimit -f, -v) "
-		       "leaves no room for recording; the program runs unrecorded",
-		       NULL);
+		complain("a limit on the size of files or of the address space (ulimit -f, -v) "
+			 "leaves no room for recording; the program runs unrecorded",
+			 NULL);
 		return false;
 	}
 	c = root_is_alone() ? NULL : find_session();

@@ -206,6 +206,11 @@ void ph_note_end(int status)
 
 	if (s == NULL)
 		return;
+	/* A child on our memory that we know nothing of: clone(CLONE_VM). */
+	if (sys_getpid() != g->pid) {
+		ph_leave(s);
+		return;
+	}
 	call.entry = ph_now();
 	memcpy(cells, &call, sizeof(call));
 	ph_put(s, cells, PH_CALL_CELLS);

@@ -118,12 +118,18 @@ static uint32_t node_of(uint32_t parent, void *ip, bool exact, uint32_t epoch)
 
 /* ---- taking a stack --------------------------------------------------- */
 
-static struct ph_kept_stack *kept_of(struct ph_thread *t)
+/* Private memory: a fork's child goes on with its copy. */
+static struct ph_kept_stack *kept_stacks[PH_SLOTS_MOST];
+
+struct ph_kept_stack *ph_stack_of_slot(uint32_t slot)
 {
-	if (t->kept == NULL)
-		t->kept = sys_mmap(NULL, sizeof(*t->kept), PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return t->kept;
+	if (slot >= PH_SLOTS_MOST)
+		return NULL;
+	if (kept_stacks[slot] == NULL)
+		kept_stacks[slot] =
+			sys_mmap(NULL, sizeof(struct ph_kept_stack), PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return kept_stacks[slot];
 }
 
 /* Frames from fresh[first] (innermost) to fresh[count - 1] become the kept stack. */
@@ -179,7 +185,7 @@ uint32_t ph_stack_node(struct ph_stream *s, void *caller)
 
 	if (ph_config.depth == 0)
 		return 0;
-	k = ph_is_nested(s) ? NULL : kept_of(t);
+	k = ph_is_nested(s) ? NULL : t->kept;
 	if (k == NULL)
 		return node_of(0, caller, false, epoch);
 	room = (int)ph_config.depth + OWN_FRAMES_MAX;

@@ -17,6 +17,10 @@
  */
 uint32_t ph_stack_node(struct ph_stream *s, void *caller);
 
+/* The kept stack that goes with a slot: its next thread takes it over, so that
+ * ended threads leave none behind. May be NULL. */
+struct ph_kept_stack *ph_stack_of_slot(uint32_t slot);
+
 /* The kept stack is not to be trusted any more. */
 void ph_stack_forget(struct ph_thread *t);
 

@@ -7,6 +7,7 @@
 
 #include "preload/alone.h"
 #include "preload/stack.h"
+#include "preload/unwind.h"
 
 PH_TLS struct ph_thread ph_self;
 
@@ -60,20 +61,23 @@ static struct ph_slot *new_slot(struct ph_segment *g)
 {
 	uint32_t used = atomic_load_explicit(&g->slots_used, memory_order_relaxed);
 	struct ph_slot *slot;
+	uint64_t ring;
 
+	/* Everything is there before the slot counts: the collector reads all that
+	 * do, and a page that could not be had would kill it. */
+	if (used >= g->slot_count)
+		return NULL;
+	ring = allocate_ring(g, RING_CELLS_LEAST);
+	if (ring == 0)
+		return NULL;
 	do {
-		if (used >= g->slot_count)
+		if (used >= g->slot_count || !ph_populate(slot_at(g, used), sizeof(*slot)))
 			return NULL;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&g->slots_used, &used, used + 1, memory_order_relaxed, memory_order_relaxed));
 	slot = slot_at(g, used);
-	if (!ph_populate(slot, sizeof(*slot)))
-		return NULL;
-	slot->rings[0] = (struct ph_ring){
-		.offset = allocate_ring(g, RING_CELLS_LEAST),
-		.mask = RING_CELLS_LEAST - 1,
-	};
-	return slot->rings[0].offset != 0 ? slot : NULL;
+	slot->rings[0] = (struct ph_ring){.offset = ring, .mask = RING_CELLS_LEAST - 1};
+	return slot;
 }
 
 static void use_ring(struct ph_stream *s, const struct ph_ring *ring)
@@ -199,6 +203,17 @@ static void put_loss(struct ph_stream *s)
 	s->dropping = 0;
 }
 
+/* Nobody will ever drain: the trace was refused, or is closed. */
+static bool given_up(const struct ph_segment *g)
+{
+	uint32_t collector = atomic_load_explicit(&g->collector, memory_order_relaxed);
+
+	if (collector != PH_COLLECTOR_REFUSED && collector != PH_COLLECTOR_GONE)
+		return false;
+	ph_process_off();
+	return true;
+}
+
 static bool have_room(struct ph_stream *s, unsigned cells)
 {
 	const struct ph_segment *g = ph_process->segment;
@@ -207,7 +222,11 @@ static bool have_room(struct ph_stream *s, unsigned cells)
 		if (grow(s))
 			continue;
 		/* A ring that has turned to drop waits no more until there is room. */
-		if (g->alone && ph_alone_spill(ph_process->segment, s->slot, !ph_is_nested(s)))
+		if (given_up(g))
+			return false;
+		/* On a full disk, not at every event: each try costs two system calls. */
+		if (g->alone && (s->dropping & (s->dropping - 1)) == 0 &&
+		    ph_alone_spill(ph_process->segment, s->slot, !ph_is_nested(s)))
 			continue;
 		if (g->alone || g->overflow == PH_OVERFLOW_DROP || s->dropping != 0 ||
 		    !wait_for_room(s, cells))
@@ -302,7 +321,6 @@ static struct ph_stream *enter_nested(struct ph_thread *t, uintptr_t frame)
 /* This thread's first event in this process. */
 static struct ph_stream *enter_first(struct ph_thread *t, uintptr_t frame)
 {
-	struct ph_kept_stack *kept = t->kept; /* private memory: a fork's child may keep it */
 	uintptr_t in_malloc = t->in_malloc;
 
 	/* Half made states are never seen: a handler that comes meanwhile finds the
@@ -311,13 +329,17 @@ static struct ph_stream *enter_first(struct ph_thread *t, uintptr_t frame)
 	t->guard = frame;
 	t->in_malloc = in_malloc;
 	signal_fence();
-	t->kept = kept;
 	if (!attach(&t->own, 0)) {
 		t->refused = ph_process->generation;
 		t->guard = 0;
+		atomic_fetch_add_explicit(&ph_process->segment->unslotted_lost, 1,
+					  memory_order_relaxed);
 		return NULL;
 	}
+	t->kept = ph_stack_of_slot((uint32_t)(t->own.slot - slot_at(ph_process->segment, 0)));
 	ph_stack_forget(t);
+	if (t->own.slot->stream == 1 && ph_process->segment->parent_pid != 0)
+		ph_unwind_flush(); /* a fork may have come amid another thread's unwinding */
 	signal_fence();
 	t->generation = ph_process->generation;
 	return &t->own;
@@ -327,6 +349,9 @@ struct ph_stream *ph_enter_slow(uintptr_t frame)
 {
 	struct ph_thread *t = &ph_self;
 
+	/* A fork out of a handler that interrupted a hook: that one comes first. */
+	if (ph_process->generation == 0 && t->guard != 0 && !is_stale(t->guard, frame))
+		return NULL;
 	if (ph_process->generation <= PH_OFF && !ph_process_start())
 		return NULL;
 	if (t->suspended != 0 && t->suspended == ph_process->generation && still_suspended(t))
@@ -337,8 +362,12 @@ struct ph_stream *ph_enter_slow(uintptr_t frame)
 		return NULL;
 	}
 	if (t->generation != ph_process->generation) {
-		if (t->guard != 0 && t->own.slot == NULL && !is_stale(t->guard, frame))
-			return NULL; /* a handler inside enter_first() */
+		if (t->guard != 0 && !is_stale(t->guard, frame)) {
+			/* A handler inside enter_first(). */
+			atomic_fetch_add_explicit(&ph_process->segment->nested_lost, 1,
+						  memory_order_relaxed);
+			return NULL;
+		}
 		return enter_first(t, frame);
 	}
 	if (t->guard != 0) {

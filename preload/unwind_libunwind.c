@@ -11,12 +11,14 @@
 #include <dlfcn.h>
 #include <libunwind.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "preload/process.h"
 #include "preload/real.h"
 #include "preload/sys.h"
 
@@ -98,6 +100,85 @@ static int own_munmap(void *address, size_t length)
 	return (int)result(sys2(SYS_munmap, address, length));
 }
 
+/*
+ * Its locks are global, and a fork's child may inherit one that some other thread
+ * held. So a lock carries the generation of the process that took it: a child
+ * finds it free. Kept in the mutex's own first word; zero is free too.
+ */
+static uint32_t lock_mark(void)
+{
+	return (uint32_t)ph_process->generation << 1 | 1;
+}
+
+static int own_lock(pthread_mutex_t *mutex)
+{
+	_Atomic uint32_t *word = (_Atomic uint32_t *)(void *)mutex;
+	uint32_t mine = lock_mark();
+	uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
+
+	for (;;) {
+		if (seen == mine) {
+			sys_futex_wait(word, mine, 1000000);
+			seen = atomic_load_explicit(word, memory_order_relaxed);
+		} else if (atomic_compare_exchange_weak_explicit(
+				   word, &seen, mine, memory_order_acquire, memory_order_relaxed)) {
+			return 0;
+		}
+	}
+}
+
+static int own_unlock(pthread_mutex_t *mutex)
+{
+	_Atomic uint32_t *word = (_Atomic uint32_t *)(void *)mutex;
+
+	atomic_store_explicit(word, 0, memory_order_release);
+	sys_futex_wake(word);
+	return 0;
+}
+
+/*
+ * The loader's list of modules is walked under the loader's lock, which a fork's
+ * child may inherit locked and which another thread may hold in dlopen. libunwind
+ * looks for one address, the first word of `data` (struct dwarf_callback_data);
+ * glibc 2.35 finds its module without a lock: _dl_find_object(3).
+ */
+static int (*find_object)(void *address, struct dl_find_object *result);
+static bool data_holds_address; /* tried out when it was loaded */
+static bool trying;
+
+static bool describe_object(void *address, struct dl_phdr_info *info)
+{
+	struct dl_find_object found;
+	const ElfW(Ehdr) * header;
+
+	if (find_object == NULL || find_object(address, &found) != 0)
+		return false;
+	header = found.dlfo_map_start;
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
+		return false;
+	*info = (struct dl_phdr_info){
+		.dlpi_addr = found.dlfo_link_map->l_addr,
+		.dlpi_name = found.dlfo_link_map->l_name,
+		.dlpi_phdr = (const void *)((const char *)header + header->e_phoff),
+		.dlpi_phnum = header->e_phnum,
+	};
+	return true;
+}
+
+static int own_iterate(int (*callback)(struct dl_phdr_info *, size_t, void *), void *data)
+{
+	struct dl_phdr_info info;
+	void *address;
+
+	memcpy(&address, data, sizeof(address));
+	if (trying && (uintptr_t)address - (uintptr_t)ph_unwind_load < 4096)
+		data_holds_address = true;
+	if (!data_holds_address)
+		return dl_iterate_phdr(callback, data);
+	/* In no module: generated code, or an end of the stack. */
+	return describe_object(address, &info) ? callback(&info, sizeof(info), data) : 0;
+}
+
 static void *own_malloc(size_t size)
 {
 	return ph_arena_allocate(16, size);
@@ -112,9 +193,18 @@ static const struct {
 	const char *name;
 	void *instead;
 } imports[] = {
-	{"pipe2", own_pipe2},	{"read", own_read},	{"syscall", own_syscall},
-	{"close", own_close},	{"open", own_open},	{"mmap", own_mmap},
-	{"munmap", own_munmap}, {"malloc", own_malloc}, {"free", own_free},
+	{"pipe2", own_pipe2},
+	{"read", own_read},
+	{"syscall", own_syscall},
+	{"close", own_close},
+	{"open", own_open},
+	{"mmap", own_mmap},
+	{"munmap", own_munmap},
+	{"malloc", own_malloc},
+	{"free", own_free},
+	{"pthread_mutex_lock", own_lock},
+	{"pthread_mutex_unlock", own_unlock},
+	{"dl_iterate_phdr", own_iterate},
 };
 
 static void redirect(ElfW(Addr) * slot, const char *name)
@@ -190,6 +280,14 @@ bool ph_unwind_load(void)
 	set_policy(address_space, UNW_CACHE_PER_THREAD);
 	if (set_size != NULL)
 		set_size(address_space, 1024, 0);
+	find_object =
+		(int (*)(void *, struct dl_find_object *))dlsym(RTLD_DEFAULT, "_dl_find_object");
+	if (find_object == NULL)
+		dlerror();
+	/* Which word of what it hands to dl_iterate_phdr is the address? */
+	trying = find_object != NULL;
+	walk((void *[4]){NULL}, 4);
+	trying = false;
 	backtrace_ = walk;
 	return true;
 }

@@ -30,6 +30,7 @@ enum ph_slot_state {
 	PH_SLOT_ENDING = 2, /* the thread's start routine is over; libc's own clean-up may follow */
 };
 
+#define PH_SLOTS_MOST	8192
 #define PH_RING_GROWTHS 8 /* rings that one slot may go through, small to large */
 
 struct ph_ring {
@@ -236,6 +237,8 @@ struct ph_control {
 	_Atomic uint32_t has_parent; /* `perfhook record` waits for the root process ... */
 	_Atomic uint32_t root_ended; /* ... and says when it ended */
 	_Atomic int32_t root_status; /* as wait(2) gives it */
+	int32_t parent_pid;	     /* of `perfhook record` */
+	uint64_t parent_start;
 	_Alignas(PH_CACHE_LINE) _Atomic uint32_t wake; /* futex: rung by targets */
 	_Atomic uint32_t announced;		       /* segments, ever */
 	_Alignas(PH_CACHE_LINE) _Atomic uint64_t beat; /* ticks of the collector's last progress */

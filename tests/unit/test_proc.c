@@ -205,17 +205,21 @@ static void test_pidfd(void **state)
 {
 	struct child c = begin();
 	int pidfd = proc_open(c.pid);
+	uint64_t start = proc_start_time(c.pid);
 
 	(void)state;
 	assert_true(pidfd >= 0);
-	assert_false(proc_ended(pidfd));
+	assert_false(proc_ended(pidfd, c.pid, start));
+	assert_false(proc_ended(-1, c.pid, start));
+	/* Another process of that number. */
+	assert_true(proc_ended(-1, c.pid, start + 1));
 	end_with(&c, 0);
-	assert_true(proc_ended(pidfd));
+	assert_true(proc_ended(pidfd, c.pid, start));
 	reap(&c);
-	assert_true(proc_ended(pidfd));
+	assert_true(proc_ended(pidfd, c.pid, start));
 	close(pidfd);
 	assert_int_equal(proc_open(c.pid), -1);
-	assert_true(proc_ended(-1));
+	assert_true(proc_ended(-1, c.pid, start));
 }
 
 static void test_wait_status(void **state)
