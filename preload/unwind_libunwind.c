@@ -220,31 +220,50 @@ static void redirect(ElfW(Addr) * slot, const char *name)
 	}
 }
 
-/* ELF gABI, dynamic section: the relocations of the procedure linkage table. */
+#if defined(__x86_64__)
+#define IS_IMPORT(type) ((type) == R_X86_64_JUMP_SLOT || (type) == R_X86_64_GLOB_DAT)
+#else
+#define IS_IMPORT(type) ((type) == R_AARCH64_JUMP_SLOT || (type) == R_AARCH64_GLOB_DAT)
+#endif
+
+/* ELF gABI, dynamic section: the relocations of one of its two tables. */
+struct relocations {
+	const ElfW(Rela) * first;
+	size_t bytes;
+};
+
 static void redirect_imports(const struct link_map *map)
 {
-	const ElfW(Rela) *relocations = NULL;
+	struct relocations calls = {NULL, 0}, others = {NULL, 0};
 	const ElfW(Sym) *symbols = NULL;
 	const char *strings = NULL;
-	size_t bytes = 0;
 
 	for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
 		if (d->d_tag == DT_JMPREL)
-			relocations = (const ElfW(Rela) *)d->d_un.d_ptr;
+			calls.first = (const ElfW(Rela) *)d->d_un.d_ptr;
 		else if (d->d_tag == DT_PLTRELSZ)
-			bytes = d->d_un.d_val;
+			calls.bytes = d->d_un.d_val;
+		else if (d->d_tag == DT_RELA)
+			others.first = (const ElfW(Rela) *)d->d_un.d_ptr;
+		else if (d->d_tag == DT_RELASZ)
+			others.bytes = d->d_un.d_val;
 		else if (d->d_tag == DT_SYMTAB)
 			symbols = (const ElfW(Sym) *)d->d_un.d_ptr;
 		else if (d->d_tag == DT_STRTAB)
 			strings = (const char *)d->d_un.d_ptr;
 	}
-	if (relocations == NULL || symbols == NULL || strings == NULL)
+	if (symbols == NULL || strings == NULL)
 		return;
-	for (size_t i = 0; i < bytes / sizeof(*relocations); i++) {
-		const ElfW(Rela) *r = &relocations[i];
+	for (int table = 0; table < 2; table++) {
+		const struct relocations *t = table == 0 ? &calls : &others;
 
-		redirect((ElfW(Addr) *)(map->l_addr + r->r_offset),
-			 strings + symbols[ELF64_R_SYM(r->r_info)].st_name);
+		for (size_t i = 0; t->first != NULL && i < t->bytes / sizeof(*t->first); i++) {
+			const ElfW(Rela) *r = &t->first[i];
+
+			if (IS_IMPORT(ELF64_R_TYPE(r->r_info)))
+				redirect((ElfW(Addr) *)(map->l_addr + r->r_offset),
+					 strings + symbols[ELF64_R_SYM(r->r_info)].st_name);
+		}
 	}
 }
 

@@ -54,6 +54,17 @@ static void forks_of_every_kind(void **state)
 	      (unsigned long long)recorded, (unsigned long long)truth(o, "forked"));
 }
 
+/* The unwinder has locks of its own. */
+static void forks_amid_unwinding(void **state)
+{
+	struct outcome o = record(ARGV(program("fork_cold"), full_mode() ? "2000" : "100"),
+				  &(struct options){.timeout_s = 120});
+
+	(void)state;
+	check_status(&o, 0);
+	check_u64(truth(&o, "children"), full_mode() ? 2000 : 100, "children that ended");
+}
+
 static void vfork_children(void **state)
 {
 	struct pair p = record_pair(ARGV(program("vfork_exec")), NULL);
@@ -389,6 +400,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		boxed(forks_of_every_kind),
+		boxed(forks_amid_unwinding),
 		boxed(vfork_children),
 		boxed(python_subprocesses),
 		boxed(limits),
