@@ -132,7 +132,7 @@ static void first_process(void **state)
 {
 	const char *const env[] = {text("LD_PRELOAD=%s", library_path()),
 				   text("PERFHOOK_OUT=%s", in_box("alone.trace")), NULL};
-	struct outcome o = run(ARGV("unshare", "--fork", "--pid", "true"), NULL);
+	struct outcome o = run(ARGV("unshare", "--fork", "--pid", "--mount-proc", "true"), NULL);
 	cJSON *json;
 
 	(void)state;
