@@ -174,8 +174,7 @@ static struct ph_slot *slot_of(const struct target *t, uint32_t stream, uint32_t
 	uint32_t used = atomic_load(&t->segment->slots_used);
 
 	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++) {
-		struct ph_slot *slot =
-			(struct ph_slot *)((char *)t->segment + t->segment->slots_offset) + i;
+		struct ph_slot *slot = ph_slot_at(t->segment, i);
 
 		if (slot->stream == stream && atomic_load(&slot->state) != PH_SLOT_FREE) {
 			*index = i;

@@ -68,8 +68,7 @@ static void hand_over(struct target *t, const struct stamps *stamps)
 	uint32_t used = atomic_load(&t->segment->slots_used);
 
 	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++) {
-		const struct ph_slot *slot =
-			(struct ph_slot *)((char *)t->segment + t->segment->slots_offset) + i;
+		const struct ph_slot *slot = ph_slot_at(t->segment, i);
 
 		if (slot->stream < stamps->room) {
 			t->streams[i].stream = slot->stream;

@@ -30,11 +30,6 @@ static uint64_t now_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static struct ph_slot *slot_at(const struct target *t, uint32_t index)
-{
-	return (struct ph_slot *)((char *)t->segment + t->segment->slots_offset) + index;
-}
-
 /* At least `want` elements of `size`; new ones are zero. False: no memory. */
 static bool grow(struct target *t, void *array, size_t *room, size_t want, size_t size)
 {
@@ -444,7 +439,7 @@ static bool write_cells(struct target *t, struct stream_state *state, const stru
 
 static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
 {
-	struct ph_slot *slot = slot_at(t, index);
+	struct ph_slot *slot = ph_slot_at(t->segment, index);
 	struct stream_state *state = &t->streams[index];
 	uint64_t head, tail, from;
 	uint32_t rings;
@@ -562,7 +557,7 @@ static void push_free(struct target *t, uint32_t index)
 	uint64_t next;
 
 	do {
-		slot_at(t, index)->next_free = (uint32_t)seen;
+		ph_slot_at(t->segment, index)->next_free = (uint32_t)seen;
 		next = ((seen >> 32) + 1) << 32 | (index + 1);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&s->free_slots, &seen, next, memory_order_release, memory_order_relaxed));
@@ -571,7 +566,7 @@ static void push_free(struct target *t, uint32_t index)
 /* The slot's thread is gone and its ring is empty. It keeps its largest ring. */
 static void reclaim_slot(struct target *t, uint32_t index)
 {
-	struct ph_slot *slot = slot_at(t, index);
+	struct ph_slot *slot = ph_slot_at(t->segment, index);
 	uint64_t gone = ph_clock_now(t->segment->clock_kind);
 
 	note_thread(t, slot, &t->streams[index], slot->ended != 0 ? slot->ended : gone);
@@ -593,7 +588,7 @@ void target_reclaim(struct target *t)
 	uint32_t used = atomic_load_explicit(&t->segment->slots_used, memory_order_acquire);
 
 	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++) {
-		struct ph_slot *slot = slot_at(t, i);
+		struct ph_slot *slot = ph_slot_at(t->segment, i);
 
 		if (atomic_load_explicit(&slot->state, memory_order_acquire) == PH_SLOT_FREE)
 			continue;
@@ -649,7 +644,7 @@ bool target_finish(struct target *t, const struct target_end *end)
 	if (t->stuck || t->memory_short)
 		return false;
 	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++) {
-		const struct ph_slot *slot = slot_at(t, i);
+		const struct ph_slot *slot = ph_slot_at(t->segment, i);
 
 		if (atomic_load(&slot->state) == PH_SLOT_FREE)
 			continue;

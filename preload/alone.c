@@ -353,7 +353,7 @@ struct ph_slot *ph_alone_reclaim(struct ph_segment *s)
 	uint32_t used = atomic_load_explicit(&s->slots_used, memory_order_acquire);
 
 	for (uint32_t i = 0; i < used && i < s->slot_count; i++) {
-		struct ph_slot *slot = (struct ph_slot *)((char *)s + s->slots_offset) + i;
+		struct ph_slot *slot = ph_slot_at(s, i);
 		uint32_t ending = PH_SLOT_ENDING;
 
 		if (atomic_load(&slot->state) != PH_SLOT_ENDING ||

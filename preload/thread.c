@@ -19,11 +19,6 @@ PH_TLS struct ph_thread ph_self;
 
 /* ---- slots and rings ------------------------------------------------ */
 
-static struct ph_slot *slot_at(struct ph_segment *g, uint32_t index)
-{
-	return (struct ph_slot *)((char *)g + g->slots_offset) + index;
-}
-
 /* Pop a slot that the collector gave back. The tag in the upper half changes
  * with every push, so that a slot popped and pushed meanwhile is noticed. */
 static struct ph_slot *pop_free_slot(struct ph_segment *g)
@@ -31,7 +26,7 @@ static struct ph_slot *pop_free_slot(struct ph_segment *g)
 	uint64_t seen = atomic_load_explicit(&g->free_slots, memory_order_acquire);
 
 	while ((uint32_t)seen != 0) {
-		struct ph_slot *slot = slot_at(g, (uint32_t)seen - 1);
+		struct ph_slot *slot = ph_slot_at(g, (uint32_t)seen - 1);
 		uint64_t next = (seen & ~UINT64_C(0xffffffff)) | slot->next_free;
 
 		if (atomic_compare_exchange_weak_explicit(&g->free_slots, &seen, next,
@@ -71,11 +66,11 @@ static struct ph_slot *new_slot(struct ph_segment *g)
 	if (ring == 0)
 		return NULL;
 	do {
-		if (used >= g->slot_count || !ph_populate(slot_at(g, used), sizeof(*slot)))
+		if (used >= g->slot_count || !ph_populate(ph_slot_at(g, used), sizeof(*slot)))
 			return NULL;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&g->slots_used, &used, used + 1, memory_order_relaxed, memory_order_relaxed));
-	slot = slot_at(g, used);
+	slot = ph_slot_at(g, used);
 	slot->rings[0] = (struct ph_ring){.offset = ring, .mask = RING_CELLS_LEAST - 1};
 	return slot;
 }
@@ -336,7 +331,7 @@ static struct ph_stream *enter_first(struct ph_thread *t, uintptr_t frame)
 					  memory_order_relaxed);
 		return NULL;
 	}
-	t->kept = ph_stack_of_slot((uint32_t)(t->own.slot - slot_at(ph_process->segment, 0)));
+	t->kept = ph_stack_of_slot((uint32_t)(t->own.slot - ph_slot_at(ph_process->segment, 0)));
 	ph_stack_forget(t);
 	if (t->own.slot->stream == 1 && ph_process->segment->parent_pid != 0)
 		ph_unwind_flush(); /* a fork may have come amid another thread's unwinding */

@@ -204,6 +204,11 @@ struct ph_segment {
 	char command[32768];
 };
 
+static inline struct ph_slot *ph_slot_at(const struct ph_segment *s, uint32_t index)
+{
+	return (struct ph_slot *)((uintptr_t)s + s->slots_offset) + index;
+}
+
 /* ---- without a collector -------------------------------------------- */
 
 /* The spill file: one of these before each stretch of cells, as they stood in a

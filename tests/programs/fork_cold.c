@@ -14,7 +14,7 @@
 #define PLACE(n)                                                                                   \
 	__attribute__((noinline)) static void place_##n(void)                                      \
 	{                                                                                          \
-		void *volatile p = malloc(n + 1);                                                  \
+		void *volatile p = malloc((n) + 1);                                                \
 		free(p);                                                                           \
 	}
 #define PLACES_4(n)  PLACE(n##0) PLACE(n##1) PLACE(n##2) PLACE(n##3)
