@@ -44,7 +44,7 @@ void *ph_hook_malloc(size_t size)
 		block = ph_arena_allocate(16, size);
 		return block != NULL ? block : ph_real.malloc(size);
 	}
-	if (!ph_memory_begin(PH_FRAME()))
+	if (!ph_memory_begin(PH_FRAME(), PH_CALLER()))
 		return ph_real.malloc(size);
 	block = ph_real.malloc(size);
 	ph_memory_end();
@@ -68,7 +68,7 @@ void *ph_hook_calloc(size_t count, size_t size)
 			return NULL;
 		return allocate_early(16, count * size);
 	}
-	if (!ph_memory_begin(PH_FRAME()))
+	if (!ph_memory_begin(PH_FRAME(), PH_CALLER()))
 		return ph_real.calloc(count, size);
 	block = ph_real.calloc(count, size);
 	ph_memory_end();
@@ -86,10 +86,10 @@ static inline bool announce_free(unsigned op, void *block, uintptr_t frame, void
 		ph_arena_free(block);
 		return false;
 	}
-	*outermost = !ph_memory_is_nested(frame);
+	*outermost = !ph_memory_is_nested(frame, caller);
 	if (likely(*outermost)) {
 		ph_record_memory(op, block, 0, frame, caller);
-		ph_memory_begin(frame);
+		ph_memory_begin(frame, caller);
 	}
 	return true;
 }
@@ -176,7 +176,7 @@ void *ph_hook_realloc(void *old, size_t size)
 			return allocate_early(16, size);
 		return leave_arena(old, size, PH_FRAME(), PH_CALLER());
 	}
-	if (!ph_memory_begin(PH_FRAME()))
+	if (!ph_memory_begin(PH_FRAME(), PH_CALLER()))
 		return ph_real.realloc(old, size);
 	if (old != NULL)
 		ph_record_memory(PH_OP_REALLOC_BEGIN, old, 0, PH_FRAME(), PH_CALLER());
@@ -198,7 +198,7 @@ void *ph_hook_reallocarray(void *old, size_t count, size_t size)
 	}
 	if (unlikely(ph_arena_owns(old)))
 		return leave_arena(old, total, PH_FRAME(), PH_CALLER());
-	if (!ph_memory_begin(PH_FRAME()))
+	if (!ph_memory_begin(PH_FRAME(), PH_CALLER()))
 		return ph_real.realloc(old, total);
 	if (old != NULL)
 		ph_record_memory(PH_OP_REALLOC_BEGIN, old, 0, PH_FRAME(), PH_CALLER());
@@ -218,7 +218,7 @@ int ph_hook_posix_memalign(void **out, size_t alignment, size_t size)
 	PH_NEED(posix_memalign);
 	if (unlikely(ph_real.posix_memalign == NULL))
 		return ENOMEM;
-	if (!ph_memory_begin(PH_FRAME()))
+	if (!ph_memory_begin(PH_FRAME(), PH_CALLER()))
 		return ph_real.posix_memalign(out, alignment, size);
 	error = ph_real.posix_memalign(out, alignment, size);
 	ph_memory_end();
@@ -234,7 +234,7 @@ void *ph_hook_aligned_alloc(size_t alignment, size_t size)
 	PH_NEED(aligned_alloc);
 	if (unlikely(ph_real.aligned_alloc == NULL))
 		return allocate_early(alignment, size);
-	if (!ph_memory_begin(PH_FRAME()))
+	if (!ph_memory_begin(PH_FRAME(), PH_CALLER()))
 		return ph_real.aligned_alloc(alignment, size);
 	block = ph_real.aligned_alloc(alignment, size);
 	ph_memory_end();
@@ -249,7 +249,7 @@ void *ph_hook_memalign(size_t alignment, size_t size)
 	PH_NEED(memalign);
 	if (unlikely(ph_real.memalign == NULL))
 		return allocate_early(alignment, size);
-	if (!ph_memory_begin(PH_FRAME()))
+	if (!ph_memory_begin(PH_FRAME(), PH_CALLER()))
 		return ph_real.memalign(alignment, size);
 	block = ph_real.memalign(alignment, size);
 	ph_memory_end();
@@ -264,7 +264,7 @@ void *ph_hook_valloc(size_t size)
 	PH_NEED(valloc);
 	if (unlikely(ph_real.valloc == NULL))
 		return allocate_early(4096, size);
-	if (!ph_memory_begin(PH_FRAME()))
+	if (!ph_memory_begin(PH_FRAME(), PH_CALLER()))
 		return ph_real.valloc(size);
 	block = ph_real.valloc(size);
 	ph_memory_end();
@@ -279,7 +279,7 @@ void *ph_hook_pvalloc(size_t size)
 	PH_NEED(pvalloc);
 	if (unlikely(ph_real.pvalloc == NULL))
 		return allocate_early(4096, size);
-	if (!ph_memory_begin(PH_FRAME()))
+	if (!ph_memory_begin(PH_FRAME(), PH_CALLER()))
 		return ph_real.pvalloc(size);
 	block = ph_real.pvalloc(size);
 	ph_memory_end();

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "preload/process.h"
+#include "preload/real.h"
 #include "preload/sys.h"
 #include "preload/unwind.h"
 
@@ -30,12 +31,12 @@ static struct {
 	uint32_t count, next_id;
 	unsigned long long adds, subs;
 	uint64_t generation; /* of the process that `busy` speaks of */
-	uintptr_t libc_start, libc_end;
 } state = {.busy = ATOMIC_FLAG_INIT};
 
 bool ph_modules_maybe_trampoline(const void *ip)
 {
-	return (uintptr_t)ip - state.libc_start < state.libc_end - state.libc_start - 16;
+	return (uintptr_t)ip - ph_modules.libc_start <
+	       ph_modules.libc_end - ph_modules.libc_start - 16;
 }
 
 /* ---- one module ------------------------------------------------------ */
@@ -210,8 +211,16 @@ static void learn_special(const struct shape *shape, const char *path)
 		ph_modules.loader_start = shape->text_start;
 		ph_modules.loader_end = shape->text_end;
 	} else if (strcmp(name, "libc.so.6") == 0) {
-		state.libc_start = shape->text_start;
-		state.libc_end = shape->text_end;
+		ph_modules.libc_start = shape->text_start;
+		ph_modules.libc_end = shape->text_end;
+	}
+	if ((uintptr_t)learn_special - shape->text_start < shape->text_end - shape->text_start) {
+		ph_modules.own_start = shape->text_start;
+		ph_modules.own_end = shape->text_end;
+	}
+	if ((uintptr_t)ph_real.malloc - shape->text_start < shape->text_end - shape->text_start) {
+		ph_modules.allocator_start = shape->text_start;
+		ph_modules.allocator_end = shape->text_end;
 	}
 }
 

@@ -14,8 +14,11 @@
 #include "preload/compiler.h"
 
 struct ph_modules_state {
-	uintptr_t loader_start, loader_end; /* ld.so's text */
-	bool dirty;			    /* ld.so was at work since the last look */
+	uintptr_t loader_start, loader_end;	  /* ld.so's text */
+	uintptr_t libc_start, libc_end;		  /* libc's; 0 before the first scan */
+	uintptr_t allocator_start, allocator_end; /* of whoever serves malloc() */
+	uintptr_t own_start, own_end;
+	bool dirty; /* ld.so was at work since the last look */
 };
 extern struct ph_modules_state ph_modules;
 
@@ -29,6 +32,21 @@ static inline bool ph_modules_is_loader(const void *address)
 {
 	return (uintptr_t)address - ph_modules.loader_start <
 	       ph_modules.loader_end - ph_modules.loader_start;
+}
+
+/* Is a malloc called from here the allocator's own doing: a malloc-family function
+ * that calls another (by a jump even, so that ours seems to have called it), the
+ * allocator itself, the loader? True before the first scan. */
+static inline bool ph_modules_is_allocator(const void *address)
+{
+	uintptr_t a = (uintptr_t)address;
+
+	return ph_modules.libc_end == 0 ||
+	       a - ph_modules.libc_start < ph_modules.libc_end - ph_modules.libc_start ||
+	       a - ph_modules.allocator_start <
+		       ph_modules.allocator_end - ph_modules.allocator_start ||
+	       a - ph_modules.own_start < ph_modules.own_end - ph_modules.own_start ||
+	       ph_modules_is_loader(address);
 }
 
 /* An event's caller: notices the loader at work, and acts at the first event

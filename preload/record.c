@@ -226,7 +226,7 @@ void ph_note_end(int status)
 
 void ph_quiet_begin(void)
 {
-	ph_self.in_malloc = UINTPTR_MAX;
+	ph_self.in_malloc = PH_QUIET;
 	signal_fence();
 }
 

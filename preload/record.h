@@ -11,6 +11,8 @@
 #include "preload/stack.h"
 #include "preload/thread.h"
 
+#define PH_QUIET UINTPTR_MAX /* ph_self.in_malloc while the loader works for us */
+
 /* ---- memory --------------------------------------------------------- */
 
 /*
@@ -18,15 +20,20 @@
  * to us (reallocarray calls realloc, an allocator calls mmap): the outer call is
  * the one that counts. False: it is nested, or memory is not recorded.
  */
-static inline bool ph_memory_is_nested(uintptr_t frame)
+static inline bool ph_memory_is_nested(uintptr_t frame, const void *caller)
 {
-	/* Further out than the one in progress: that one was left by siglongjmp. */
-	return unlikely(ph_self.in_malloc != 0) && frame < ph_self.in_malloc;
+	if (likely(ph_self.in_malloc == 0))
+		return false;
+	if (ph_self.in_malloc == PH_QUIET)
+		return true;
+	/* Further out than the one in progress: that one was left by siglongjmp.
+	 * Called from elsewhere than an allocator: a signal handler's own. */
+	return frame < ph_self.in_malloc && ph_modules_is_allocator(caller);
 }
 
-static inline bool ph_memory_begin(uintptr_t frame)
+static inline bool ph_memory_begin(uintptr_t frame, const void *caller)
 {
-	if (ph_memory_is_nested(frame))
+	if (ph_memory_is_nested(frame, caller))
 		return false;
 	ph_self.in_malloc = frame;
 	signal_fence();
