@@ -378,7 +378,8 @@ static void slots_are_reused(void **state)
 
 #if !defined(__SANITIZE_THREAD__)
 /* A handler that interrupts a hook records into the stream beside it. */
-static volatile uint64_t handled;
+/* Atomic: the kernel may choose the draining thread for the signal. */
+static _Atomic uint64_t handled;
 
 static void on_alarm(int signal)
 {
