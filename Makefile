@@ -109,7 +109,8 @@ $(BUILD)/%: %.cc
 
 # Tests: each tests/*/test_*.c is one cmocka program.
 TEST_SRC  := $(wildcard tests/*/test_*.c)
-TEST_HELP := $(call obj,$(filter-out $(TEST_SRC),$(wildcard tests/unit/*.c tests/integration/*.c)))
+TEST_HELP := $(call obj,$(filter-out $(TEST_SRC),\
+	$(wildcard tests/unit/*.c tests/integration/*.c tests/truth/*.c)))
 TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/bin/%,$(TEST_SRC))
 .SECONDARY: $(call obj,$(TEST_SRC)) $(TEST_HELP)
 

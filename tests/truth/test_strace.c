@@ -5,7 +5,7 @@
  * calls through a library's name). Targets use the calls themselves: what stdio
  * does inside libc is not seen yet.
  */
-#include "tests/integration/harness.h"
+#include "tests/truth/strace_log.h"
 
 struct moved {
 	char *path;
@@ -33,15 +33,15 @@ static struct moved *moved_of(struct all_moved *all, const char *path, size_t le
 enum direction { NEITHER, IN, OUT };
 
 /* Only what the table of functions has; the kernel's names of those. */
-static enum direction direction_of(const char *call, size_t length)
+static enum direction direction_of(const char *call)
 {
 	static const char *const in[] = {"read", "pread64", "readv", "recvfrom", "recvmsg"};
 	static const char *const out[] = {"write", "pwrite64", "writev", "sendto", "sendmsg"};
 
 	for (size_t i = 0; i < COUNT_OF(in); i++) {
-		if (strlen(in[i]) == length && strncmp(in[i], call, length) == 0)
+		if (strcmp(in[i], call) == 0)
 			return IN;
-		if (strlen(out[i]) == length && strncmp(out[i], call, length) == 0)
+		if (strcmp(out[i], call) == 0)
 			return OUT;
 	}
 	return NEITHER;
@@ -59,13 +59,6 @@ static void add(struct moved *m, enum direction direction, long result)
 		m->write_calls++;
 	}
 }
-
-/* `call(3</path>, …` of one thread, until its result is known. */
-struct pending {
-	int pid;
-	enum direction direction;
-	struct moved *to;
-};
 
 /* What the descriptor is: a file here, a socket, or nothing of interest. */
 static struct moved *object_of(struct all_moved *all, const char *arguments)
@@ -85,83 +78,25 @@ static struct moved *object_of(struct all_moved *all, const char *arguments)
 	return NULL;
 }
 
-static struct pending *pending_of(struct pending *pending, int pid)
-{
-	struct pending *p = pending;
-
-	while (p->pid != 0 && p->pid != pid)
-		p++;
-	p->pid = pid;
-	return p;
-}
-
-/* The last " = " of the line; a string argument may hold another. */
-static bool result_of(const char *line, long *result)
-{
-	const char *found = NULL;
-
-	for (const char *p = line; (p = strstr(p, " = ")) != NULL; p++)
-		found = p;
-	if (found == NULL || found[3] == '?')
-		return false;
-	*result = strtol(found + 3, NULL, 10);
-	return true;
-}
-
-static void parse_line(struct all_moved *all, struct pending *all_pending, char *line)
-{
-	char *rest;
-	struct pending *p = pending_of(all_pending, (int)strtol(line, &rest, 10));
-	size_t length;
-	long result;
-
-	rest += strspn(rest, " ");
-	if (strncmp(rest, "<... ", 5) != 0) {
-		length = strcspn(rest, "(");
-		p->direction = direction_of(rest, length);
-		p->to = p->direction != NEITHER && rest[length] == '('
-				? object_of(all, rest + length)
-				: NULL;
-		if (strstr(rest, "<unfinished ...>") != NULL)
-			return;
-	}
-	if (p->to != NULL && result_of(rest, &result))
-		add(p->to, p->direction, result);
-	p->to = NULL;
-}
-
-static void parse_strace(struct all_moved *all, char *log)
-{
-	static struct pending pending[256];
-	char *rest = NULL;
-
-	memset(pending, 0, sizeof(pending));
-	for (char *l = strtok_r(log, "\n", &rest); l != NULL; l = strtok_r(NULL, "\n", &rest))
-		parse_line(all, pending, l);
-}
-
 static void by_strace(struct all_moved *all, const char *const *argv)
 {
-	const char *with[64] = {"strace",
-				"-f",
-				"-yy",
-				"-s",
-				"0",
-				"-o",
-				in_box("strace.log"),
-				"-e",
-				"trace=read,pread64,readv,recvfrom,recvmsg,write,pwrite64,writev,"
-				"sendto,sendmsg"};
-	size_t count = 9;
-	struct outcome o;
+	static const char *const format[] = {"-yy", "-s", "0", NULL};
+	static const struct strace_options options = {
+		.calls = "read,pread64,readv,recvfrom,recvmsg,write,pwrite64,writev,sendto,sendmsg",
+		.format = format};
+	struct straced s = run_straced(argv, &options);
 
-	for (size_t i = 0; argv[i] != NULL; i++)
-		with[count++] = argv[i];
-	o = run(with, NULL);
-	if (o.status != 0 && strstr(o.err, "ptrace") != NULL)
-		skip_because("strace may not trace here: %s", o.err);
-	check_status(&o, 0);
-	parse_strace(all, read_file(in_box("strace.log"), NULL));
+	check_status(&s.outcome, 0);
+	for (size_t i = 0; i < s.log.count; i++) {
+		const struct strace_event *e = &s.log.events[i];
+		enum direction direction = direction_of(e->call);
+		struct moved *to = e->returned && direction != NEITHER
+					   ? object_of(all, e->arguments)
+					   : NULL;
+
+		if (to != NULL)
+			add(to, direction, e->result);
+	}
 }
 
 static void by_report(struct all_moved *all, const struct outcome *o)
