@@ -182,7 +182,7 @@ static size_t add_preload(const char **with, size_t count, const char *traces)
 static size_t strace_command(const char **with, const struct strace_options *options,
 			     const char *log, const char *traces)
 {
-	static const char *const always[] = {"strace", "-f", "-e", "signal=none"};
+	static const char *const always[] = {"strace", "-f"};
 	size_t count = 0;
 
 	for (; options->before != NULL && options->before[count] != NULL; count++)
