@@ -62,8 +62,8 @@ static void request(const struct sockaddr_un *address, int number)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	char text[32];
-	int length = snprintf(text, sizeof(text), "%s %d", number == DEADLY ? "kill" : "get",
-			      number);
+	int length =
+		snprintf(text, sizeof(text), "%s %d", number == DEADLY ? "kill" : "get", number);
 
 	expect(connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0);
 	expect(send(fd, text, (size_t)length, MSG_NOSIGNAL) == length);

@@ -441,11 +441,11 @@ static const struct way {
 	     {"descriptor", by_descriptor},
 	     {"bare_environment", bare_environment},
 	     {"nothing", by_return}},
-  ends[] = {{"return", by_return},	 {"exit", by_exit},
+  ends[] = {{"return", by_return},	   {"exit", by_exit},
 	    {"_exit", by_underscore_exit}, {"_Exit", by_upper_exit},
 	    {"quick_exit", by_quick_exit}, {"exit_group", by_exit_call},
-	    {"abort", by_abort},	 {"SIGTERM", by_sigterm},
-	    {"SIGKILL", by_sigkill},	 {"SIGSEGV", by_sigsegv},
+	    {"abort", by_abort},	   {"SIGTERM", by_sigterm},
+	    {"SIGKILL", by_sigkill},	   {"SIGSEGV", by_sigsegv},
 	    {"SIGPIPE", by_sigpipe}};
 
 __attribute__((noinline)) static pid_t vfork_to_self(const char *way)

@@ -38,8 +38,7 @@ static struct strace_event *add_event(enum strace_kind kind, int tid)
 
 static void begin_call(int tid, char *call, char *arguments)
 {
-	all_pending =
-		one_more(all_pending, pending_count, &pending_room, sizeof(*all_pending));
+	all_pending = one_more(all_pending, pending_count, &pending_room, sizeof(*all_pending));
 	all_pending[pending_count++] =
 		(struct pending){.tid = tid, .call = call, .arguments = arguments};
 }
@@ -112,14 +111,15 @@ static void parse_end(int tid, const char *line)
 	} else if (strncmp(line, "+++ killed by ", 14) == 0) {
 		add_event(STRACE_KILLED, tid)->number = signal_number(line + 14);
 	} else if (sscanf(line, "+++ superseded by execve in pid %d", &number) == 1) {
-		e = add_event(STRACE_REPLACED, tid);
-		e->number = number;
-		/* From now on that thread has this one's number. */
-		take_pending(tid);
+		/* From now on that thread has this one's number. Its call's end is
+		 * not always told. */
 		p = take_pending(number);
-		if (p.call != NULL)
-			begin_call(tid, p.call, p.arguments);
-		return;
+		if (p.call != NULL) {
+			e = add_event(STRACE_CALL, tid);
+			e->call = p.call;
+			e->arguments = p.arguments;
+			e->returned = true;
+		}
 	}
 	take_pending(tid);
 }

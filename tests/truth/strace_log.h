@@ -12,9 +12,8 @@
 
 enum strace_kind {
 	STRACE_CALL,
-	STRACE_EXITED,	/* number: its status */
-	STRACE_KILLED,	/* number: the signal */
-	STRACE_REPLACED /* by another thread's exec; number: that thread */
+	STRACE_EXITED, /* number: its status */
+	STRACE_KILLED, /* number: the signal */
 };
 
 /* In the order in which they came to their end. */

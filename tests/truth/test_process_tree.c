@@ -316,8 +316,7 @@ static bool may_preload(const char *path)
 	if (stat(path, &st) != 0)
 		return true;
 	elf = read_file(path, &size);
-	return (st.st_mode & (S_ISUID | S_ISGID)) == 0 && elf != NULL &&
-	       has_interpreter(elf, size);
+	return (st.st_mode & (S_ISUID | S_ISGID)) == 0 && elf != NULL && has_interpreter(elf, size);
 }
 
 /* ---- one image against its trace --------------------------------------------------- */
@@ -378,6 +377,12 @@ static char *without_first_line(char *words)
 	return words + strcspn(words, "\n") + 1;
 }
 
+/* The commands of these tests name files relative to where they begin. */
+static const char *here(const char *path)
+{
+	return path[0] == '/' ? path : in_box("%s", path);
+}
+
 /* The program behind an image: a script's is its interpreter, and then the words
  * are others. */
 static void resolve(const struct image *image, char **program_path, char **words)
@@ -386,7 +391,7 @@ static void resolve(const struct image *image, char **program_path, char **words
 
 	*program_path = image->path;
 	*words = image->words;
-	while (read_script(*program_path, &interpreter, &argument)) {
+	while (read_script(here(*program_path), &interpreter, &argument)) {
 		*words = text("%s\n%s%s%s\n%s", interpreter, argument != NULL ? argument : "",
 			      argument != NULL ? "\n" : "", *program_path,
 			      without_first_line(*words));
@@ -499,10 +504,9 @@ static void check_end(const struct process *p, size_t index, const struct seen *
 
 static void check_image(const struct straced *s, struct process *p, size_t index)
 {
-	char *path = p->recorded == 0
-			     ? text("%s/out.%d.trace", s->outcome.traces, p->pid)
-			     : text("%s/out.%d.trace.%d.%zu", s->outcome.traces, p->pid, p->pid,
-				    p->recorded);
+	char *path = p->recorded == 0 ? text("%s/out.%d.trace", s->outcome.traces, p->pid)
+				      : text("%s/out.%d.trace.%d.%zu", s->outcome.traces, p->pid,
+					     p->pid, p->recorded);
 	struct seen seen;
 
 	p->recorded++;
@@ -529,7 +533,9 @@ static size_t programs_own_processes(void)
 }
 
 static const char calls_of_processes[] = "execve,execveat,?fork,?vfork,clone,?clone3";
-static const char *const format_of_processes[] = {"-y", "-xx", "-s", "100000", NULL};
+/* With a filter in the kernel: a stop at these calls only. */
+static const char *const format_of_processes[] = {"--seccomp-bpf", "-y", "-xx", "-s",
+						  "100000",	   NULL};
 
 struct expected {
 	size_t processes, images; /* at the least: else the case tests nothing */
@@ -555,7 +561,7 @@ static struct straced compare_as(const char *const *argv, const struct strace_op
 		struct process *p = &tree.processes[i];
 
 		for (size_t k = 0; k < p->image_count && !p->ours; k++)
-			if (may_preload(program_of(p, k)))
+			if (may_preload(here(program_of(p, k))))
 				check_image(&s, p, k);
 	}
 	check_u64(tree.collectors, 1, "collectors of one tree");
@@ -618,10 +624,226 @@ static void ends(void **state)
 	way("ends", (struct expected){23, 23, 0});
 }
 
+static void prefork(void **state)
+{
+	(void)state;
+	compare(ARGV(program("prefork")), (struct expected){6, 6, 0});
+}
+
+/* A new image that was given the library and no more: it belongs to no session,
+ * so it begins one, with a collector of its own and the default name. */
+static void bare_environment(void **state)
+{
+	static const struct strace_options options = {.calls = calls_of_processes,
+						      .format = format_of_processes,
+						      .run = {.preload = true}};
+	const struct process *child;
+	struct straced s;
+	struct seen seen;
+
+	(void)state;
+	need_tool("strace");
+	s = run_straced(ARGV(program("process_tree"), "bare_environment"), &options);
+	check_status(&s.outcome, 0);
+	build_tree(&s);
+	check_u64(tree.collectors, 2, "collectors");
+	check_u64(programs_own_processes(), 2, "processes");
+	child = &tree.processes[tree.process_count - 1];
+	while (child->ours)
+		child--;
+	for (size_t i = 0; i < tree.process_count; i++)
+		if (!tree.processes[i].ours)
+			child = &tree.processes[i];
+	seen = report_on(in_box("perfhook.true.%d.trace", child->pid));
+	check_program(child, 1, &seen);
+	check_parent(&s, child, 1, &seen);
+	check_end(child, 1, &seen);
+	cJSON_Delete(seen.json);
+	seen = report_on(text("%s/out.%d.trace", s.outcome.traces, child->pid));
+	check_program(child, 0, &seen);
+	cJSON_Delete(seen.json);
+}
+
+/* The same with the pattern kept: the new session's first name is the one that the
+ * former session gave to this process's earlier image. Nothing may be lost. */
+static void kept_pattern(void **state)
+{
+	static const struct strace_options options = {.calls = calls_of_processes,
+						      .format = format_of_processes,
+						      .run = {.preload = true}};
+	static const char script[] = "env -i PATH=\"$PATH\" LD_PRELOAD=\"$LD_PRELOAD\""
+				     " PERFHOOK_OUT=\"$PERFHOOK_OUT\" sort /dev/null; true";
+	size_t images = 0, count;
+	struct straced s;
+	char **traces;
+
+	(void)state;
+	need_tool("strace");
+	s = run_straced(ARGV("sh", "-c", script), &options);
+	check_status(&s.outcome, 0);
+	build_tree(&s);
+	for (size_t i = 0; i < tree.process_count; i++)
+		images += tree.processes[i].ours ? 0 : tree.processes[i].image_count;
+	count = list_traces(&s.outcome, &traces);
+	check_u64(tree.collectors, 2, "collectors");
+	check(images >= 3, "%zu images", images);
+	check_u64(count, images, "traces of two sessions in one process");
+}
+
+/* ---- programs of others ------------------------------------------------------------- */
+
+static void shell(const char *name)
+{
+	static const char script[] =
+		"ls / | sort -r | head -n 3 | wc -l; (exit 3); x=$(echo a; printf b | cat)\n"
+		"for i in 1 2 3; do expr $i + 1; done | { read a; cat; } > out\n"
+		"sleep 0.2 & sh -c 'kill -TERM $$' & wait; cat <<E | tr a-z A-Z\nhere\nE\n"
+		"nonesuch 2> /dev/null; ./script one 'two three'; exec env A=b sh -c 'exit 17'\n";
+	static const char other[] = "#!/bin/sh -u\n/usr/bin/env true \"$@\"\nexit 4\n";
+
+	write_file(in_box("script"), other, strlen(other));
+	check(chmod(in_box("script"), 0755) == 0, "chmod");
+	compare(ARGV(name, "-c", script), (struct expected){16, 32, 17});
+}
+
+static void shells(void **state)
+{
+	(void)state;
+	shell("sh");
+	need_tool("bash");
+	shell("bash");
+}
+
+static char source_root[PATH_MAX];
+
+/* This project's own: all of it, or the shared half. */
+static void make(void **state)
+{
+	static const char script[] =
+		"make -s -j2 -C \"$1\" BUILD=\"$PWD/b\" PERFHOOK_PREFIX=/ $(for f in $2; do"
+		" echo \"$PWD/b/obj/$f.o\"; done) \"$PWD/b/examples/leak\"";
+	static const char files[] = "trace/block.c trace/encode.c trace/decode.c trace/stacks.c"
+				    " collector/outname.c collector/proc.c collector/tidy.c"
+				    " analyzer/error.c analyzer/map.c analyzer/buckets.c";
+
+	(void)state;
+	need_tool("make");
+	need_tool("gcc");
+	if (access(text("%s/trace/block.c", source_root), R_OK) != 0)
+		skip_because("the sources are not here");
+	if (full_mode())
+		compare(ARGV("make", "-s", "-j2", "-C", source_root, text("BUILD=%s", in_box("b")),
+			     "all"),
+			(struct expected){200, 200, 0});
+	else
+		compare(ARGV("sh", "-c", script, "sh", source_root, files),
+			(struct expected){30, 40, 0});
+}
+
+static void git(void **state)
+{
+	static const char history[] =
+		"git init -q r && cd r && git config user.email a@b.c && git config user.name n &&"
+		" for i in $(seq 1 25); do seq $i $((i * 40)) > f$((i % 7)); git add . &&"
+		" git commit -q -m \"change $i\"; done && git branch -q other HEAD~3";
+	/* The second clean-up goes on in the background. */
+	static const char clean[] =
+		"cd r && git gc -q --prune=now && git clone -q . ../copy && cd ../copy &&"
+		" for i in 1 2 3; do echo $i > new; git add new;"
+		" git -c user.email=a@b.c -c user.name=n -c gc.auto=0 commit -q -m $i; done &&"
+		" git -c gc.auto=1 gc -q --auto; git push -q origin HEAD:pushed";
+	struct outcome o;
+
+	(void)state;
+	need_tool("git");
+	o = run(ARGV("sh", "-c", history), NULL);
+	check_status(&o, 0);
+	compare(ARGV("sh", "-c", clean), (struct expected){25, 40, 0});
+}
+
+static void nginx(void **state)
+{
+	static const char configuration[] =
+		"worker_processes 2; pid nginx.pid; error_log error.log;\n"
+		"events { worker_connections 64; }\n"
+		"http { access_log access.log; client_body_temp_path t1; proxy_temp_path t2;\n"
+		" fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;\n"
+		" server { listen unix:n.sock; root .; } }\n";
+	/* A worker that dies is replaced. */
+	static const char script[] =
+		"nginx -p \"$PWD/\" -c n.conf -e error.log || exit 1\n"
+		"get() { curl -sf -o got --unix-socket n.sock http://host/in; }\n"
+		"get && get && kill -9 $(pgrep -o -P $(cat nginx.pid)) && sleep 0.5 &&"
+		" until get; do sleep 0.1; done; get || exit 2; kill -QUIT $(cat nginx.pid);\n"
+		"while [ -e nginx.pid ]; do sleep 0.1; done";
+
+	(void)state;
+	need_tool("nginx");
+	need_tool("curl");
+	need_tool("pgrep");
+	write_file(in_box("n.conf"), configuration, strlen(configuration));
+	write_file(in_box("in"), "content\n", 8);
+	/* Workers that have another user may read it. */
+	check(chmod(in_box("in"), 0644) == 0, "chmod");
+	compare(ARGV("sh", "-c", script), (struct expected){10, 12, 0});
+}
+
+static char *postgres_folder(void)
+{
+	for (int version = 20; version > 10; version--) {
+		char *folder = text("/usr/lib/postgresql/%d/bin", version);
+
+		if (access(text("%s/postgres", folder), X_OK) == 0)
+			return folder;
+	}
+	return NULL;
+}
+
+/* It refuses to run as root. */
+static void postgres(void **state)
+{
+	static const char script[] =
+		"$0/initdb -D data -A trust -N > out || exit 1\n"
+		"$0/pg_ctl -D data -o \"-k $PWD -h ''\" -w -t 120 -l log start >> out || exit 2\n"
+		"$0/pgbench -h \"$PWD\" -i -s 1 -q postgres 2>> out || exit 3\n"
+		"$0/pgbench -h \"$PWD\" -c 2 -t 20 postgres >> out 2>&1 || exit 4\n"
+		"$0/psql -h \"$PWD\" -Atc 'select count(*) from pgbench_accounts' postgres\n"
+		"$0/pg_ctl -D data -m fast -w -t 120 stop >> out";
+	struct strace_options options = {.run = {.directory = in_box("pg"), .timeout_s = 400}};
+	const struct passwd *user = getpwnam("postgres");
+	const char *folder = postgres_folder(), *before[8] = {NULL};
+	struct straced s;
+
+	(void)state;
+	need_tool("strace");
+	if (folder == NULL)
+		skip_because("PostgreSQL is not installed");
+	check(mkdir(in_box("pg"), 0755) == 0, "mkdir");
+	if (geteuid() == 0) {
+		need_tool("setpriv");
+		if (user == NULL)
+			skip_because("PostgreSQL has no user of its own here");
+		check(chown(in_box("pg"), user->pw_uid, user->pw_gid) == 0, "chown");
+		before[0] = "setpriv";
+		before[1] = text("--reuid=%u", user->pw_uid);
+		before[2] = text("--regid=%u", user->pw_gid);
+		before[3] = "--clear-groups";
+		options.before = before;
+	}
+	if (access(library_path(), R_OK) == 0)
+		s = compare_as(ARGV("sh", "-c", script, folder), &options,
+			       (struct expected){25, 35, 0});
+	assert_string_equal(s.outcome.out, "100000\n");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {boxed(forks), boxed(clones), boxed(new_images),
-					   boxed(ends)};
+	const struct CMUnitTest tests[] = {
+		boxed(forks),	     boxed(clones),  boxed(new_images),
+		boxed(ends),	     boxed(prefork), boxed(bare_environment),
+		boxed(kept_pattern), boxed(shells),  boxed(make),
+		boxed(git),	     boxed(nginx),   boxed(postgres)};
 
+	check(getcwd(source_root, sizeof(source_root)) != NULL, "getcwd");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

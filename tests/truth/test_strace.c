@@ -90,9 +90,8 @@ static void by_strace(struct all_moved *all, const char *const *argv)
 	for (size_t i = 0; i < s.log.count; i++) {
 		const struct strace_event *e = &s.log.events[i];
 		enum direction direction = direction_of(e->call);
-		struct moved *to = e->returned && direction != NEITHER
-					   ? object_of(all, e->arguments)
-					   : NULL;
+		struct moved *to =
+			e->returned && direction != NEITHER ? object_of(all, e->arguments) : NULL;
 
 		if (to != NULL)
 			add(to, direction, e->result);
