@@ -102,24 +102,47 @@ bool proc_ended(int pidfd, int pid, uint64_t start_time)
 	return start != 0 && (start != start_time || !proc_alive(pid, start_time));
 }
 
-bool proc_wait_status(int pidfd, int pid, int *status)
+/* Since Linux 6.15, once it is reaped. */
+static bool exit_info(int pidfd, int *status)
 {
 	struct pidfd_info_v0 info = {.mask = PIDFD_INFO_EXIT};
-	char text[1024];
-	const char *field;
 
-	if (pidfd >= 0 && ioctl(pidfd, PIDFD_GET_INFO_V0, &info) == 0 &&
-	    (info.mask & PIDFD_INFO_EXIT) != 0) {
-		*status = info.exit_code;
-		return true;
-	}
-	field = stat_field(pid, 3, text, sizeof(text));
-	if (field == NULL || *field != 'Z')
+	if (pidfd < 0 || ioctl(pidfd, PIDFD_GET_INFO_V0, &info) != 0 ||
+	    (info.mask & PIDFD_INFO_EXIT) == 0)
 		return false;
-	/* Zero also where this may not be asked, so only a signal's is believed. */
+	*status = info.exit_code;
+	return true;
+}
+
+/* The kernel shows an exit code of zero to whom it denies the true one. This link
+ * it shows to the same askers only, of a zombie too. */
+static bool may_ask(int pid)
+{
+	char path[64], target[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+	return proc_link(path, target, sizeof(target));
+}
+
+/* Of a zombie, and of one that its parent is just taking (X). */
+static bool zombie_status(int pid, int *status)
+{
+	char text[1024];
+	const char *field = stat_field(pid, 3, text, sizeof(text));
+
+	if (field == NULL || (*field != 'Z' && *field != 'X'))
+		return false;
 	field = stat_field(pid, 52, text, sizeof(text));
-	*status = field != NULL ? atoi(field) : 0;
-	return *status != 0;
+	if (field == NULL)
+		return false;
+	*status = atoi(field);
+	return *status != 0 || may_ask(pid);
+}
+
+bool proc_wait_status(int pidfd, int pid, int *status)
+{
+	/* Asked again: it may be reaped between the first two questions. */
+	return exit_info(pidfd, status) || zombie_status(pid, status) || exit_info(pidfd, status);
 }
 
 bool proc_link(const char *path, char *out, size_t room)

@@ -238,6 +238,26 @@ static void idle(void)
 	expect(ended(child) == 128 + SIGKILL);
 }
 
+/* Ends that only the kernel knows of, of children that nobody asks after at once. */
+static void reaped_late(void)
+{
+	for (int i = 0; i < 4; i++) {
+		if (fork() != 0)
+			continue;
+		work();
+		if (i == 0)
+			quick_exit(0);
+		if (i == 1)
+			quick_exit(36);
+		if (i == 2)
+			raise(SIGKILL);
+		syscall(SYS_exit_group, 0);
+	}
+	usleep(500000);
+	for (int i = 0; i < 4; i++)
+		expect(wait(NULL) > 0);
+}
+
 /* ---- from threads ----------------------------------------------------------- */
 
 static void *exec_in_thread(void *unused)
@@ -433,6 +453,7 @@ static const struct way {
 	     {"clone", by_clone},
 	     {"clone_parent", by_clone_parent},
 	     {"idle", idle},
+	     {"reaped_late", reaped_late},
 	     {"thread_exec", thread_exec},
 	     {"thread_fork", thread_fork},
 	     {"first_thread_ends", first_thread_ends},

@@ -622,6 +622,7 @@ static void ends(void **state)
 {
 	(void)state;
 	way("ends", (struct expected){23, 23, 0});
+	way("reaped_late", (struct expected){5, 5, 0});
 }
 
 static void prefork(void **state)

@@ -254,7 +254,7 @@ static void test_wait_status(void **state)
 	}
 }
 
-/* A zero may be a refusal too, so where only /proc tells it is not known. */
+/* Without a pidfd, too: the zombie's zero is no refusal, since we may ask. */
 static void test_wait_status_zero(void **state)
 {
 	struct child c = begin();
@@ -262,11 +262,33 @@ static void test_wait_status_zero(void **state)
 
 	(void)state;
 	end_with(&c, 0);
-	assert_false(proc_wait_status(-1, c.pid, &status));
-	if (proc_wait_status(pidfd, c.pid, &status))
-		assert_int_equal(status, 0);
+	assert_true(proc_wait_status(-1, c.pid, &status));
+	assert_int_equal(status, 0);
+	status = -1;
+	assert_true(proc_wait_status(pidfd, c.pid, &status));
+	assert_int_equal(status, 0);
 	assert_int_equal(reap(&c), 0);
+	assert_false(proc_wait_status(-1, c.pid, &status));
 	close(pidfd);
+}
+
+/* To a stranger the kernel says zero, whatever it was. */
+static void test_wait_status_refused(void **state)
+{
+	struct child c;
+	int status = -1;
+	bool known;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	c = begin();
+	end_with(&c, 3);
+	assert_int_equal(seteuid(65534), 0);
+	known = proc_wait_status(-1, c.pid, &status);
+	assert_int_equal(seteuid(0), 0);
+	assert_false(known);
+	assert_int_equal(reap(&c), 3 << 8);
 }
 
 static void test_link(void **state)
@@ -295,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_pidfd),
 		cmocka_unit_test(test_wait_status),
 		cmocka_unit_test(test_wait_status_zero),
+		cmocka_unit_test(test_wait_status_refused),
 		cmocka_unit_test(test_link),
 	};
 
