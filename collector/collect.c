@@ -192,6 +192,9 @@ static void attach(struct collector *c, struct target *t)
 	c->linger = false;
 	if (c->base_directory[0] == '\0')
 		snprintf(c->base_directory, sizeof(c->base_directory), "%s", t->segment->directory);
+	/* It had no /proc to look into. */
+	if (t->segment->process_start == 0)
+		t->segment->process_start = proc_start_time(t->segment->pid);
 	if (proc_start_time(t->segment->pid) == t->segment->process_start)
 		t->pidfd = proc_open(t->segment->pid);
 	end_former_image(c, t->segment);
@@ -387,6 +390,15 @@ static bool any_clock_awake(const struct collector *c)
 	return false;
 }
 
+/* Events come, or would without a bell being rung. */
+static bool is_awaited(const struct collector *c)
+{
+	for (size_t i = 0; i < c->target_count; i++)
+		if (atomic_load(&c->targets[i]->segment->confined) != 0)
+			return true;
+	return any_clock_awake(c);
+}
+
 static void doze(struct collector *c, uint32_t seen, int64_t ns)
 {
 	struct timespec ts = {.tv_sec = 0, .tv_nsec = ns};
@@ -429,7 +441,7 @@ static void run(struct collector *c)
 			clocks_to_sleep(c);
 		if (is_over(c))
 			break;
-		doze(c, seen, any_clock_awake(c) ? ACTIVE_SLEEP_NS : IDLE_SLEEP_NS);
+		doze(c, seen, is_awaited(c) ? ACTIVE_SLEEP_NS : IDLE_SLEEP_NS);
 	}
 }
 
@@ -445,10 +457,34 @@ static bool close_session(struct collector *c)
 	return false;
 }
 
+/* Segments that were made for children who never came. */
+static void remove_unused(const struct collector *c)
+{
+	char path[512];
+	struct dirent *entry;
+	DIR *folder = opendir(c->folder);
+
+	while (folder != NULL && (entry = readdir(folder)) != NULL) {
+		struct target *t;
+
+		if (!ends_with(entry->d_name, PH_SEGMENT_SUFFIX))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", c->folder, entry->d_name);
+		t = target_map(path, "");
+		if (t != NULL)
+			target_free(t);
+		else
+			unlink(path);
+	}
+	if (folder != NULL)
+		closedir(folder);
+}
+
 static void clean_up(struct collector *c)
 {
 	char path[256];
 
+	remove_unused(c);
 	snprintf(path, sizeof(path), "%s/control", c->folder);
 	unlink(path);
 	rmdir(c->folder);

@@ -8,6 +8,7 @@
 #include "preload/log.h"
 #include "preload/real.h"
 #include "preload/record.h"
+#include "preload/session.h"
 #include "preload/spawn.h"
 #include "preload/unwind.h"
 
@@ -53,7 +54,7 @@ static const char *root_entry(char *out, size_t room)
 
 	n = ph_append_number(out, room, n, (unsigned long long)ph_process->control->root_pid, 10);
 	n = ph_append(out, room, n, ":");
-	ph_append(out, room, n, ph_process_folder());
+	ph_append(out, room, n, ph_session_folder());
 	return out;
 }
 
@@ -65,7 +66,7 @@ static void export_environment(void)
 {
 	const size_t text = 8192, root_room = 256;
 	size_t count = 0, at = 0;
-	const char *preload = NULL, *root;
+	const char *root;
 	char **copy;
 	char *page;
 
@@ -83,12 +84,10 @@ static void export_environment(void)
 			continue;
 		if (strncmp(environ[i], "LD_PRELOAD=", 11) == 0 &&
 		    holds_relative_path(environ[i] + 11) && strlen(environ[i]) < text / 2)
-			preload = copy[at++] =
-				(char *)absolute_preload(environ[i] + 11, page, text);
+			copy[at++] = (char *)absolute_preload(environ[i] + 11, page, text);
 		else
 			copy[at++] = environ[i];
 	}
-	(void)preload;
 	copy[at++] = (char *)root;
 	copy[at] = NULL;
 	environ = copy;
@@ -130,8 +129,7 @@ static __attribute__((constructor)) void begin(void)
 	ph_quiet_begin();
 	ph_real_resolve();
 	if (ph_process_start()) {
-		ph_unwinder_kind = ph_unwind_load();
-		ph_process->segment->unwinder = ph_unwinder_kind;
+		ph_process->segment->unwinder = ph_unwind_load();
 		await_collector();
 	}
 	if (ph_process->generation > PH_OFF) {

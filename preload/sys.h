@@ -10,12 +10,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+/*
+ * The program has had a seccomp filter installed: a call that the program does
+ * not make itself may be its death. From then on we make none; what needs one
+ * was reserved before, or is done without. Set for good, and inherited.
+ */
+extern bool ph_confined;
 
 #if defined(__x86_64__)
 static inline long sys6(long n, long a, long b, long c, long d, long e, long f)

@@ -65,7 +65,7 @@ for pair in 'trace:preload|collector|analyzer' 'preload:collector|analyzer' \
 done
 
 check trace 'format|varint|columns' 'cell' 'encode|buffer|functions|segment' 'clock|decode' 'block|stacks'
-check preload 'compiler|types|sys' 'log|config' 'real|process|spawn|alone' \
+check preload 'compiler|types|sys' 'log|config' 'segment|spawn|session|alone' 'real|process' \
 	'thread|stack|unwind|unwind_libunwind|modules' 'objects' 'record' \
 	'hooks|hooks_memory|hooks_mapping|hooks_io|hooks_descriptors|hooks_process' 'init'
 check collector 'proc|outname' 'target|run_json|tidy' 'spill' 'collector|collect|record|finish'
