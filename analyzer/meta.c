@@ -284,6 +284,7 @@ static bool take_end(struct meta *m, const cJSON *root)
 	m->stalled_ns = get_u64(root, "stalled_ns");
 	m->short_stacks = get_u64(root, "short_stacks");
 	m->objects_unknown = get_u64(root, "objects_unknown");
+	m->children_unrecorded = get_u64(root, "children_unrecorded");
 	take_notes(m, root);
 	return true;
 }

@@ -176,8 +176,12 @@ static void end_former_image(struct collector *c, const struct ph_segment *s)
 	}
 }
 
-static void refuse(struct target *t, const char *why)
+static void refuse(struct collector *c, struct target *t, const char *why)
 {
+	const struct target *parent = parent_of(c, t->segment);
+
+	if (parent != NULL)
+		atomic_fetch_add(&parent->segment->children_unrecorded, 1);
 	snprintf(t->segment->refusal, sizeof(t->segment->refusal), "%s", why);
 	answer(t, PH_COLLECTOR_REFUSED);
 	unlink(t->segment_path);
@@ -204,7 +208,7 @@ static void attach(struct collector *c, struct target *t)
 	if (t->fd >= 0)
 		flock(t->fd, LOCK_EX | LOCK_NB);
 	if (t->fd < 0) {
-		refuse(t, why);
+		refuse(c, t, why);
 		return;
 	}
 	use_name(c, t->trace_path);
@@ -216,7 +220,7 @@ static void attach(struct collector *c, struct target *t)
 		struct target **more = realloc(c->targets, room * sizeof(*more));
 
 		if (more == NULL) {
-			refuse(t, "the collector ran out of memory");
+			refuse(c, t, "the collector ran out of memory");
 			return;
 		}
 		c->targets = more;
@@ -318,6 +322,9 @@ static struct target_end end_of(const struct collector *c, const struct target *
 			usleep(10000);
 		}
 	}
+	/* It had become something that is not recorded. */
+	if (atomic_load(&s->exec_begun) != 0)
+		return (struct target_end){.kind = "exec", .status = -1};
 	if (known && WIFSIGNALED(status))
 		return (struct target_end){.kind = "signal", .status = WTERMSIG(status)};
 	if (known)

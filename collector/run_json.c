@@ -242,6 +242,7 @@ cJSON *end_json(const struct ph_segment *s, const struct end_facts *facts)
 	add_u64(o, "short_stacks",
 		(uint64_t)atomic_load(&s->addresses.full) + atomic_load(&s->nodes.full));
 	add_u64(o, "objects_unknown", atomic_load(&s->objects_unknown));
+	add_u64(o, "children_unrecorded", atomic_load(&s->children_unrecorded));
 	cJSON_AddStringToObject(o, "unwinder", s->unwinder != 0 ? "libunwind" : "none");
 	notes = cJSON_AddArrayToObject(o, "notes");
 	if (s->unwinder == 0 && s->depth > 0)

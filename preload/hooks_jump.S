@@ -43,4 +43,63 @@ vfork:
 	.cfi_endproc
 	.size vfork, . - vfork
 #endif
+/* syscall(): only seccomp's is of interest. No frame of ours stands between: the
+ * call may be a clone. */
+#if defined(__x86_64__)
+#define SYS_SECCOMP 317
+	.globl syscall
+	.type syscall, @function
+syscall:
+	.cfi_startproc
+	movq ph_real_syscall(%rip), %rax
+	testq %rax, %rax
+	je 1f
+	cmpq $SYS_SECCOMP, %rdi
+	je 1f
+	jmp *%rax
+1:	pushq %rdi
+	pushq %rsi
+	pushq %rdx
+	pushq %rcx
+	pushq %r8
+	pushq %r9
+	subq $8, %rsp
+	.cfi_adjust_cfa_offset 56
+	movq 56(%rsp), %rsi
+	call ph_syscall_target
+	addq $8, %rsp
+	popq %r9
+	popq %r8
+	popq %rcx
+	popq %rdx
+	popq %rsi
+	popq %rdi
+	.cfi_adjust_cfa_offset -56
+	jmp *%rax
+	.cfi_endproc
+	.size syscall, . - syscall
+#elif defined(__aarch64__)
+	.globl syscall
+	.type syscall, @function
+syscall:
+	.cfi_startproc
+	stp x29, x30, [sp, -80]!
+	.cfi_adjust_cfa_offset 80
+	stp x0, x1, [sp, 16]
+	stp x2, x3, [sp, 32]
+	stp x4, x5, [sp, 48]
+	str x6, [sp, 64]
+	mov x1, x30
+	bl ph_syscall_target
+	mov x16, x0
+	ldp x0, x1, [sp, 16]
+	ldp x2, x3, [sp, 32]
+	ldp x4, x5, [sp, 48]
+	ldr x6, [sp, 64]
+	ldp x29, x30, [sp], 80
+	.cfi_adjust_cfa_offset -80
+	br x16
+	.cfi_endproc
+	.size syscall, . - syscall
+#endif
 	.section .note.GNU-stack, "", @progbits

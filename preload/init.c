@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "preload/config.h"
+#include "preload/hooks.h"
 #include "preload/log.h"
 #include "preload/real.h"
 #include "preload/record.h"
@@ -48,7 +49,9 @@ static const char *absolute_preload(const char *list, char *out, size_t room)
 	return out;
 }
 
-static const char *root_entry(char *out, size_t room)
+char *ph_root_entry;
+
+static char *root_entry(char *out, size_t room)
 {
 	size_t n = ph_append(out, room, 0, "PERFHOOK_ROOT=");
 
@@ -66,7 +69,6 @@ static void export_environment(void)
 {
 	const size_t text = 8192, root_room = 256;
 	size_t count = 0, at = 0;
-	const char *root;
 	char **copy;
 	char *page;
 
@@ -78,7 +80,7 @@ static void export_environment(void)
 		return;
 	copy = (char **)page;
 	page += (count + 2) * sizeof(*copy);
-	root = root_entry(page + text, root_room);
+	ph_root_entry = root_entry(page + text, root_room);
 	for (size_t i = 0; i < count; i++) {
 		if (strncmp(environ[i], "PERFHOOK_ROOT=", 14) == 0)
 			continue;
@@ -88,7 +90,7 @@ static void export_environment(void)
 		else
 			copy[at++] = environ[i];
 	}
-	copy[at++] = (char *)root;
+	copy[at++] = ph_root_entry;
 	copy[at] = NULL;
 	environ = copy;
 }
@@ -128,6 +130,7 @@ static __attribute__((constructor)) void begin(void)
 {
 	ph_quiet_begin();
 	ph_real_resolve();
+	ph_library_learn(environ);
 	if (ph_process_start()) {
 		ph_process->segment->unwinder = ph_unwind_load();
 		await_collector();
@@ -137,6 +140,7 @@ static __attribute__((constructor)) void begin(void)
 		export_environment();
 		/* First registered, last called: after the program's own. */
 		on_exit(at_exit, NULL);
+		at_quick_exit(ph_at_quick_exit);
 	}
 	ph_quiet_end();
 	ph_record_flush_early();

@@ -61,6 +61,15 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f)
 #define sys5(n, a, b, c, d, e)                                                                     \
 	sys6(n, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), SYS_ARG(e), 0)
 
+/* As libc's wrappers return it. */
+static inline long sys_result(long r)
+{
+	if (r >= 0 || r < -4095)
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
 static inline int sys_open(const char *path, int flags, int mode)
 {
 	return (int)sys4(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode);
