@@ -77,7 +77,7 @@ struct replay {
 	} exec;
 	struct unrecorded *unrecorded;
 	size_t unrecorded_count, unrecorded_room;
-	bool confined; /* by a seccomp filter, from then on */
+	unsigned confined; /* how, since confined_at; 0: not */
 	uint64_t confined_at;
 };
 
@@ -243,15 +243,18 @@ static void note_spawn(struct replay *r, const struct ph_call *c)
 	r->unrecorded[r->unrecorded_count++] = (struct unrecorded){path, reason, 1};
 }
 
+/* CONFINE's argument, of the functions that may install a filter. */
+enum { CONFINED_FILTER = 1, CONFINED_BLIND = 2 };
+
 static void note_confined(struct replay *r, const struct ph_call *c)
 {
 	const char *name = r->meta.names[c->op];
 
-	if (!r->confined && name != NULL &&
-	    (strcmp(name, "prctl") == 0 || strcmp(name, "syscall") == 0)) {
-		r->confined = true;
-		r->confined_at = c->entry;
-	}
+	if (name == NULL || (strcmp(name, "prctl") != 0 && strcmp(name, "syscall") != 0))
+		return;
+	/* Refused, it is said again with its error. */
+	r->confined = c->result < 0 ? 0 : (unsigned)c->arg;
+	r->confined_at = c->entry;
 }
 
 static void apply_call(struct replay *r, struct thread *t, unsigned action, const struct ph_call *c)
@@ -929,9 +932,9 @@ static void note_damage(struct replay *r)
 static void note_lost(struct replay *r)
 {
 	uint64_t lost = r->meta.lost > r->lost ? r->meta.lost : r->lost;
-	uint64_t nested = r->meta.nested_lost;
+	uint64_t nested = r->meta.nested_lost, unslotted = r->meta.unslotted_lost;
 
-	r->run->dropped = lost + nested;
+	r->run->dropped = lost + nested + unslotted;
 	r->run->stalled_s = (double)r->meta.stalled_ns / 1e9;
 	if (lost != 0 && r->lost != 0)
 		notice(r, true, "%llu %s lost between %.3f s and %.3f s: the ring was full",
@@ -940,6 +943,12 @@ static void note_lost(struct replay *r)
 	else if (lost != 0)
 		notice(r, true, "%llu %s lost: the ring was full", (unsigned long long)lost,
 		       plural(lost, "event was", "events were"));
+	if (unslotted != 0)
+		notice(r, true,
+		       "%llu %s of threads that there was no room for, or of another process on "
+		       "the same memory, %s lost",
+		       (unsigned long long)unslotted, plural(unslotted, "event", "events"),
+		       plural(unslotted, "was", "were"));
 	if (nested != 0)
 		notice(r, true, "%llu %s of signal handlers that interrupted a hook %s lost",
 		       (unsigned long long)nested, plural(nested, "event", "events"),
@@ -966,7 +975,13 @@ static void note_unrecorded(struct replay *r)
 	if (n != 0)
 		notice(r, false, "%llu %s that it forked could not be recorded",
 		       (unsigned long long)n, plural(n, "process", "processes"));
-	if (r->confined)
+	if (r->confined == CONFINED_BLIND)
+		notice(r, true,
+		       "at %.3f s it gave up all system calls and the processor's counter "
+		       "(seccomp's "
+		       "strict mode, PR_SET_TSC): recording ends there",
+		       clock_s(&r->clock, r->confined_at));
+	if (r->confined == CONFINED_FILTER)
 		notice(r, false,
 		       "at %.3f s it installed a seccomp filter: since then files and sockets are "
 		       "called as the program called them, stacks of new threads are one frame "

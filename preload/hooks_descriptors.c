@@ -24,6 +24,12 @@ void ph_describe_new(struct ph_call_state *c, int fd, unsigned origin, const cha
 	ph_leave(s);
 }
 
+/* A relative path says nothing of a file elsewhere. */
+static const char *name_from(int directory, const char *path)
+{
+	return directory == AT_FDCWD || path == NULL || path[0] == '/' ? path : NULL;
+}
+
 /* ---- opening -------------------------------------------------------------- */
 
 static void end_open(struct ph_call_state *c, unsigned op, int fd, int flags, const char *path,
@@ -88,7 +94,7 @@ int ph_hook_openat(int directory, const char *path, int flags, ...)
 	ph_call_begin(&c, PH_OP_openat, -1, PH_FRAME());
 	fd = ph_real.openat(directory, path, flags, mode);
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_openat, fd, flags, path, PH_FRAME(), PH_CALLER());
+	end_open(&c, PH_OP_openat, fd, flags, name_from(directory, path), PH_FRAME(), PH_CALLER());
 	return fd;
 }
 
@@ -105,8 +111,8 @@ int ph_hook_openat2(int directory, const char *path, const struct open_how *how,
 	else
 		fd = (int)sys_result(sys4(SYS_openat2, directory, path, how, size));
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_openat2, fd, fd >= 0 ? (int)how->flags : 0, path, PH_FRAME(),
-		 PH_CALLER());
+	end_open(&c, PH_OP_openat2, fd, fd >= 0 ? (int)how->flags : 0, name_from(directory, path),
+		 PH_FRAME(), PH_CALLER());
 	return fd;
 }
 

@@ -53,11 +53,11 @@ syscall:
 	.cfi_startproc
 	movq ph_real_syscall(%rip), %rax
 	testq %rax, %rax
-	je 1f
-	cmpq $SYS_SECCOMP, %rdi
-	je 1f
+	je 2f
+1:	cmpq $SYS_SECCOMP, %rdi
+	je ph_syscall_seccomp
 	jmp *%rax
-1:	pushq %rdi
+2:	pushq %rdi
 	pushq %rsi
 	pushq %rdx
 	pushq %rcx
@@ -65,8 +65,7 @@ syscall:
 	pushq %r9
 	subq $8, %rsp
 	.cfi_adjust_cfa_offset 56
-	movq 56(%rsp), %rsi
-	call ph_syscall_target
+	call ph_find_syscall
 	addq $8, %rsp
 	popq %r9
 	popq %r8
@@ -75,30 +74,38 @@ syscall:
 	popq %rsi
 	popq %rdi
 	.cfi_adjust_cfa_offset -56
-	jmp *%rax
+	movq ph_real_syscall(%rip), %rax
+	jmp 1b
 	.cfi_endproc
 	.size syscall, . - syscall
 #elif defined(__aarch64__)
+#define SYS_SECCOMP 277
 	.globl syscall
 	.type syscall, @function
 syscall:
 	.cfi_startproc
-	stp x29, x30, [sp, -80]!
+	adrp x16, ph_real_syscall
+	ldr x16, [x16, :lo12:ph_real_syscall]
+	cbz x16, 2f
+1:	cmp x0, SYS_SECCOMP
+	b.eq ph_syscall_seccomp
+	br x16
+2:	stp x29, x30, [sp, -80]!
 	.cfi_adjust_cfa_offset 80
 	stp x0, x1, [sp, 16]
 	stp x2, x3, [sp, 32]
 	stp x4, x5, [sp, 48]
 	str x6, [sp, 64]
-	mov x1, x30
-	bl ph_syscall_target
-	mov x16, x0
+	bl ph_find_syscall
 	ldp x0, x1, [sp, 16]
 	ldp x2, x3, [sp, 32]
 	ldp x4, x5, [sp, 48]
 	ldr x6, [sp, 64]
 	ldp x29, x30, [sp], 80
 	.cfi_adjust_cfa_offset -80
-	br x16
+	adrp x16, ph_real_syscall
+	ldr x16, [x16, :lo12:ph_real_syscall]
+	b 1b
 	.cfi_endproc
 	.size syscall, . - syscall
 #endif

@@ -91,6 +91,25 @@ static void name_by_stat(struct ph_object *o, char *text, int fd, const char *pa
 		o->name_bytes = (uint16_t)ph_append(text, NAME_MAX_BYTES, 0, path);
 }
 
+/* The working directory when the kernel could still be asked. */
+static char last_directory[1024];
+
+void ph_objects_confine(void)
+{
+	ph_read_link("/proc/self/cwd", last_directory, sizeof(last_directory));
+}
+
+static size_t name_by_hearsay(char *text, const char *path)
+{
+	size_t n = 0;
+
+	if (path[0] != '/' && last_directory[0] != '\0') {
+		n = ph_append(text, NAME_MAX_BYTES, n, last_directory);
+		n = ph_append(text, NAME_MAX_BYTES, n, "/");
+	}
+	return ph_append(text, NAME_MAX_BYTES, n, path);
+}
+
 /* Without a system call: what the program itself said. */
 static void describe_by_hearsay(struct description *d, const struct origin *origin)
 {
@@ -102,8 +121,7 @@ static void describe_by_hearsay(struct description *d, const struct origin *orig
 		d->object.family = (uint8_t)origin->peer->sa_family;
 		memcpy(d->text, origin->peer, origin->peer_bytes);
 	} else if (origin->path != NULL) {
-		d->object.name_bytes =
-			(uint16_t)ph_append(d->text, NAME_MAX_BYTES, 0, origin->path);
+		d->object.name_bytes = (uint16_t)name_by_hearsay(d->text, origin->path);
 	}
 }
 

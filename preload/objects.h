@@ -13,6 +13,9 @@
 
 #include "preload/thread.h"
 
+/* Before the kernel cannot be asked any more. */
+void ph_objects_confine(void);
+
 /* An origin of this library's own: PH_ORIGIN_OPENED, and it is a socket. */
 #define PH_ORIGIN_SOCKET 100u
 

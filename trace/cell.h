@@ -118,7 +118,8 @@ static inline int ph_memory_is_wide(uint64_t address, uint64_t size)
  *                extra[0]: bytes of the path that follows
  *   SPAWN        result: the child, 0 where it is not known; else as EXEC
  *   EXIT         result: the status
- *   CONFINE      result: 0; arg: what it was asked for (flags, an id, an option)
+ *   CONFINE      result: 0; arg: flags or an id; of prctl() and syscall(): 1 a seccomp
+ *                filter, 2 nor the counter: recording ends
  *   STACK        arg: its size
  *
  * A result is -errno where the call failed.
