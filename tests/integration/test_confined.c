@@ -22,8 +22,8 @@ static void filtered(const char *how)
 
 	check_status(&pair.outcome, 0);
 	check_heap_truth(&pair);
-	check(says(pair.report, "coverage.not_seen", "seccomp filter"), "%s: the filter is not named",
-	      how);
+	check(says(pair.report, "coverage.not_seen", "seccomp filter"),
+	      "%s: the filter is not named", how);
 }
 
 static void filter_by_prctl(void **state)
@@ -83,7 +83,8 @@ static void with_children(const char *how)
 		if (strcmp(traces[i], o.trace) == 0)
 			continue;
 		children++;
-		check(leaked_by(json, "child").bytes >= 777, "%s: the child's block is missing", how);
+		check(leaked_by(json, "child").bytes >= 777, "%s: the child's block is missing",
+		      how);
 		check_u64(json_u64(json, "process.ppid"), (uint64_t)o.pid, "ppid");
 		check_u64(json_u64(json, "process.status"), 4 + children, "status");
 	}
@@ -124,9 +125,9 @@ static void same_memory(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {boxed(filter_by_prctl), boxed(filter_by_syscall),
+	const struct CMUnitTest tests[] = {boxed(filter_by_prctl),     boxed(filter_by_syscall),
 					   boxed(filter_then_threads), boxed(strict_mode),
-					   boxed(another_root), boxed(another_user),
+					   boxed(another_root),	       boxed(another_user),
 					   boxed(same_memory)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

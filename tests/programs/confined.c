@@ -23,8 +23,8 @@
 
 #include "truth.h"
 
-#define ROUNDS	30000
-#define THREADS 8
+#define ROUNDS		30000
+#define THREADS		8
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct tally tally;
@@ -65,10 +65,28 @@ static struct sock_fprog *make_filter(const int *allowed, size_t count)
 static const int few[] = {SYS_write, SYS_brk, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_exit_group};
 /* ... and threads' (glibc's own needs), a fork, and waiting. */
 static const int for_threads[] = {
-	SYS_write,	     SYS_brk,	   SYS_mmap,	     SYS_munmap, SYS_mprotect,
-	SYS_exit_group,	     SYS_clone3,   SYS_clone,	     SYS_rseq,	 SYS_set_robust_list,
-	SYS_rt_sigprocmask,  SYS_rt_sigaction, SYS_madvise,  SYS_exit,	     SYS_futex,	 SYS_wait4,
-	SYS_sched_getaffinity, SYS_getrandom, SYS_openat, SYS_read,	     SYS_close,	 SYS_execve,
+	SYS_write,
+	SYS_brk,
+	SYS_mmap,
+	SYS_munmap,
+	SYS_mprotect,
+	SYS_exit_group,
+	SYS_clone3,
+	SYS_clone,
+	SYS_rseq,
+	SYS_set_robust_list,
+	SYS_rt_sigprocmask,
+	SYS_rt_sigaction,
+	SYS_madvise,
+	SYS_exit,
+	SYS_futex,
+	SYS_wait4,
+	SYS_sched_getaffinity,
+	SYS_getrandom,
+	SYS_openat,
+	SYS_read,
+	SYS_close,
+	SYS_execve,
 };
 
 static void *thread_work(void *unused)
@@ -194,7 +212,8 @@ static int on_same_memory(void *unused)
  * safe in it. */
 static void same_memory(void)
 {
-	char *stack = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *stack =
+		mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int pid = clone(on_same_memory, stack + (1 << 20), CLONE_VM | SIGCHLD, NULL), status;
 
 	expect(pid > 0);
@@ -209,8 +228,11 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} ways[] = {{"strict", strict},	  {"threads", confined_threads}, {"chroot", new_root},
-		    {"user", new_user}, {"vm", same_memory}};
+	} ways[] = {{"strict", strict},
+		    {"threads", confined_threads},
+		    {"chroot", new_root},
+		    {"user", new_user},
+		    {"vm", same_memory}};
 	const char *how = argc > 1 ? argv[1] : "filter";
 	int fd = open("data", O_WRONLY | O_CREAT, 0644);
 
