@@ -118,8 +118,8 @@ static void describe_memory(struct description *d, enum ph_kind kind, const stru
 static void describe_object(struct description *d, const struct ph_call *c)
 {
 	static const char *const classes[] = {"other", "file", "pipe", "socket"};
-	static const char *const origins[] = {"inherited", "opened", "connect", "accept",
-					      "socketpair"};
+	static const char *const origins[] = {"inherited",  "opened", "connect", "accept",
+					      "socketpair", "passed", "bind"};
 	struct ph_object o;
 	size_t room = payload_bytes(c);
 
@@ -130,7 +130,7 @@ static void describe_object(struct description *d, const struct ph_call *c)
 		return;
 	memcpy(&o, c + 1, sizeof(o));
 	add_name(d, "class", o.class < 4 ? classes[o.class] : "unknown");
-	add_name(d, "origin", o.origin < 5 ? origins[o.origin] : "unknown");
+	add_name(d, "origin", o.origin < 7 ? origins[o.origin] : "unknown");
 	if (o.name_bytes == 0 || o.name_bytes > room - sizeof(o) || o.name_bytes >= sizeof(d->name))
 		return;
 	memcpy(d->name, (const char *)(c + 1) + sizeof(o), o.name_bytes);
@@ -201,6 +201,51 @@ static void describe_pipe(struct description *d, const struct ph_call *c)
 	set_result(d, FIELD_RESULT, c->result);
 }
 
+static void describe_move(struct description *d, const struct ph_call *c)
+{
+	uint64_t to = 0, offset;
+
+	extra(c, 0, &to);
+	if (c->fd >= 0)
+		add(d, "from_fd", FIELD_NUMBER, c->fd);
+	if (c->object != 0)
+		add(d, "from_object", FIELD_NUMBER, c->object);
+	if ((int32_t)to >= 0)
+		add(d, "to_fd", FIELD_NUMBER, (int32_t)to);
+	if (to >> 32 != 0)
+		add(d, "to_object", FIELD_NUMBER, (int64_t)(to >> 32));
+	if (c->arg >= 0)
+		add(d, "count", FIELD_NUMBER, c->arg);
+	if (extra(c, 1, &offset) && (int64_t)offset >= 0)
+		add(d, "from_offset", FIELD_NUMBER, (int64_t)offset);
+	if (extra(c, 2, &offset) && (int64_t)offset >= 0)
+		add(d, "to_offset", FIELD_NUMBER, (int64_t)offset);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+static void describe_close_range(struct description *d, const struct ph_call *c)
+{
+	add(d, "first", FIELD_NUMBER, (int64_t)(uint32_t)c->fd);
+	add(d, "last", FIELD_NUMBER, c->arg);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+/* The path stands behind its length. */
+static void describe_image(struct description *d, const struct ph_call *c)
+{
+	uint64_t bytes = 0;
+
+	if (extra(c, 0, &bytes) && bytes <= payload_bytes(c) - sizeof(bytes) &&
+	    bytes < sizeof(d->name)) {
+		memcpy(d->name, (const char *)(c + 1) + sizeof(bytes), bytes);
+		d->name[bytes] = '\0';
+		add_name(d, "path", d->name);
+	}
+	if (c->arg != 0)
+		add(d, "unrecorded", FIELD_HEX, c->arg);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
 static void describe_fork(struct description *d, const struct ph_call *c)
 {
 	add(d, "fork", FIELD_NUMBER, c->arg);
@@ -234,6 +279,9 @@ static void describe_special(struct description *d, const struct ph_call *c)
 	case PH_OP_FORKED:
 		add(d, "fork", FIELD_NUMBER, c->arg);
 		break;
+	case PH_OP_SPAWNED:
+		describe_image(d, c);
+		break;
 	case PH_OP_THREAD_START:
 		add(d, "tid", FIELD_NUMBER, c->result);
 		break;
@@ -246,11 +294,21 @@ static void describe_special(struct description *d, const struct ph_call *c)
 static void describe_call(struct description *d, enum ph_kind kind, const struct ph_call *c)
 {
 	static void (*const by_kind[])(struct description *, const struct ph_call *) = {
-		[PH_KIND_MAP] = describe_map,	    [PH_KIND_UNMAP] = describe_unmap,
-		[PH_KIND_REMAP] = describe_remap,   [PH_KIND_BREAK] = describe_break,
-		[PH_KIND_READ] = describe_transfer, [PH_KIND_WRITE] = describe_transfer,
-		[PH_KIND_PIPE] = describe_pipe,	    [PH_KIND_FORK] = describe_fork,
+		[PH_KIND_MAP] = describe_map,
+		[PH_KIND_UNMAP] = describe_unmap,
+		[PH_KIND_REMAP] = describe_remap,
+		[PH_KIND_BREAK] = describe_break,
+		[PH_KIND_READ] = describe_transfer,
+		[PH_KIND_WRITE] = describe_transfer,
+		[PH_KIND_PIPE] = describe_pipe,
+		[PH_KIND_FORK] = describe_fork,
 		[PH_KIND_EXIT] = describe_exit,
+		[PH_KIND_MOVE] = describe_move,
+		[PH_KIND_SYNC] = describe_transfer,
+		[PH_KIND_RESIZE] = describe_transfer,
+		[PH_KIND_EXEC] = describe_image,
+		[PH_KIND_SPAWN] = describe_image,
+		[PH_KIND_CLOSE_RANGE] = describe_close_range,
 	};
 
 	if (c->op >= PH_OP_REALLOC_BEGIN)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "analyzer/latency.h"
 #include "analyzer/sockaddr.h"
@@ -103,6 +104,11 @@ static struct io_object *get_object(struct replay_io *io, uint32_t number)
 	return &io->objects[place];
 }
 
+static void put_fd(struct replay_io *io, int32_t fd, uint32_t number)
+{
+	io->failed |= !map_put(&io->object_by_fd, (uint32_t)fd, number);
+}
+
 /* Files get theirs by name; what is used before it has one, and sockets, have
  * their own. */
 static uint32_t object_sink(struct replay_io *io, struct io_object *o, int32_t fd)
@@ -122,11 +128,6 @@ static uint32_t sink_of(struct replay_io *io, const struct ph_call *call)
 	return o ? object_sink(io, o, call->fd) : 0;
 }
 
-static uint64_t calls_of(const struct io_sink *s)
-{
-	return s->traffic.read_calls + s->traffic.write_calls;
-}
-
 static struct connection *connection_of(struct replay_io *io, uint32_t sink)
 {
 	uint32_t place = io->sinks[sink].connection;
@@ -134,9 +135,25 @@ static struct connection *connection_of(struct replay_io *io, uint32_t sink)
 	return place ? &io->connections[place - 1] : NULL;
 }
 
+static uint64_t extra_word(const struct ph_call *call, size_t n)
+{
+	uint64_t word;
+
+	if ((size_t)(call->cells - PH_CALL_CELLS) * 2 <= n || call->cells <= PH_CALL_CELLS)
+		return 0;
+	memcpy(&word, (const uint8_t *)(call + 1) + n * sizeof(word), sizeof(word));
+	return word;
+}
+
 bool io_knows(const struct replay_io *io, const struct ph_call *call)
 {
 	return call->object == 0 || find_object(io, call->object) != NULL;
+}
+
+bool io_knows_other(const struct replay_io *io, const struct ph_call *call, uint32_t *object)
+{
+	*object = (uint32_t)(extra_word(call, 0) >> 32);
+	return *object == 0 || find_object(io, *object) != NULL;
 }
 
 /* The last reference is gone. Only so many closed objects are remembered: what
@@ -148,8 +165,12 @@ static void object_closed(struct replay_io *io, struct io_object *o, double ns)
 	uint32_t number = o->number;
 	struct io_object *old = find_object(io, *slot), *last;
 
-	if (c != NULL)
+	if (c != NULL) {
 		c->closed_at_s = ns / 1e9;
+		if (c->closed_by == NULL && c->type != NULL && strcmp(c->type, "stream") == 0 &&
+		    !c->listening)
+			c->closed_by = "local";
+	}
 	if (*slot != 0 && old != NULL && old->references == 0 && *slot != number) {
 		last = &io->objects[--io->object_count];
 		map_put(&io->object_by_number, old->number, 0);
@@ -197,7 +218,7 @@ static const char *origin_text(unsigned origin)
 	static const char *const texts[] = {
 		[PH_ORIGIN_INHERITED] = "inherited",   [PH_ORIGIN_OPENED] = NULL,
 		[PH_ORIGIN_CONNECT] = "connect",       [PH_ORIGIN_ACCEPT] = "accept",
-		[PH_ORIGIN_SOCKETPAIR] = "socketpair",
+		[PH_ORIGIN_SOCKETPAIR] = "socketpair", [PH_ORIGIN_PASSED] = "inherited",
 	};
 
 	return origin < sizeof(texts) / sizeof(texts[0]) ? texts[origin] : NULL;
@@ -236,8 +257,10 @@ static void describe_socket(struct replay_io *io, struct io_object *o, const str
 		return;
 	if ((text = sockaddr_text(io->arena, d->local, d->head.local_bytes)) != NULL)
 		c->local = text;
-	if ((text = sockaddr_text(io->arena, d->peer, d->head.peer_bytes)) != NULL)
+	if ((text = sockaddr_text(io->arena, d->peer, d->head.peer_bytes)) != NULL) {
 		c->peer = text;
+		c->peers = 1;
+	}
 	if ((text = sockaddr_family(d->head.family)) != NULL)
 		c->family = text;
 	if ((text = sockaddr_type(d->head.type)) != NULL)
@@ -260,7 +283,7 @@ static void name_object(struct replay_io *io, struct io_object *o, const struct 
 	o->sink = sink;
 	if (before == 0 || io->sinks[before].path != NULL)
 		return;
-	if (calls_of(&io->sinks[before]) != 0) {
+	if (io->sinks[before].last_ns != 0) {
 		io->sinks[before].into = sink + 1;
 		return;
 	}
@@ -284,7 +307,7 @@ void io_describe(struct replay_io *io, const struct ph_call *call)
 	if (o->described && o->class != d.head.class)
 		return;
 	if (!o->described && call->fd >= 0 && o->references != 0)
-		map_put(&io->object_by_fd, (uint32_t)call->fd, call->object);
+		put_fd(io, call->fd, call->object);
 	o->described = true;
 	o->class = d.head.class;
 	if (o->class == PH_CLASS_SOCKET)
@@ -308,33 +331,168 @@ static void count_bytes(struct replay_io *io, struct thread *thread, bool socket
 		*(read ? &thread->read_bytes : &thread->written_bytes) += bytes;
 }
 
+/* What a call means to one of the things it is about. */
+struct side {
+	uint32_t sink, node;
+	double begin, ns;
+	int64_t result;
+};
+
+static bool is_socket(const struct replay_io *io, uint32_t sink)
+{
+	return io->sinks[sink].connection != 0;
+}
+
+static void take_time(struct replay_io *io, const struct side *side)
+{
+	struct io_sink *s = &io->sinks[side->sink];
+	double end = side->begin + side->ns;
+
+	s->traffic.time_s += side->ns / 1e9;
+	s->traffic.errors += side->result < 0;
+	io->failed |= !map_add(&io->node_ns, (uint64_t)side->sink << 32 | side->node,
+			       side->ns < 1 ? 1 : (uint64_t)side->ns);
+	if (s->last_ns == 0 || side->begin < s->first_ns)
+		s->first_ns = side->begin;
+	if (end > s->last_ns)
+		s->last_ns = end;
+}
+
+static void take_bytes(struct replay_io *io, struct thread *thread, bool read,
+		       const struct side *side)
+{
+	struct io_sink *s = &io->sinks[side->sink];
+	struct traffic *t = &s->traffic;
+
+	take_time(io, side);
+	*(read ? &t->read_calls : &t->write_calls) += 1;
+	*(read ? &t->read_time_s : &t->write_time_s) += side->ns / 1e9;
+	io->failed |= !latency_record(&s->latency, (uint64_t)side->ns);
+	if (side->result < 0)
+		return;
+	*(read ? &t->read_bytes : &t->written_bytes) += (uint64_t)side->result;
+	count_bytes(io, thread, is_socket(io, side->sink), read, (uint64_t)side->result,
+		    side->begin + side->ns);
+}
+
+static struct side side_of(struct replay_io *io, const struct ph_call *call, uint32_t sink)
+{
+	return (struct side){
+		.sink = sink,
+		.node = call->node,
+		.begin = clock_ns(io->clock, call->entry),
+		.ns = clock_span_ns(io->clock, call->entry, call->duration),
+		.result = call->result,
+	};
+}
+
+static void thread_time(struct replay_io *io, struct thread *thread, bool read,
+			const struct side *side)
+{
+	*(is_socket(io, side->sink) ? &thread->network_s
+	  : read		    ? &thread->reading_s
+				    : &thread->writing_s) += side->ns / 1e9;
+}
+
+/* Whose datagram it was, or is to be: of an unconnected socket nobody else knows. */
+static void note_peer(struct replay_io *io, struct connection *c, const struct ph_call *call)
+{
+	const size_t words = 2 * sizeof(uint64_t);
+	size_t room = (size_t)(call->cells - PH_CALL_CELLS) * sizeof(struct ph_cell);
+	const uint8_t *at = (const uint8_t *)(call + 1) + words;
+	struct ph_peer peer;
+	const char *text;
+
+	if (call->cells <= PH_CALL_CELLS || room < words + sizeof(peer))
+		return;
+	memcpy(&peer, at, sizeof(peer));
+	if (peer.bytes == 0 || peer.bytes > room - words - sizeof(peer))
+		return;
+	text = sockaddr_text(io->arena, at + sizeof(peer), peer.bytes);
+	if (text == NULL || c->peers > 1 || (c->peer != NULL && strcmp(c->peer, text) == 0))
+		return;
+	c->peers = c->peer == NULL ? 1 : 2;
+	c->peer = c->peer == NULL ? text : NULL;
+}
+
+/* Who ended it first: the other end, by closing or by a reset, or this one. */
+static void note_stream_end(struct connection *c, bool read, const struct ph_call *call)
+{
+	bool stream = c->type == NULL || strcmp(c->type, "stream") == 0;
+
+	if (call->result == -ECONNRESET || call->result == -EPIPE || call->result == -ETIMEDOUT)
+		c->closed_by =
+			c->closed_by != NULL && call->result == -EPIPE ? c->closed_by : "reset";
+	else if (read && call->result == 0 && call->arg != 0 && stream && c->closed_by == NULL)
+		c->closed_by = "peer";
+}
+
 static void transfer(struct replay_io *io, struct thread *thread, bool read,
 		     const struct ph_call *call)
 {
-	uint32_t place = sink_of(io, call);
-	struct io_sink *s = &io->sinks[place];
-	struct traffic *t = &s->traffic;
-	double begin = clock_ns(io->clock, call->entry);
-	double ns = clock_span_ns(io->clock, call->entry, call->duration);
-	bool socket = s->connection != 0;
+	struct side side = side_of(io, call, sink_of(io, call));
+	struct connection *c = connection_of(io, side.sink);
 
-	*(read ? &t->read_calls : &t->write_calls) += 1;
-	t->time_s += ns / 1e9;
-	*(read ? &t->read_time_s : &t->write_time_s) += ns / 1e9;
-	*(socket ? &thread->network_s : read ? &thread->reading_s : &thread->writing_s) += ns / 1e9;
-	io->failed |= !latency_record(&s->latency, (uint64_t)ns);
-	io->failed |= !map_add(&io->node_ns, (uint64_t)place << 32 | call->node,
-			       ns < 1 ? 1 : (uint64_t)ns);
-	if (t->read_calls + t->write_calls == 1 || begin < s->first_ns)
-		s->first_ns = begin;
-	if (t->read_calls + t->write_calls == 1 || begin + ns > s->last_ns)
-		s->last_ns = begin + ns;
-	if (call->result < 0) {
-		t->errors++;
-	} else {
-		*(read ? &t->read_bytes : &t->written_bytes) += (uint64_t)call->result;
-		count_bytes(io, thread, socket, read, (uint64_t)call->result, begin + ns);
+	take_bytes(io, thread, read, &side);
+	thread_time(io, thread, read, &side);
+	if (c == NULL)
+		return;
+	note_peer(io, c, call);
+	note_stream_end(c, read, call);
+}
+
+/* Read from one and written to the other. The time is one, though both had it. */
+static void moved(struct replay_io *io, struct thread *thread, const struct ph_call *call)
+{
+	uint64_t to = extra_word(call, 0);
+	const struct ph_call other = {.fd = (int32_t)(uint32_t)to, .object = (uint32_t)(to >> 32)};
+	struct side side;
+	uint32_t from_sink = 0;
+
+	if (call->fd >= 0) {
+		from_sink = sink_of(io, call);
+		side = side_of(io, call, from_sink);
+		take_bytes(io, thread, true, &side);
+		if (other.fd < 0)
+			thread_time(io, thread, true, &side);
 	}
+	if (other.fd < 0)
+		return;
+	side = side_of(io, call, sink_of(io, &other));
+	take_bytes(io, thread, false, &side);
+	thread_time(io, thread, false, &side);
+	if (from_sink != 0 && is_socket(io, from_sink) == is_socket(io, side.sink))
+		io->twice_s[is_socket(io, side.sink)] += side.ns / 1e9;
+}
+
+static void synced(struct replay_io *io, struct thread *thread, bool sync,
+		   const struct ph_call *call)
+{
+	const struct side side = side_of(io, call, sink_of(io, call));
+	struct traffic *t = &io->sinks[side.sink].traffic;
+
+	take_time(io, &side);
+	thread_time(io, thread, false, &side);
+	if (sync) {
+		t->sync_calls++;
+		t->sync_time_s += side.ns / 1e9;
+	}
+}
+
+static void shut_down(struct replay_io *io, const struct ph_call *call)
+{
+	struct connection *c = connection_of(io, sink_of(io, call));
+
+	if (c != NULL && call->result == 0 && call->arg != SHUT_RD && c->closed_by == NULL)
+		c->closed_by = "local";
+}
+
+static void listening(struct replay_io *io, const struct ph_call *call)
+{
+	struct connection *c = connection_of(io, sink_of(io, call));
+
+	if (c != NULL && call->result == 0)
+		c->listening = true;
 }
 
 static void opened(struct replay_io *io, const struct ph_call *call)
@@ -347,7 +505,7 @@ static void opened(struct replay_io *io, const struct ph_call *call)
 	if (o == NULL)
 		return;
 	io->sinks[object_sink(io, o, (int32_t)call->result)].opens++;
-	io->failed |= !map_put(&io->object_by_fd, (uint32_t)call->result, call->object);
+	put_fd(io, (int32_t)call->result, call->object);
 }
 
 static void socket_opened(struct replay_io *io, const struct ph_call *call, bool accepted)
@@ -421,7 +579,7 @@ static void duplicated(struct replay_io *io, const struct ph_call *call)
 	if (o == NULL)
 		return;
 	o->references++;
-	io->failed |= !map_put(&io->object_by_fd, (uint32_t)call->result, call->object);
+	put_fd(io, (int32_t)call->result, call->object);
 }
 
 /* A close that was interrupted or met an I/O error has closed all the same. */
@@ -436,12 +594,58 @@ static void closed(struct replay_io *io, const struct ph_call *call)
 			       clock_span_ns(io->clock, call->entry, call->duration));
 }
 
+static void closed_range(struct replay_io *io, const struct ph_call *call)
+{
+	double ns = clock_ns(io->clock, call->entry) +
+		    clock_span_ns(io->clock, call->entry, call->duration);
+	uint64_t fd, number, first = (uint32_t)call->fd, *gone = NULL;
+	size_t count = 0, room = 0;
+
+	if (call->result < 0 || call->arg < 0)
+		return;
+	/* To remove while walking would move what is still to come. */
+	for (size_t at = 0; map_next(&io->object_by_fd, &at, &fd, &number);) {
+		if (fd < first || fd > (uint64_t)call->arg)
+			continue;
+		drop_reference(io, (uint32_t)number, ns);
+		if (vector_reserve(gone, room, count + 1))
+			gone[count++] = fd;
+		else
+			io->failed = true;
+	}
+	for (size_t i = 0; i < count; i++)
+		map_put(&io->object_by_fd, gone[i], 0);
+	free(gone);
+}
+
+bool io_is_about(unsigned kind)
+{
+	return (kind >= PH_KIND_READ && kind <= PH_KIND_ACCEPT) ||
+	       (kind >= PH_KIND_MOVE && kind <= PH_KIND_CLOSE_RANGE);
+}
+
 void io_call(struct replay_io *io, struct thread *thread, unsigned kind, const struct ph_call *call)
 {
 	switch (kind) {
 	case PH_KIND_READ:
 	case PH_KIND_WRITE:
 		transfer(io, thread, kind == PH_KIND_READ, call);
+		break;
+	case PH_KIND_MOVE:
+		moved(io, thread, call);
+		break;
+	case PH_KIND_SYNC:
+	case PH_KIND_RESIZE:
+		synced(io, thread, kind == PH_KIND_SYNC, call);
+		break;
+	case PH_KIND_SHUTDOWN:
+		shut_down(io, call);
+		break;
+	case PH_KIND_LISTEN:
+		listening(io, call);
+		break;
+	case PH_KIND_CLOSE_RANGE:
+		closed_range(io, call);
 		break;
 	case PH_KIND_OPEN:
 		opened(io, call);
@@ -502,16 +706,18 @@ static void add_traffic(struct traffic *to, const struct traffic *from)
 	to->time_s += from->time_s;
 	to->read_time_s += from->read_time_s;
 	to->write_time_s += from->write_time_s;
+	to->sync_calls += from->sync_calls;
+	to->sync_time_s += from->sync_time_s;
 }
 
 static void fold_sink(struct replay_io *io, struct io_sink *s)
 {
 	struct io_sink *to = &io->sinks[s->into - 1];
 
-	if (calls_of(s) != 0) {
-		if (calls_of(to) == 0 || s->first_ns < to->first_ns)
+	if (s->last_ns != 0) {
+		if (to->last_ns == 0 || s->first_ns < to->first_ns)
 			to->first_ns = s->first_ns;
-		if (calls_of(to) == 0 || s->last_ns > to->last_ns)
+		if (s->last_ns > to->last_ns)
 			to->last_ns = s->last_ns;
 	}
 	to->opens += s->opens;
@@ -536,7 +742,7 @@ static void fold_sinks(struct replay_io *io)
 		uint32_t to;
 
 		if (s->path == NULL && s->into == 0 && s->connection == 0 &&
-		    (calls_of(s) != 0 || s->opens != 0)) {
+		    (s->last_ns != 0 || s->opens != 0)) {
 			snprintf(name, sizeof(name), "fd %d", s->fd);
 			to = path_sink(io, name);
 			io->sinks[i].into = to + 1; /* path_sink may have moved them */
@@ -639,7 +845,7 @@ static void take_sinks(struct replay_io *io, struct run *run)
 		bool socket = s->connection != 0;
 		struct connection *c = connection_of(io, (uint32_t)i);
 
-		if (s->into != 0 || (!socket && calls_of(s) == 0 && s->opens == 0))
+		if (s->into != 0 || (!socket && s->last_ns == 0 && s->opens == 0))
 			continue;
 		add_traffic(socket ? &run->sockets.total : &run->io.total, &s->traffic);
 		io->failed |= !latency_merge(socket ? &sockets : &files, &s->latency);
@@ -651,6 +857,8 @@ static void take_sinks(struct replay_io *io, struct run *run)
 			take_file(s, &run->files[run->file_count++]);
 		}
 	}
+	run->io.total.time_s -= io->twice_s[0];
+	run->sockets.total.time_s -= io->twice_s[1];
 	latency_result(&files, &run->io.total.latency);
 	latency_result(&sockets, &run->sockets.total.latency);
 	latency_free(&files);

@@ -30,7 +30,8 @@ struct replay_io {
 	size_t object_count, object_room;
 	struct map object_by_number; /* to its place + 1 */
 	struct map object_by_fd;     /* to its number: what a descriptor now is */
-	struct map sink_by_fd;	     /* without an object: to its place + 1 */
+	double twice_s[2];     /* of moves between two files, two sockets: time that both had */
+	struct map sink_by_fd; /* without an object: to its place + 1 */
 	struct index sink_by_path;
 	struct map node_ns; /* sink << 32 | node */
 	struct connection *connections;
@@ -48,7 +49,13 @@ void io_free(struct replay_io *io);
 /* Is what the call works on known? If not, a tie may yet tell. */
 bool io_knows(const struct replay_io *io, const struct ph_call *call);
 
-/* A call of one of the kinds READ to ACCEPT, by a thread. */
+/* The same of where a MOVE goes; its object in *object. */
+bool io_knows_other(const struct replay_io *io, const struct ph_call *call, uint32_t *object);
+
+/* Is a call of this kind about a descriptor? */
+bool io_is_about(unsigned kind);
+
+/* A call of one of those kinds, by a thread. */
 void io_call(struct replay_io *io, struct thread *thread, unsigned kind,
 	     const struct ph_call *call);
 

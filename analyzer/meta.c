@@ -280,10 +280,12 @@ static bool take_end(struct meta *m, const cJSON *root)
 	m->status = get_int(root, "status", -1);
 	m->ended_ticks = get_u64(root, "ended_ticks");
 	m->lost = get_u64(root, "lost");
+	m->unslotted_lost = get_u64(root, "unslotted_lost");
 	m->nested_lost = get_u64(root, "nested_lost");
 	m->stalled_ns = get_u64(root, "stalled_ns");
 	m->short_stacks = get_u64(root, "short_stacks");
 	m->objects_unknown = get_u64(root, "objects_unknown");
+	m->children_unrecorded = get_u64(root, "children_unrecorded");
 	take_notes(m, root);
 	return true;
 }

@@ -67,6 +67,7 @@ struct meta {
 	const char *end;
 	int status; /* -1: unknown */
 	uint64_t ended_ticks, lost, nested_lost, stalled_ns, short_stacks, objects_unknown;
+	uint64_t children_unrecorded, unslotted_lost;
 	/* RUN and END */
 	const char **notes;
 	size_t note_count, note_room;

@@ -211,6 +211,8 @@ static void json_file(struct report *r, struct emit_json *e, const struct file *
 	emit_object(e, NULL);
 	emit_string(e, "path", f->path);
 	json_traffic(e, &f->traffic, &file_keys);
+	emit_u64(e, "sync_calls", f->traffic.sync_calls);
+	emit_double(e, "sync_time_s", f->traffic.sync_time_s);
 	emit_double(e, file_keys.in_rate,
 		    span > 0 ? (double)f->traffic.read_bytes / span : (double)NAN);
 	emit_double(e, file_keys.out_rate,
@@ -240,9 +242,12 @@ static void json_connection(struct report *r, struct emit_json *e, const struct 
 	emit_string(e, "type", c->type);
 	emit_string(e, "local", c->local);
 	emit_string(e, "peer", c->peer);
+	emit_bool(e, "several_peers", c->peers > 1);
+	emit_bool(e, "listening", c->listening);
 	emit_string(e, "opened_by", c->opened_by);
 	emit_double(e, "opened_at_s", c->opened_at_s);
 	emit_double(e, "closed_at_s", c->closed_at_s);
+	emit_string(e, "closed_by", c->closed_by);
 	emit_double(e, "connect_s", c->connect_s);
 	emit_string(e, "connect_error",
 		    c->connect_errno != 0 ? strerrorname_np(c->connect_errno) : NULL);

@@ -23,6 +23,11 @@ static void print_traffic(struct emit_text *t, const struct traffic *total, cons
 	fprintf(t->out, "%s in %s calls, %s\n", format_bytes(bytes, (double)total->written_bytes),
 		format_count(calls, total->write_calls),
 		format_seconds(time, total->write_time_s, t->utf8));
+	if (total->sync_calls > 0) {
+		text_label(t, "synced");
+		fprintf(t->out, "%s, %s\n", format_counted(calls, total->sync_calls, "call"),
+			format_seconds(time, total->sync_time_s, t->utf8));
+	}
 	if (total->errors > 0) {
 		text_label(t, "errors");
 		text_styled(t, STYLE_WARNING, "%s calls failed\n",
@@ -112,14 +117,20 @@ static char *connection_name(const struct connection *c)
 {
 	const char *by = c->opened_by != NULL ? c->opened_by : "";
 	const char *arrow = strcmp(by, "accept") == 0 ? " <- " : " -> ";
+	const char *peer = c->peers > 1 ? "several" : c->peer;
+	const char *end = c->connect_errno != 0		       ? ", failed"
+			  : c->listening		       ? "listening"
+			  : c->closed_by == NULL	       ? ""
+			  : strcmp(c->closed_by, "reset") == 0 ? ", reset"
+			  : strcmp(c->closed_by, "peer") == 0  ? ", closed by peer"
+							       : "";
 	char *name = NULL;
 
 	if (asprintf(&name, "fd %d %s%s%s%s%s%s%s%s%s%s", c->fd,
 		     c->family != NULL ? c->family : "socket", c->type != NULL ? " " : "",
 		     c->type != NULL ? c->type : "", c->local != NULL ? " " : "",
-		     c->local != NULL ? c->local : "", c->peer != NULL ? arrow : "",
-		     c->peer != NULL ? c->peer : "", *by != '\0' ? " " : "", by,
-		     c->connect_errno != 0 ? ", failed" : "") < 0)
+		     c->local != NULL ? c->local : "", peer != NULL ? arrow : "",
+		     peer != NULL ? peer : "", *by != '\0' || c->listening ? " " : "", by, end) < 0)
 		return NULL;
 	return name;
 }

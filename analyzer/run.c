@@ -30,15 +30,22 @@ enum {
 
 /* What an op asks of the replay: a function's kind, or one of these. */
 enum {
-	ACTION_REALLOC_BEGIN = PH_KIND_EXIT + 1,
+	ACTION_REALLOC_BEGIN = PH_KIND_LAST + 1,
 	ACTION_REALLOC_FAILED,
 	ACTION_LOST,
 	ACTION_OBJECT,
 	ACTION_THREAD_START,
 	ACTION_THREAD_END,
 	ACTION_FORKED,
+	ACTION_SPAWNED,
 	ACTION_NOTHING,
 	ACTION_MEMORY = 0x80, /* flag: the event is a memory event */
+};
+
+/* A program that was started and is not recorded. */
+struct unrecorded {
+	const char *path, *reason;
+	uint64_t times;
 };
 
 struct replay {
@@ -65,6 +72,13 @@ struct replay {
 	uint64_t lost, lost_from, lost_to; /* ticks */
 	uint64_t unknown_events, unknown_blocks;
 	uint64_t last_ticks;
+	struct {
+		const char *path, *reason; /* NULL path: none is under way */
+	} exec;
+	struct unrecorded *unrecorded;
+	size_t unrecorded_count, unrecorded_room;
+	unsigned confined; /* how, since confined_at; 0: not */
+	uint64_t confined_at;
 };
 
 static void add_notice(struct replay *r, bool lost, const char *text)
@@ -97,6 +111,7 @@ static const struct {
 	{PH_OP_THREAD_START, ACTION_THREAD_START, "thread start"},
 	{PH_OP_THREAD_END, ACTION_THREAD_END, "thread end"},
 	{PH_OP_FORKED, ACTION_FORKED, "forked"},
+	{PH_OP_SPAWNED, ACTION_SPAWNED, "spawned"},
 	{PH_OP_ENDED, ACTION_NOTHING, "ended"},
 	{PH_OP_PAD, ACTION_NOTHING, "pad"},
 };
@@ -116,7 +131,7 @@ static void choose_actions(struct replay *r)
 	for (size_t i = 0; i < 256; i++) {
 		bool memory = m->kinds[i] == PH_KIND_ALLOC || m->kinds[i] == PH_KIND_FREE;
 
-		r->actions[i] = m->kinds[i] > PH_KIND_EXIT ? 0 : m->kinds[i];
+		r->actions[i] = m->kinds[i] > PH_KIND_LAST ? 0 : m->kinds[i];
 		r->actions[i] |= memory ? ACTION_MEMORY : 0;
 	}
 	for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
@@ -172,6 +187,76 @@ static void apply_mapping(struct replay *r, unsigned action, const struct ph_cal
 	}
 }
 
+/* Programs that the library did not come along to. */
+
+static const char *exec_path(struct replay *r, const struct ph_call *c)
+{
+	size_t words = sizeof(uint64_t);
+	size_t room = c->cells > PH_CALL_CELLS
+			      ? (size_t)(c->cells - PH_CALL_CELLS) * sizeof(struct ph_cell)
+			      : 0;
+	uint64_t bytes = room >= words ? extra(c, 0) : 0;
+
+	if (bytes == 0 || bytes > room - words)
+		return "(unknown)";
+	return arena_copy(r->arena, (const char *)(c + 1) + words, (size_t)bytes);
+}
+
+static const char *exec_reason(int64_t flags)
+{
+	if (flags & PH_EXEC_STATIC)
+		return "it is statically linked";
+	if (flags & PH_EXEC_SECURE)
+		return "it is set-uid, set-gid or has capabilities, and its loader ignores "
+		       "LD_PRELOAD";
+	if (flags & PH_EXEC_FOREIGN)
+		return "it is of another C library or machine";
+	if (flags & PH_EXEC_UNPRELOADED)
+		return "its environment does not have LD_PRELOAD";
+	return NULL;
+}
+
+static void note_exec(struct replay *r, const struct ph_call *c)
+{
+	r->exec.path = c->result == 0 ? exec_path(r, c) : NULL;
+	r->exec.reason = exec_reason(c->arg);
+}
+
+/* Each program once for each reason. */
+static void note_spawn(struct replay *r, const struct ph_call *c)
+{
+	const char *reason = exec_reason(c->arg), *path;
+	struct unrecorded *u;
+
+	if (reason == NULL || c->result < 0)
+		return;
+	path = exec_path(r, c);
+	for (size_t i = 0; i < r->unrecorded_count; i++) {
+		u = &r->unrecorded[i];
+		if (u->reason == reason && strcmp(u->path, path) == 0) {
+			u->times++;
+			return;
+		}
+	}
+	if (!vector_reserve(r->unrecorded, r->unrecorded_room, r->unrecorded_count + 1))
+		return;
+	r->unrecorded[r->unrecorded_count++] = (struct unrecorded){path, reason, 1};
+}
+
+/* CONFINE's argument, of the functions that may install a filter. */
+enum { CONFINED_FILTER = 1, CONFINED_BLIND = 2 };
+
+static void note_confined(struct replay *r, const struct ph_call *c)
+{
+	const char *name = r->meta.names[c->op];
+
+	if (name == NULL || (strcmp(name, "prctl") != 0 && strcmp(name, "syscall") != 0))
+		return;
+	/* Refused, it is said again with its error. */
+	r->confined = c->result < 0 ? 0 : (unsigned)c->arg;
+	r->confined_at = c->entry;
+}
+
 static void apply_call(struct replay *r, struct thread *t, unsigned action, const struct ph_call *c)
 {
 	uint64_t end;
@@ -203,11 +288,21 @@ static void apply_call(struct replay *r, struct thread *t, unsigned action, cons
 		if (r->stop_at_fork != 0 && c->arg == r->stop_at_fork)
 			r->stopped = r->fork_found = true;
 		break;
+	case PH_KIND_EXEC:
+		note_exec(r, c);
+		break;
+	case PH_KIND_SPAWN:
+	case ACTION_SPAWNED:
+		note_spawn(r, c);
+		break;
+	case PH_KIND_CONFINE:
+		note_confined(r, c);
+		break;
 	case PH_KIND_NONE:
 		r->unknown_events++;
 		break;
 	default:
-		if (action >= PH_KIND_READ && action <= PH_KIND_ACCEPT)
+		if (io_is_about(action))
 			io_call(&r->io, t, action, c);
 	}
 }
@@ -274,6 +369,7 @@ static bool run_alone(void *context, size_t stream, const struct ph_event *event
 static bool must_wait(const struct replay *r, const struct ph_event *e, uint64_t *key)
 {
 	unsigned action = r->actions[e->op];
+	uint32_t other;
 
 	*key = e->address;
 	if (e->call == NULL) {
@@ -288,6 +384,12 @@ static bool must_wait(const struct replay *r, const struct ph_event *e, uint64_t
 	}
 	*key = MERGE_OBJECT_KEY(e->call->object);
 	switch (action) {
+	case PH_KIND_MOVE:
+		if (!io_knows_other(&r->io, e->call, &other)) {
+			*key = MERGE_OBJECT_KEY(other);
+			return true;
+		}
+		return !io_knows(&r->io, e->call);
 	case PH_KIND_READ:
 	case PH_KIND_WRITE:
 	case PH_KIND_CONNECT:
@@ -608,6 +710,7 @@ static void replay_close(struct replay *r)
 	clock_free(&r->clock);
 	meta_free(&r->meta);
 	free(r->thread_of);
+	free(r->unrecorded);
 	if (r->reader.fd >= 0)
 		reader_close(&r->reader);
 	free(r);
@@ -829,9 +932,9 @@ static void note_damage(struct replay *r)
 static void note_lost(struct replay *r)
 {
 	uint64_t lost = r->meta.lost > r->lost ? r->meta.lost : r->lost;
-	uint64_t nested = r->meta.nested_lost;
+	uint64_t nested = r->meta.nested_lost, unslotted = r->meta.unslotted_lost;
 
-	r->run->dropped = lost + nested;
+	r->run->dropped = lost + nested + unslotted;
 	r->run->stalled_s = (double)r->meta.stalled_ns / 1e9;
 	if (lost != 0 && r->lost != 0)
 		notice(r, true, "%llu %s lost between %.3f s and %.3f s: the ring was full",
@@ -840,10 +943,50 @@ static void note_lost(struct replay *r)
 	else if (lost != 0)
 		notice(r, true, "%llu %s lost: the ring was full", (unsigned long long)lost,
 		       plural(lost, "event was", "events were"));
+	if (unslotted != 0)
+		notice(r, true,
+		       "%llu %s of threads that there was no room for, or of another process on "
+		       "the same memory, %s lost",
+		       (unsigned long long)unslotted, plural(unslotted, "event", "events"),
+		       plural(unslotted, "was", "were"));
 	if (nested != 0)
 		notice(r, true, "%llu %s of signal handlers that interrupted a hook %s lost",
 		       (unsigned long long)nested, plural(nested, "event", "events"),
 		       plural(nested, "was", "were"));
+}
+
+/* Programs and processes that are not recorded, and why. */
+static void note_unrecorded(struct replay *r)
+{
+	uint64_t n = r->meta.children_unrecorded;
+
+	for (size_t i = 0; i < r->unrecorded_count; i++) {
+		const struct unrecorded *u = &r->unrecorded[i];
+
+		notice(r, false, "%s, which it started%s, is not recorded: %s", u->path,
+		       u->times > 1
+			       ? arena_print(r->arena, " %llu times", (unsigned long long)u->times)
+			       : "",
+		       u->reason);
+	}
+	if (r->exec.path != NULL && r->exec.reason != NULL && strcmp(r->run->end, "exec") == 0)
+		notice(r, false, "it became %s, which is not recorded: %s", r->exec.path,
+		       r->exec.reason);
+	if (n != 0)
+		notice(r, false, "%llu %s that it forked could not be recorded",
+		       (unsigned long long)n, plural(n, "process", "processes"));
+	if (r->confined == CONFINED_BLIND)
+		notice(r, true,
+		       "at %.3f s it gave up all system calls and the processor's counter "
+		       "(seccomp's "
+		       "strict mode, PR_SET_TSC): recording ends there",
+		       clock_s(&r->clock, r->confined_at));
+	if (r->confined == CONFINED_FILTER)
+		notice(r, false,
+		       "at %.3f s it installed a seccomp filter: since then files and sockets are "
+		       "called as the program called them, stacks of new threads are one frame "
+		       "deep, and processes that it starts are not recorded",
+		       clock_s(&r->clock, r->confined_at));
 }
 
 static void note_unseen(struct replay *r)
@@ -890,6 +1033,7 @@ static int replay_finish(struct replay *r, struct error *e)
 	note_end(r);
 	note_damage(r);
 	note_unseen(r);
+	note_unrecorded(r);
 	return 0;
 }
 

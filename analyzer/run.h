@@ -78,7 +78,8 @@ struct traffic {
 	uint64_t read_bytes, written_bytes;
 	uint64_t read_calls, write_calls; /* failed ones included */
 	uint64_t errors;
-	double time_s, read_time_s, write_time_s;
+	uint64_t sync_calls; /* fsync and its like */
+	double time_s, read_time_s, write_time_s, sync_time_s;
 	struct latency latency;
 };
 
@@ -103,6 +104,9 @@ struct connection {
 	double opened_at_s, closed_at_s; /* closed_at_s NaN: still open */
 	double connect_s;		 /* how long connect took; NaN */
 	int connect_errno;		 /* 0: connected, or never tried */
+	bool listening;
+	unsigned peers;	       /* 0: none known, 1: `peer`, 2: several, of a datagram socket */
+	const char *closed_by; /* "local", "peer", "reset": who ended a stream first; NULL */
 	struct traffic traffic;
 	uint32_t top_node;
 };

@@ -176,8 +176,12 @@ static void end_former_image(struct collector *c, const struct ph_segment *s)
 	}
 }
 
-static void refuse(struct target *t, const char *why)
+static void refuse(struct collector *c, struct target *t, const char *why)
 {
+	const struct target *parent = parent_of(c, t->segment);
+
+	if (parent != NULL)
+		atomic_fetch_add(&parent->segment->children_unrecorded, 1);
 	snprintf(t->segment->refusal, sizeof(t->segment->refusal), "%s", why);
 	answer(t, PH_COLLECTOR_REFUSED);
 	unlink(t->segment_path);
@@ -192,6 +196,9 @@ static void attach(struct collector *c, struct target *t)
 	c->linger = false;
 	if (c->base_directory[0] == '\0')
 		snprintf(c->base_directory, sizeof(c->base_directory), "%s", t->segment->directory);
+	/* It had no /proc to look into. */
+	if (t->segment->process_start == 0)
+		t->segment->process_start = proc_start_time(t->segment->pid);
 	if (proc_start_time(t->segment->pid) == t->segment->process_start)
 		t->pidfd = proc_open(t->segment->pid);
 	end_former_image(c, t->segment);
@@ -201,7 +208,7 @@ static void attach(struct collector *c, struct target *t)
 	if (t->fd >= 0)
 		flock(t->fd, LOCK_EX | LOCK_NB);
 	if (t->fd < 0) {
-		refuse(t, why);
+		refuse(c, t, why);
 		return;
 	}
 	use_name(c, t->trace_path);
@@ -213,7 +220,7 @@ static void attach(struct collector *c, struct target *t)
 		struct target **more = realloc(c->targets, room * sizeof(*more));
 
 		if (more == NULL) {
-			refuse(t, "the collector ran out of memory");
+			refuse(c, t, "the collector ran out of memory");
 			return;
 		}
 		c->targets = more;
@@ -315,6 +322,9 @@ static struct target_end end_of(const struct collector *c, const struct target *
 			usleep(10000);
 		}
 	}
+	/* It had become something that is not recorded. */
+	if (atomic_load(&s->exec_begun) != 0)
+		return (struct target_end){.kind = "exec", .status = -1};
 	if (known && WIFSIGNALED(status))
 		return (struct target_end){.kind = "signal", .status = WTERMSIG(status)};
 	if (known)
@@ -387,6 +397,15 @@ static bool any_clock_awake(const struct collector *c)
 	return false;
 }
 
+/* Events come, or would without a bell being rung. */
+static bool is_awaited(const struct collector *c)
+{
+	for (size_t i = 0; i < c->target_count; i++)
+		if (atomic_load(&c->targets[i]->segment->confined) != 0)
+			return true;
+	return any_clock_awake(c);
+}
+
 static void doze(struct collector *c, uint32_t seen, int64_t ns)
 {
 	struct timespec ts = {.tv_sec = 0, .tv_nsec = ns};
@@ -429,7 +448,7 @@ static void run(struct collector *c)
 			clocks_to_sleep(c);
 		if (is_over(c))
 			break;
-		doze(c, seen, any_clock_awake(c) ? ACTIVE_SLEEP_NS : IDLE_SLEEP_NS);
+		doze(c, seen, is_awaited(c) ? ACTIVE_SLEEP_NS : IDLE_SLEEP_NS);
 	}
 }
 
@@ -445,10 +464,34 @@ static bool close_session(struct collector *c)
 	return false;
 }
 
+/* Segments that were made for children who never came. */
+static void remove_unused(const struct collector *c)
+{
+	char path[512];
+	struct dirent *entry;
+	DIR *folder = opendir(c->folder);
+
+	while (folder != NULL && (entry = readdir(folder)) != NULL) {
+		struct target *t;
+
+		if (!ends_with(entry->d_name, PH_SEGMENT_SUFFIX))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", c->folder, entry->d_name);
+		t = target_map(path, "");
+		if (t != NULL)
+			target_free(t);
+		else
+			unlink(path);
+	}
+	if (folder != NULL)
+		closedir(folder);
+}
+
 static void clean_up(struct collector *c)
 {
 	char path[256];
 
+	remove_unused(c);
 	snprintf(path, sizeof(path), "%s/control", c->folder);
 	unlink(path);
 	rmdir(c->folder);

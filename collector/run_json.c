@@ -238,10 +238,12 @@ cJSON *end_json(const struct ph_segment *s, const struct end_facts *facts)
 	add_u64(o, "lost", facts->lost);
 	add_u64(o, "stalled_ns",
 		(uint64_t)((double)facts->stalled_ticks * 1e9 / (double)ticks_per_second(s)));
+	add_u64(o, "unslotted_lost", atomic_load(&s->unslotted_lost));
 	add_u64(o, "nested_lost", atomic_load(&s->nested_lost));
 	add_u64(o, "short_stacks",
 		(uint64_t)atomic_load(&s->addresses.full) + atomic_load(&s->nodes.full));
 	add_u64(o, "objects_unknown", atomic_load(&s->objects_unknown));
+	add_u64(o, "children_unrecorded", atomic_load(&s->children_unrecorded));
 	cJSON_AddStringToObject(o, "unwinder", s->unwinder != 0 ? "libunwind" : "none");
 	notes = cJSON_AddArrayToObject(o, "notes");
 	if (s->unwinder == 0 && s->depth > 0)

@@ -613,7 +613,7 @@ static void add_end(struct target *t, const struct target_end *end)
 		.status = end->status,
 		.ended_ticks = ph_clock_now(s->clock_kind),
 		.ended_ns = now_ns(CLOCK_REALTIME),
-		.lost = t->lost + atomic_load(&s->unslotted_lost),
+		.lost = t->lost,
 		.stalled_ticks = t->stalled,
 		.damaged = t->damaged,
 	};

@@ -22,8 +22,11 @@ static bool set_output(const char *value)
 	return strlen(value) < 4096;
 }
 
+/* "off": an ancestor has a seccomp filter, under which nothing can be set up. */
 static bool set_root(const char *value)
 {
+	if (strcmp(value, "off") == 0)
+		ph_config.start = false;
 	ph_config.root = *value != '\0' ? value : NULL;
 	return true;
 }

@@ -7,6 +7,8 @@
 #ifndef PH_PRELOAD_HOOKS_H
 #define PH_PRELOAD_HOOKS_H
 
+#include <errno.h>
+
 #include "preload/compiler.h"
 #include "preload/real.h"
 #include "preload/record.h"
@@ -21,5 +23,30 @@
 		if (unlikely(ph_real.id == NULL))                                                  \
 			ph_resolve();                                                              \
 	} while (0)
+
+/* The same, for functions that a C library may not have: such a program asked for
+ * it by name and found ours. */
+#define PH_NEED_OR(id, missing)                                                                    \
+	do {                                                                                       \
+		PH_NEED(id);                                                                       \
+		if (unlikely(ph_real.id == NULL)) {                                                \
+			errno = ENOSYS;                                                            \
+			return missing;                                                            \
+		}                                                                                  \
+	} while (0)
+
+/* After a successful call: a new descriptor, described. */
+void ph_describe_new(struct ph_call_state *c, int fd, unsigned origin, const char *path,
+		     uintptr_t frame);
+
+/* A call that made two. */
+void ph_end_pair(struct ph_call_state *c, unsigned op, const int fds[2], int r, unsigned origin,
+		 uintptr_t frame, void *caller);
+
+/* To be registered with at_quick_exit() before the program can. */
+void ph_at_quick_exit(void);
+
+/* PERFHOOK_ROOT as children see it: "PERFHOOK_ROOT=PID:FOLDER", in memory of ours. */
+extern char *ph_root_entry;
 
 #endif

@@ -6,12 +6,12 @@
  */
 #include <fcntl.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "preload/hooks.h"
 
-/* After a successful call: a new descriptor, described. */
-static void describe_new(struct ph_call_state *c, int fd, unsigned origin, const char *path,
-			 uintptr_t frame)
+void ph_describe_new(struct ph_call_state *c, int fd, unsigned origin, const char *path,
+		     uintptr_t frame)
 {
 	struct ph_stream *s;
 
@@ -24,12 +24,40 @@ static void describe_new(struct ph_call_state *c, int fd, unsigned origin, const
 	ph_leave(s);
 }
 
+/* A relative path says nothing of a file elsewhere. */
+static const char *name_from(int directory, const char *path)
+{
+	return directory == AT_FDCWD || path == NULL || path[0] == '/' ? path : NULL;
+}
+
+/* ---- opening -------------------------------------------------------------- */
+
 static void end_open(struct ph_call_state *c, unsigned op, int fd, int flags, const char *path,
 		     uintptr_t frame, void *caller)
 {
-	describe_new(c, fd, PH_ORIGIN_OPENED, path, frame);
+	int saved = errno;
+
+	ph_describe_new(c, fd, PH_ORIGIN_OPENED, path, frame);
+	errno = saved;
 	ph_call_end(c, op, fd, fd, flags, NULL, 0, frame, caller);
 }
+
+/* The wrappers whose whole body is their row. */
+#define PH_BY_HAND(...)
+#define PH_OPEN(id, params, args, flags_, path_)                                                   \
+	int ph_hook_##id params                                                                    \
+	{                                                                                          \
+		struct ph_call_state c;                                                            \
+		int r;                                                                             \
+                                                                                                   \
+		PH_NEED_OR(id, -1);                                                                \
+		ph_call_begin(&c, PH_OP_##id, -1, PH_FRAME());                                     \
+		r = ph_real.id args;                                                               \
+		ph_call_returned(&c);                                                              \
+		end_open(&c, PH_OP_##id, r, flags_, path_, PH_FRAME(), PH_CALLER());               \
+		return r;                                                                          \
+	}
+#include "trace/functions.def"
 
 #define OPEN_MODE(flags)                                                                           \
 	({                                                                                         \
@@ -66,51 +94,40 @@ int ph_hook_openat(int directory, const char *path, int flags, ...)
 	ph_call_begin(&c, PH_OP_openat, -1, PH_FRAME());
 	fd = ph_real.openat(directory, path, flags, mode);
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_openat, fd, flags, path, PH_FRAME(), PH_CALLER());
+	end_open(&c, PH_OP_openat, fd, flags, name_from(directory, path), PH_FRAME(), PH_CALLER());
 	return fd;
 }
 
-int ph_hook___open_2(const char *path, int flags)
+/* No C library has it yet; where one does, it is a system call as this is. */
+int ph_hook_openat2(int directory, const char *path, const struct open_how *how, size_t size)
 {
 	struct ph_call_state c;
 	int fd;
 
-	PH_NEED(__open_2);
-	ph_call_begin(&c, PH_OP___open_2, -1, PH_FRAME());
-	fd = ph_real.__open_2(path, flags);
+	PH_NEED(openat2);
+	ph_call_begin(&c, PH_OP_openat2, -1, PH_FRAME());
+	if (ph_real.openat2 != NULL)
+		fd = ph_real.openat2(directory, path, how, size);
+	else
+		fd = (int)sys_result(sys4(SYS_openat2, directory, path, how, size));
 	ph_call_returned(&c);
-	end_open(&c, PH_OP___open_2, fd, flags, path, PH_FRAME(), PH_CALLER());
-	return fd;
-}
-
-int ph_hook___openat_2(int directory, const char *path, int flags)
-{
-	struct ph_call_state c;
-	int fd;
-
-	PH_NEED(__openat_2);
-	ph_call_begin(&c, PH_OP___openat_2, -1, PH_FRAME());
-	fd = ph_real.__openat_2(directory, path, flags);
-	ph_call_returned(&c);
-	end_open(&c, PH_OP___openat_2, fd, flags, path, PH_FRAME(), PH_CALLER());
-	return fd;
-}
-
-int ph_hook_creat(const char *path, mode_t mode)
-{
-	struct ph_call_state c;
-	int fd;
-
-	PH_NEED(creat);
-	ph_call_begin(&c, PH_OP_creat, -1, PH_FRAME());
-	fd = ph_real.creat(path, mode);
-	ph_call_returned(&c);
-	end_open(&c, PH_OP_creat, fd, O_CREAT | O_WRONLY | O_TRUNC, path, PH_FRAME(), PH_CALLER());
+	end_open(&c, PH_OP_openat2, fd, fd >= 0 ? (int)how->flags : 0, name_from(directory, path),
+		 PH_FRAME(), PH_CALLER());
 	return fd;
 }
 
 /* stdio's own descriptors: its reads and writes go past us, but whose number it
  * is must be known, or the next file under that number would get its name. */
+
+static int stream_fd(FILE *stream)
+{
+	int saved = errno;
+	int fd = stream != NULL ? fileno(stream) : -1;
+
+	errno = saved; /* one in memory has none */
+	return fd;
+}
+
 FILE *ph_hook_fopen(const char *path, const char *mode)
 {
 	struct ph_call_state c;
@@ -120,25 +137,80 @@ FILE *ph_hook_fopen(const char *path, const char *mode)
 	ph_call_begin(&c, PH_OP_fopen, -1, PH_FRAME());
 	stream = ph_real.fopen(path, mode);
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_fopen, stream != NULL ? fileno(stream) : -1, 0, path, PH_FRAME(),
-		 PH_CALLER());
+	end_open(&c, PH_OP_fopen, stream_fd(stream), 0, path, PH_FRAME(), PH_CALLER());
 	return stream;
 }
 
-int ph_hook_fclose(FILE *stream)
+/* The same stream on another file, mostly under the same number. */
+FILE *ph_hook_freopen(const char *path, const char *mode, FILE *stream)
 {
 	struct ph_call_state c;
-	int fd = stream != NULL ? fileno(stream) : -1;
-	int r;
+	FILE *r;
 
-	PH_NEED(fclose);
-	ph_call_begin(&c, PH_OP_fclose, -1, PH_FRAME());
+	PH_NEED(freopen);
+	ph_call_begin(&c, PH_OP_freopen, -1, PH_FRAME());
 	if (c.entry != 0)
-		c.object = ph_object_forget(fd);
-	r = ph_real.fclose(stream);
+		ph_object_forget(stream_fd(stream));
+	r = ph_real.freopen(path, mode, stream);
 	ph_call_returned(&c);
-	ph_call_end(&c, PH_OP_fclose, fd, r, 0, NULL, 0, PH_FRAME(), PH_CALLER());
+	end_open(&c, PH_OP_freopen, stream_fd(r), 0, path, PH_FRAME(), PH_CALLER());
 	return r;
+}
+
+FILE *ph_hook_tmpfile(void)
+{
+	struct ph_call_state c;
+	FILE *stream;
+
+	PH_NEED(tmpfile);
+	ph_call_begin(&c, PH_OP_tmpfile, -1, PH_FRAME());
+	stream = ph_real.tmpfile();
+	ph_call_returned(&c);
+	end_open(&c, PH_OP_tmpfile, stream_fd(stream), 0, NULL, PH_FRAME(), PH_CALLER());
+	return stream;
+}
+
+FILE *ph_hook_popen(const char *command, const char *type)
+{
+	struct ph_call_state c;
+	FILE *stream;
+
+	PH_NEED(popen);
+	ph_call_begin(&c, PH_OP_popen, -1, PH_FRAME());
+	stream = ph_real.popen(command, type);
+	ph_call_returned(&c);
+	end_open(&c, PH_OP_popen, stream_fd(stream), 0, NULL, PH_FRAME(), PH_CALLER());
+	return stream;
+}
+
+DIR *ph_hook_opendir(const char *path)
+{
+	struct ph_call_state c;
+	DIR *directory;
+
+	PH_NEED(opendir);
+	ph_call_begin(&c, PH_OP_opendir, -1, PH_FRAME());
+	directory = ph_real.opendir(path);
+	ph_call_returned(&c);
+	end_open(&c, PH_OP_opendir, directory != NULL ? dirfd(directory) : -1,
+		 O_RDONLY | O_DIRECTORY, path, PH_FRAME(), PH_CALLER());
+	return directory;
+}
+
+/* ---- closing -------------------------------------------------------------- */
+
+static void begin_close(struct ph_call_state *c, unsigned op, int fd, uintptr_t frame)
+{
+	ph_call_begin(c, op, -1, frame);
+	if (c->entry != 0)
+		c->object = ph_object_forget(fd);
+}
+
+static void end_close(struct ph_call_state *c, unsigned op, int fd, int r, uintptr_t frame,
+		      void *caller)
+{
+	ph_call_returned(c);
+	ph_call_end(c, op, fd, r, 0, NULL, 0, frame, caller);
 }
 
 int ph_hook_close(int fd)
@@ -147,14 +219,91 @@ int ph_hook_close(int fd)
 	int r;
 
 	PH_NEED(close);
-	ph_call_begin(&c, PH_OP_close, -1, PH_FRAME());
-	if (c.entry != 0)
-		c.object = ph_object_forget(fd);
+	begin_close(&c, PH_OP_close, fd, PH_FRAME());
 	r = ph_real.close(fd);
-	ph_call_returned(&c);
-	ph_call_end(&c, PH_OP_close, fd, r, 0, NULL, 0, PH_FRAME(), PH_CALLER());
+	end_close(&c, PH_OP_close, fd, r, PH_FRAME(), PH_CALLER());
 	return r;
 }
+
+int ph_hook_fclose(FILE *stream)
+{
+	int fd = stream_fd(stream), r;
+	struct ph_call_state c;
+
+	PH_NEED(fclose);
+	begin_close(&c, PH_OP_fclose, fd, PH_FRAME());
+	r = ph_real.fclose(stream);
+	end_close(&c, PH_OP_fclose, fd, r, PH_FRAME(), PH_CALLER());
+	return r;
+}
+
+/* Its result is the command's status, which is not an error of the closing. */
+int ph_hook_pclose(FILE *stream)
+{
+	int fd = stream_fd(stream), r;
+	struct ph_call_state c;
+
+	PH_NEED(pclose);
+	begin_close(&c, PH_OP_pclose, fd, PH_FRAME());
+	r = ph_real.pclose(stream);
+	end_close(&c, PH_OP_pclose, fd, r < 0 ? -1 : 0, PH_FRAME(), PH_CALLER());
+	return r;
+}
+
+int ph_hook_closedir(DIR *directory)
+{
+	int fd = directory != NULL ? dirfd(directory) : -1, r;
+	struct ph_call_state c;
+
+	PH_NEED(closedir);
+	begin_close(&c, PH_OP_closedir, fd, PH_FRAME());
+	r = ph_real.closedir(directory);
+	end_close(&c, PH_OP_closedir, fd, r, PH_FRAME(), PH_CALLER());
+	return r;
+}
+
+static void begin_close_range(struct ph_call_state *c, unsigned op, unsigned first, unsigned last,
+			      int flags, uintptr_t frame)
+{
+	ph_call_begin(c, op, -1, frame);
+	if (c->entry != 0 && !(flags & CLOSE_RANGE_CLOEXEC) && first <= last)
+		ph_objects_forget(first, last);
+}
+
+/* With CLOSE_RANGE_CLOEXEC nothing is closed: an empty range. */
+int ph_hook_close_range(unsigned first, unsigned last, int flags)
+{
+	struct ph_call_state c;
+	int r;
+
+	PH_NEED_OR(close_range, -1);
+	begin_close_range(&c, PH_OP_close_range, first, last, flags, PH_FRAME());
+	r = ph_real.close_range(first, last, flags);
+	ph_call_returned(&c);
+	ph_call_end(&c, PH_OP_close_range, (int)first, r,
+		    flags & CLOSE_RANGE_CLOEXEC ? -1 : (int64_t)last, NULL, 0, PH_FRAME(),
+		    PH_CALLER());
+	return r;
+}
+
+void ph_hook_closefrom(int first)
+{
+	unsigned from = first > 0 ? (unsigned)first : 0;
+	struct ph_call_state c;
+
+	PH_NEED(closefrom);
+	if (unlikely(ph_real.closefrom == NULL)) {
+		ph_hook_close_range(from, ~0u, 0);
+		return;
+	}
+	begin_close_range(&c, PH_OP_closefrom, from, ~0u, 0, PH_FRAME());
+	ph_real.closefrom(first);
+	ph_call_returned(&c);
+	ph_call_end(&c, PH_OP_closefrom, (int)from, 0, UINT32_MAX, NULL, 0, PH_FRAME(),
+		    PH_CALLER());
+}
+
+/* ---- copying --------------------------------------------------------------- */
 
 /* A dup closes what stood at its target; the analyzer knows that. */
 static void end_dup(struct ph_call_state *c, unsigned op, int fd, int target, int r,
@@ -212,16 +361,39 @@ int ph_hook_dup3(int fd, int target, int flags)
 	return r;
 }
 
-static void end_pair(struct ph_call_state *c, unsigned op, const int fds[2], int r, unsigned origin,
-		     uintptr_t frame, void *caller)
+/* Only what makes a descriptor is of interest; the rest passes. */
+int ph_hook_fcntl(int fd, int command, ...)
+{
+	struct ph_call_state c;
+	va_list rest;
+	long argument;
+	int r;
+
+	va_start(rest, command);
+	argument = va_arg(rest, long);
+	va_end(rest);
+	PH_NEED(fcntl);
+	if (command != F_DUPFD && command != F_DUPFD_CLOEXEC)
+		return ph_real.fcntl(fd, command, argument);
+	ph_call_begin(&c, PH_OP_fcntl, fd, PH_FRAME());
+	r = ph_real.fcntl(fd, command, argument);
+	ph_call_returned(&c);
+	end_dup(&c, PH_OP_fcntl, fd, -1, r, 0, PH_FRAME(), PH_CALLER());
+	return r;
+}
+
+/* ---- two at once ------------------------------------------------------------ */
+
+void ph_end_pair(struct ph_call_state *c, unsigned op, const int fds[2], int r, unsigned origin,
+		 uintptr_t frame, void *caller)
 {
 	int64_t both = -1;
 
 	if (r == 0) {
 		struct ph_call_state other = *c;
 
-		describe_new(&other, fds[1], origin, NULL, frame);
-		describe_new(c, fds[0], origin, NULL, frame);
+		ph_describe_new(&other, fds[1], origin, NULL, frame);
+		ph_describe_new(c, fds[0], origin, NULL, frame);
 		both = (uint32_t)fds[0] | (int64_t)fds[1] << 32;
 	}
 	ph_call_end(c, op, r == 0 ? fds[0] : -1, r, both, NULL, 0, frame, caller);
@@ -236,7 +408,7 @@ int ph_hook_pipe(int fds[2])
 	ph_call_begin(&c, PH_OP_pipe, -1, PH_FRAME());
 	r = ph_real.pipe(fds);
 	ph_call_returned(&c);
-	end_pair(&c, PH_OP_pipe, fds, r, PH_ORIGIN_OPENED, PH_FRAME(), PH_CALLER());
+	ph_end_pair(&c, PH_OP_pipe, fds, r, PH_ORIGIN_OPENED, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -249,100 +421,24 @@ int ph_hook_pipe2(int fds[2], int flags)
 	ph_call_begin(&c, PH_OP_pipe2, -1, PH_FRAME());
 	r = ph_real.pipe2(fds, flags);
 	ph_call_returned(&c);
-	end_pair(&c, PH_OP_pipe2, fds, r, PH_ORIGIN_OPENED, PH_FRAME(), PH_CALLER());
+	ph_end_pair(&c, PH_OP_pipe2, fds, r, PH_ORIGIN_OPENED, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
-/* ---- sockets ------------------------------------------------------------ */
-
-int ph_hook_socket(int domain, int type, int protocol)
+int ph_hook_openpty(int *leader, int *follower, char *name, const struct termios *terminal,
+		    const struct winsize *window)
 {
 	struct ph_call_state c;
-	int fd;
+	int fds[2] = {-1, -1}, r;
 
-	PH_NEED(socket);
-	ph_call_begin(&c, PH_OP_socket, -1, PH_FRAME());
-	fd = ph_real.socket(domain, type, protocol);
+	PH_NEED_OR(openpty, -1);
+	ph_call_begin(&c, PH_OP_openpty, -1, PH_FRAME());
+	r = ph_real.openpty(leader, follower, name, terminal, window);
 	ph_call_returned(&c);
-	describe_new(&c, fd, PH_ORIGIN_OPENED, NULL, PH_FRAME());
-	ph_call_end(&c, PH_OP_socket, fd, fd, domain, NULL, 0, PH_FRAME(), PH_CALLER());
-	return fd;
-}
-
-int ph_hook_socketpair(int domain, int type, int protocol, int fds[2])
-{
-	struct ph_call_state c;
-	int r;
-
-	PH_NEED(socketpair);
-	ph_call_begin(&c, PH_OP_socketpair, -1, PH_FRAME());
-	r = ph_real.socketpair(domain, type, protocol, fds);
-	ph_call_returned(&c);
-	end_pair(&c, PH_OP_socketpair, fds, r, PH_ORIGIN_SOCKETPAIR, PH_FRAME(), PH_CALLER());
-	return r;
-}
-
-/* The peer as the program named it: it stands in the trace even when the
- * connection fails or is still being made. */
-static void note_peer(const struct ph_call_state *c, int fd, const struct sockaddr *address,
-		      socklen_t length, uintptr_t frame)
-{
-	struct ph_stream *s;
-
-	if (c->entry == 0 || address == NULL)
-		return;
-	s = ph_enter(frame);
-	if (s == NULL)
-		return;
-	ph_object_connected(s, fd, address, length);
-	ph_leave(s);
-}
-
-int ph_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
-{
-	struct ph_call_state c;
-	int r;
-
-	PH_NEED(connect);
-	ph_call_begin(&c, PH_OP_connect, fd, PH_FRAME());
-	r = ph_real.connect(fd, address, length);
-	ph_call_returned(&c);
-	ph_call_end(&c, PH_OP_connect, fd, r, 0, NULL, 0, PH_FRAME(), PH_CALLER());
-	note_peer(&c, fd, address, length, PH_FRAME());
-	return r;
-}
-
-static void end_accept(struct ph_call_state *c, unsigned op, int fd, int r, uintptr_t frame,
-		       void *caller)
-{
-	uint64_t listener = c->object;
-
-	describe_new(c, r, PH_ORIGIN_ACCEPT, NULL, frame);
-	ph_call_end(c, op, fd, r, 0, &listener, 1, frame, caller);
-}
-
-int ph_hook_accept(int fd, struct sockaddr *address, socklen_t *length)
-{
-	struct ph_call_state c;
-	int r;
-
-	PH_NEED(accept);
-	ph_call_begin(&c, PH_OP_accept, fd, PH_FRAME());
-	r = ph_real.accept(fd, address, length);
-	ph_call_returned(&c);
-	end_accept(&c, PH_OP_accept, fd, r, PH_FRAME(), PH_CALLER());
-	return r;
-}
-
-int ph_hook_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
-{
-	struct ph_call_state c;
-	int r;
-
-	PH_NEED(accept4);
-	ph_call_begin(&c, PH_OP_accept4, fd, PH_FRAME());
-	r = ph_real.accept4(fd, address, length, flags);
-	ph_call_returned(&c);
-	end_accept(&c, PH_OP_accept4, fd, r, PH_FRAME(), PH_CALLER());
+	if (r == 0) {
+		fds[0] = *leader;
+		fds[1] = *follower;
+	}
+	ph_end_pair(&c, PH_OP_openpty, fds, r, PH_ORIGIN_OPENED, PH_FRAME(), PH_CALLER());
 	return r;
 }

@@ -9,7 +9,7 @@
 		struct ph_call_state c;                                                            \
 		ret r;                                                                             \
                                                                                                    \
-		PH_NEED(id);                                                                       \
+		PH_NEED_OR(id, -1);                                                                \
 		ph_call_begin(&c, PH_OP_##id, fd, PH_FRAME());                                     \
 		r = ph_real.id args;                                                               \
 		ph_call_end(&c, PH_OP_##id, fd, r, (int64_t)(requested), &at, (offset) != -1,      \

@@ -43,4 +43,70 @@ vfork:
 	.cfi_endproc
 	.size vfork, . - vfork
 #endif
+/* syscall(): only seccomp's is of interest. No frame of ours stands between: the
+ * call may be a clone. */
+#if defined(__x86_64__)
+#define SYS_SECCOMP 317
+	.globl syscall
+	.type syscall, @function
+syscall:
+	.cfi_startproc
+	movq ph_real_syscall(%rip), %rax
+	testq %rax, %rax
+	je 2f
+1:	cmpq $SYS_SECCOMP, %rdi
+	je ph_syscall_seccomp
+	jmp *%rax
+2:	pushq %rdi
+	pushq %rsi
+	pushq %rdx
+	pushq %rcx
+	pushq %r8
+	pushq %r9
+	subq $8, %rsp
+	.cfi_adjust_cfa_offset 56
+	call ph_find_syscall
+	addq $8, %rsp
+	popq %r9
+	popq %r8
+	popq %rcx
+	popq %rdx
+	popq %rsi
+	popq %rdi
+	.cfi_adjust_cfa_offset -56
+	movq ph_real_syscall(%rip), %rax
+	jmp 1b
+	.cfi_endproc
+	.size syscall, . - syscall
+#elif defined(__aarch64__)
+#define SYS_SECCOMP 277
+	.globl syscall
+	.type syscall, @function
+syscall:
+	.cfi_startproc
+	adrp x16, ph_real_syscall
+	ldr x16, [x16, :lo12:ph_real_syscall]
+	cbz x16, 2f
+1:	cmp x0, SYS_SECCOMP
+	b.eq ph_syscall_seccomp
+	br x16
+2:	stp x29, x30, [sp, -80]!
+	.cfi_adjust_cfa_offset 80
+	stp x0, x1, [sp, 16]
+	stp x2, x3, [sp, 32]
+	stp x4, x5, [sp, 48]
+	str x6, [sp, 64]
+	bl ph_find_syscall
+	ldp x0, x1, [sp, 16]
+	ldp x2, x3, [sp, 32]
+	ldp x4, x5, [sp, 48]
+	ldr x6, [sp, 64]
+	ldp x29, x30, [sp], 80
+	.cfi_adjust_cfa_offset -80
+	adrp x16, ph_real_syscall
+	ldr x16, [x16, :lo12:ph_real_syscall]
+	b 1b
+	.cfi_endproc
+	.size syscall, . - syscall
+#endif
 	.section .note.GNU-stack, "", @progbits

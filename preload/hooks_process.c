@@ -4,7 +4,9 @@
  * thread's end needs no personality routine (which would bring libgcc's unwinder
  * along); pthread_exit and cancellation run it all the same.
  */
-#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "preload/hooks.h"
@@ -81,7 +83,8 @@ int ph_hook_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 	}
 	ph_call_returned(&c);
 	/* It returns its error and leaves errno alone. */
-	ph_call_end(&c, PH_OP_pthread_create, -1, error, 0, NULL, 0, PH_FRAME(), PH_CALLER());
+	ph_call_end(&c, PH_OP_pthread_create, -1, error != 0 ? PH_ERROR(error) : 0, 0, NULL, 0,
+		    PH_FRAME(), PH_CALLER());
 	return error;
 }
 
@@ -106,31 +109,174 @@ static uint32_t announce_fork(uintptr_t frame)
 	return (uint32_t)call.arg;
 }
 
+/* A call that returns twice. The fork's number waits where the child finds it. */
+static uint32_t begin_fork(struct ph_call_state *c, unsigned op, uintptr_t frame)
+{
+	uint32_t number;
+
+	ph_call_begin(c, op, -1, frame);
+	number = c->entry != 0 ? announce_fork(frame) : 0;
+	ph_fork_note.number = number;
+	return number;
+}
+
+static void end_fork(struct ph_call_state *c, unsigned op, uint32_t number, pid_t child,
+		     uintptr_t frame, void *caller)
+{
+	int saved = errno;
+
+	if (child == 0) {
+		/* A child without events has a trace too. */
+		ph_thread_started();
+		errno = saved;
+		return;
+	}
+	ph_fork_note.number = 0;
+	ph_call_returned(c);
+	errno = saved;
+	ph_call_end(c, op, -1, child, number, NULL, 0, frame, caller);
+}
+
 pid_t ph_hook_fork(void)
 {
 	struct ph_call_state c;
 	uint32_t number;
 	pid_t pid;
-	int saved;
 
 	PH_NEED(fork);
-	ph_call_begin(&c, PH_OP_fork, -1, PH_FRAME());
-	number = c.entry != 0 ? announce_fork(PH_FRAME()) : 0;
-	ph_fork_note.number = number;
+	number = begin_fork(&c, PH_OP_fork, PH_FRAME());
 	pid = ph_real.fork();
-	saved = errno;
-	if (pid == 0) {
-		/* A child without events has a trace too. */
-		ph_thread_started();
-		errno = saved;
-		return 0;
-	}
-	ph_fork_note.number = 0;
-	ph_call_returned(&c);
-	errno = saved;
-	ph_call_end(&c, PH_OP_fork, -1, pid, number, NULL, 0, PH_FRAME(), PH_CALLER());
+	end_fork(&c, PH_OP_fork, number, pid, PH_FRAME(), PH_CALLER());
 	return pid;
 }
+
+pid_t ph_hook__Fork(void)
+{
+	struct ph_call_state c;
+	uint32_t number;
+	pid_t pid;
+
+	PH_NEED_OR(_Fork, -1);
+	number = begin_fork(&c, PH_OP__Fork, PH_FRAME());
+	pid = ph_real._Fork();
+	end_fork(&c, PH_OP__Fork, number, pid, PH_FRAME(), PH_CALLER());
+	return pid;
+}
+
+pid_t ph_hook_forkpty(int *leader, char *name, const struct termios *terminal,
+		      const struct winsize *window)
+{
+	struct ph_call_state c, open;
+	uint32_t number;
+	pid_t pid;
+
+	PH_NEED_OR(forkpty, -1);
+	number = begin_fork(&c, PH_OP_forkpty, PH_FRAME());
+	pid = ph_real.forkpty(leader, name, terminal, window);
+	if (pid > 0) {
+		open = c;
+		ph_describe_new(&open, *leader, PH_ORIGIN_OPENED, NULL, PH_FRAME());
+	}
+	end_fork(&c, PH_OP_forkpty, number, pid, PH_FRAME(), PH_CALLER());
+	return pid;
+}
+
+/* The parent ends inside; what returns is the child, or a failure. */
+int ph_hook_daemon(int keep_directory, int keep_streams)
+{
+	struct ph_call_state c;
+	int r;
+
+	PH_NEED(daemon);
+	begin_fork(&c, PH_OP_daemon, PH_FRAME());
+	ph_call_end(&c, PH_OP_daemon, -1, 0, ph_fork_note.number, NULL, 0, PH_FRAME(), PH_CALLER());
+	r = ph_real.daemon(keep_directory, keep_streams);
+	if (r == 0) {
+		ph_thread_started();
+	} else {
+		ph_fork_note.number = 0;
+		ph_call_end(&c, PH_OP_daemon, -1, r, 0, NULL, 0, PH_FRAME(), PH_CALLER());
+	}
+	return r;
+}
+
+/* ---- clone -------------------------------------------------------------- */
+
+/* What a child of clone() without CLONE_VM runs first, on its copy of us. */
+static int clone_main(void *argument)
+{
+	struct closure *closure = argument;
+	int (*function)(void *) = (int (*)(void *))(uintptr_t)closure->start;
+
+	argument = closure->argument;
+	atomic_store_explicit(&closure->used, 0, memory_order_release);
+	ph_thread_started();
+	return function(argument);
+}
+
+/* The three that may follow, as registers and the stack have them. */
+struct clone_rest {
+	pid_t *parent_tid;
+	void *tls;
+	pid_t *child_tid;
+};
+
+static int clone_as_fork(int (*function)(void *), void *stack, int flags, void *argument,
+			 const struct clone_rest *rest, uintptr_t frame, void *caller)
+{
+	struct ph_call_state c;
+	uint32_t number = begin_fork(&c, PH_OP_clone, frame);
+	struct closure *closure = c.entry != 0 ? take_closure() : NULL;
+	int r;
+
+	if (closure != NULL) {
+		closure->start = (void *(*)(void *))(uintptr_t)function;
+		closure->argument = argument;
+		function = clone_main;
+		argument = closure;
+	}
+	r = ph_real.clone(function, stack, flags, argument, rest->parent_tid, rest->tls,
+			  rest->child_tid);
+	if (closure != NULL)
+		atomic_store_explicit(&closure->used, 0, memory_order_release);
+	end_fork(&c, PH_OP_clone, number, r, frame, caller);
+	return r;
+}
+
+/*
+ * With CLONE_VM the child runs on our memory. With CLONE_VFORK this thread sleeps
+ * meanwhile: as for vfork. With a thread-local storage of its own it is a thread to
+ * us. Otherwise two processes have one ring, and each event asks whose it is.
+ */
+int ph_hook_clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
+{
+	struct clone_rest rest;
+	struct ph_call_state c;
+	va_list list;
+	int r;
+
+	va_start(list, argument);
+	rest.parent_tid = va_arg(list, pid_t *);
+	rest.tls = va_arg(list, void *);
+	rest.child_tid = va_arg(list, pid_t *);
+	va_end(list);
+	PH_NEED(clone);
+	if (!(flags & CLONE_VM))
+		return clone_as_fork(function, stack, flags, argument, &rest, PH_FRAME(),
+				     PH_CALLER());
+	/* Written down before, as vfork is: the child may use this thread's ring. */
+	ph_call_begin(&c, PH_OP_clone, -1, PH_FRAME());
+	ph_call_end(&c, PH_OP_clone, -1, 0, 0, NULL, 0, PH_FRAME(), PH_CALLER());
+	if (flags & CLONE_VFORK)
+		ph_suspend_for_vfork();
+	else if (!(flags & CLONE_SETTLS))
+		ph_share_with_child();
+	r = ph_real.clone(function, stack, flags, argument, rest.parent_tid, rest.tls,
+			  rest.child_tid);
+	return r;
+}
+
+/* ---- vfork ---------------------------------------------------------------- */
 
 /* vfork itself stands in hooks_jump.S: its child returns through the frame of
  * whoever called it, so there may be none of ours. It is recorded before, without
@@ -162,6 +308,23 @@ void ph_hook_exit(int status)
 	PH_NEED(exit);
 	record_end(PH_OP_exit, status, PH_FRAME(), PH_CALLER());
 	ph_real.exit(status);
+	__builtin_unreachable();
+}
+
+/* The last of at_quick_exit's functions, because it was registered first. */
+static int quick_status;
+
+void ph_at_quick_exit(void)
+{
+	ph_note_end(quick_status);
+}
+
+void ph_hook_quick_exit(int status)
+{
+	PH_NEED(quick_exit);
+	record_end(PH_OP_quick_exit, status, PH_FRAME(), PH_CALLER());
+	quick_status = status;
+	ph_real.quick_exit(status);
 	__builtin_unreachable();
 }
 

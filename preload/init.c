@@ -5,9 +5,11 @@
 #include <sys/mman.h>
 
 #include "preload/config.h"
+#include "preload/hooks.h"
 #include "preload/log.h"
 #include "preload/real.h"
 #include "preload/record.h"
+#include "preload/session.h"
 #include "preload/spawn.h"
 #include "preload/unwind.h"
 
@@ -47,13 +49,15 @@ static const char *absolute_preload(const char *list, char *out, size_t room)
 	return out;
 }
 
-static const char *root_entry(char *out, size_t room)
+char *ph_root_entry;
+
+static char *root_entry(char *out, size_t room)
 {
 	size_t n = ph_append(out, room, 0, "PERFHOOK_ROOT=");
 
 	n = ph_append_number(out, room, n, (unsigned long long)ph_process->control->root_pid, 10);
 	n = ph_append(out, room, n, ":");
-	ph_append(out, room, n, ph_process_folder());
+	ph_append(out, room, n, ph_session_folder());
 	return out;
 }
 
@@ -65,7 +69,6 @@ static void export_environment(void)
 {
 	const size_t text = 8192, root_room = 256;
 	size_t count = 0, at = 0;
-	const char *preload = NULL, *root;
 	char **copy;
 	char *page;
 
@@ -77,19 +80,17 @@ static void export_environment(void)
 		return;
 	copy = (char **)page;
 	page += (count + 2) * sizeof(*copy);
-	root = root_entry(page + text, root_room);
+	ph_root_entry = root_entry(page + text, root_room);
 	for (size_t i = 0; i < count; i++) {
 		if (strncmp(environ[i], "PERFHOOK_ROOT=", 14) == 0)
 			continue;
 		if (strncmp(environ[i], "LD_PRELOAD=", 11) == 0 &&
 		    holds_relative_path(environ[i] + 11) && strlen(environ[i]) < text / 2)
-			preload = copy[at++] =
-				(char *)absolute_preload(environ[i] + 11, page, text);
+			copy[at++] = (char *)absolute_preload(environ[i] + 11, page, text);
 		else
 			copy[at++] = environ[i];
 	}
-	(void)preload;
-	copy[at++] = (char *)root;
+	copy[at++] = ph_root_entry;
 	copy[at] = NULL;
 	environ = copy;
 }
@@ -129,9 +130,9 @@ static __attribute__((constructor)) void begin(void)
 {
 	ph_quiet_begin();
 	ph_real_resolve();
+	ph_library_learn(environ);
 	if (ph_process_start()) {
-		ph_unwinder_kind = ph_unwind_load();
-		ph_process->segment->unwinder = ph_unwinder_kind;
+		ph_process->segment->unwinder = ph_unwind_load();
 		await_collector();
 	}
 	if (ph_process->generation > PH_OFF) {
@@ -139,6 +140,7 @@ static __attribute__((constructor)) void begin(void)
 		export_environment();
 		/* First registered, last called: after the program's own. */
 		on_exit(at_exit, NULL);
+		at_quick_exit(ph_at_quick_exit);
 	}
 	ph_quiet_end();
 	ph_record_flush_early();

@@ -2,9 +2,9 @@
 #include "preload/objects.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #include "preload/log.h"
+#include "preload/stack.h"
 
 static _Atomic uint32_t *entry(int fd)
 {
@@ -22,12 +22,13 @@ struct origin {
 	const char *path;
 	const struct sockaddr *peer;
 	socklen_t peer_bytes;
+	bool is_socket; /* by the call that made it, where nobody can be asked */
 };
 
+/* PH_OP_OBJECT as it is put together: text grows behind its head. */
 struct description {
-	struct ph_call call;
 	struct ph_object object;
-	char text[NAME_MAX_BYTES + 2 * ADDRESS_MAX + 16];
+	char *text;
 };
 
 static void describe_socket(struct ph_object *o, char *text, int fd, const struct origin *origin)
@@ -90,49 +91,89 @@ static void name_by_stat(struct ph_object *o, char *text, int fd, const char *pa
 		o->name_bytes = (uint16_t)ph_append(text, NAME_MAX_BYTES, 0, path);
 }
 
-static void put_description(struct ph_stream *s, struct description *d, uint32_t number, int fd)
-{
-	struct ph_cell cells[sizeof(*d) / sizeof(struct ph_cell) + 1];
-	size_t text = d->object.name_bytes + (size_t)d->object.local_bytes + d->object.peer_bytes;
-	size_t bytes = sizeof(d->call) + sizeof(d->object) + text;
-	unsigned count = (unsigned)((bytes + sizeof(cells[0]) - 1) / sizeof(cells[0]));
+/* The working directory when the kernel could still be asked. */
+static char last_directory[1024];
 
-	d->call = (struct ph_call){
+void ph_objects_confine(void)
+{
+	ph_read_link("/proc/self/cwd", last_directory, sizeof(last_directory));
+}
+
+static size_t name_by_hearsay(char *text, const char *path)
+{
+	size_t n = 0;
+
+	if (path[0] != '/' && last_directory[0] != '\0') {
+		n = ph_append(text, NAME_MAX_BYTES, n, last_directory);
+		n = ph_append(text, NAME_MAX_BYTES, n, "/");
+	}
+	return ph_append(text, NAME_MAX_BYTES, n, path);
+}
+
+/* Without a system call: what the program itself said. */
+static void describe_by_hearsay(struct description *d, const struct origin *origin)
+{
+	d->object.class = origin->is_socket	 ? PH_CLASS_SOCKET
+			  : origin->path != NULL ? PH_CLASS_FILE
+						 : PH_CLASS_OTHER;
+	if (origin->is_socket && origin->peer != NULL) {
+		d->object.peer_bytes = (uint8_t)origin->peer_bytes;
+		d->object.family = (uint8_t)origin->peer->sa_family;
+		memcpy(d->text, origin->peer, origin->peer_bytes);
+	} else if (origin->path != NULL) {
+		d->object.name_bytes = (uint16_t)name_by_hearsay(d->text, origin->path);
+	}
+}
+
+/* False: nothing is open there. */
+static bool describe_by_asking(struct description *d, int fd, const struct origin *origin)
+{
+	size_t length;
+
+	if (name_by_proc(d->text, NAME_MAX_BYTES, fd, &length)) {
+		d->object.name_bytes = (uint16_t)length;
+		d->object.class = starts(d->text, length, "socket:") ? PH_CLASS_SOCKET
+				  : starts(d->text, length, "pipe:") ? PH_CLASS_PIPE
+				  : d->text[0] == '/'		     ? PH_CLASS_FILE
+								     : PH_CLASS_OTHER;
+	} else {
+		name_by_stat(&d->object, d->text, fd, origin->path);
+		if (d->object.class == PH_CLASS_OTHER && d->object.name_bytes == 0)
+			return false;
+	}
+	if (d->object.class == PH_CLASS_SOCKET)
+		describe_socket(&d->object, d->text, fd, origin);
+	return true;
+}
+
+/* Write down what `fd` is; returns its class, -1 when nothing is open there. */
+static int describe(struct ph_stream *s, int fd, uint32_t number, const struct origin *origin)
+{
+	struct ph_call call = {
 		.op = PH_OP_OBJECT,
-		.cells = (uint16_t)count,
 		.fd = fd,
 		.object = number,
 		.entry = ph_clock_now(ph_process->segment->clock_kind),
 	};
-	cells[count - 1] = (struct ph_cell){0, 0};
-	memcpy(cells, d, bytes);
-	ph_put(s, cells, count);
-}
+	struct ph_cell *cells = ph_scratch(s);
+	struct description d = {.object = {.origin = (uint8_t)origin->how}};
+	char *head = (char *)cells;
+	size_t bytes;
 
-/* Write down what `fd` is; returns its class, -1 when nothing is open there.
- * Large stack frame: only where a descriptor is met for the first time. */
-static PH_NOINLINE int describe(struct ph_stream *s, int fd, uint32_t number,
-				const struct origin *origin)
-{
-	struct description d;
-	size_t length;
-
-	memset(&d.object, 0, sizeof(d.object));
-	if (name_by_proc(d.text, NAME_MAX_BYTES, fd, &length)) {
-		d.object.name_bytes = (uint16_t)length;
-		d.object.class = starts(d.text, length, "socket:") ? PH_CLASS_SOCKET
-				 : starts(d.text, length, "pipe:") ? PH_CLASS_PIPE
-				 : d.text[0] == '/'		   ? PH_CLASS_FILE
-								   : PH_CLASS_OTHER;
-	} else {
-		name_by_stat(&d.object, d.text, fd, origin->path);
-		if (d.object.class == PH_CLASS_OTHER && d.object.name_bytes == 0)
-			return -1;
-	}
-	d.object.origin = (uint8_t)origin->how;
-	if (d.object.class == PH_CLASS_SOCKET)
-		describe_socket(&d.object, d.text, fd, origin);
-	put_description(s, &d, number, fd);
+	if (cells == NULL)
+		return -1;
+	d.text = head + sizeof(call) + sizeof(d.object);
+	if (ph_confined)
+		describe_by_hearsay(&d, origin);
+	else if (!describe_by_asking(&d, fd, origin))
+		return -1;
+	bytes = sizeof(call) + sizeof(d.object) + d.object.name_bytes + d.object.local_bytes +
+		d.object.peer_bytes;
+	call.cells = (uint16_t)((bytes + sizeof(*cells) - 1) / sizeof(*cells));
+	memset(head + bytes, 0, call.cells * sizeof(*cells) - bytes);
+	memcpy(head, &call, sizeof(call));
+	memcpy(head + sizeof(call), &d.object, sizeof(d.object));
+	ph_put(s, cells, call.cells);
 	return d.object.class;
 }
 
@@ -156,21 +197,42 @@ bool ph_object_is_socket(int fd)
 	return load(fd) & 1;
 }
 
+/* So that closing a range of descriptors need not look at a million entries. */
+static _Atomic uint32_t highest;
+
+static void set(int fd, uint32_t value)
+{
+	_Atomic uint32_t *e = fd >= 0 ? entry(fd) : NULL;
+	uint32_t seen = atomic_load_explicit(&highest, memory_order_relaxed);
+
+	if (e == NULL)
+		return;
+	while ((uint32_t)fd > seen &&
+	       !atomic_compare_exchange_weak_explicit(&highest, &seen, (uint32_t)fd,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+	atomic_store_explicit(e, value, memory_order_relaxed);
+}
+
 uint32_t ph_object_new(struct ph_stream *s, int fd, unsigned origin, const char *path)
 {
-	const struct origin from = {.how = origin, .path = path};
+	const struct origin from = {
+		.how = origin == PH_ORIGIN_SOCKET ? PH_ORIGIN_OPENED : origin,
+		.path = path,
+		.is_socket = origin == PH_ORIGIN_SOCKET || origin == PH_ORIGIN_ACCEPT ||
+			     origin == PH_ORIGIN_SOCKETPAIR,
+	};
 	struct ph_segment *g = ph_process->segment;
-	_Atomic uint32_t *e = fd >= 0 ? entry(fd) : NULL;
 	uint32_t number;
 	int class;
 
-	if (e == NULL)
+	if (fd < 0 || entry(fd) == NULL)
 		return 0;
 	number = atomic_fetch_add_explicit(&g->objects, 1, memory_order_relaxed) + 1;
 	class = describe(s, fd, number, &from);
 	if (class < 0)
 		return 0;
-	atomic_store_explicit(e, number << 1 | (class == PH_CLASS_SOCKET), memory_order_relaxed);
+	set(fd, number << 1 | (class == PH_CLASS_SOCKET));
 	return number;
 }
 
@@ -181,12 +243,14 @@ uint32_t ph_object_of(struct ph_stream *s, int fd)
 	return number != 0 || fd < 0 ? number : ph_object_new(s, fd, PH_ORIGIN_INHERITED, NULL);
 }
 
-void ph_object_connected(struct ph_stream *s, int fd, const struct sockaddr *peer, socklen_t length)
+void ph_object_again(struct ph_stream *s, int fd, unsigned how, const struct sockaddr *peer,
+		     socklen_t length)
 {
 	const struct origin origin = {
-		.how = PH_ORIGIN_CONNECT,
-		.peer = peer,
-		.peer_bytes = length <= ADDRESS_MAX ? length : 0,
+		.how = how,
+		.peer = length >= sizeof(peer->sa_family) && length <= ADDRESS_MAX ? peer : NULL,
+		.peer_bytes = length,
+		.is_socket = true,
 	};
 	uint32_t number = ph_object_known(fd);
 
@@ -196,10 +260,7 @@ void ph_object_connected(struct ph_stream *s, int fd, const struct sockaddr *pee
 
 void ph_object_share(int from, int to)
 {
-	_Atomic uint32_t *e = to >= 0 ? entry(to) : NULL;
-
-	if (e != NULL)
-		atomic_store_explicit(e, load(from), memory_order_relaxed);
+	set(to, load(from));
 }
 
 uint32_t ph_object_forget(int fd)
@@ -207,4 +268,12 @@ uint32_t ph_object_forget(int fd)
 	_Atomic uint32_t *e = fd >= 0 ? entry(fd) : NULL;
 
 	return e != NULL ? atomic_exchange_explicit(e, 0, memory_order_relaxed) >> 1 : 0;
+}
+
+void ph_objects_forget(unsigned first, unsigned last)
+{
+	unsigned most = atomic_load_explicit(&highest, memory_order_relaxed);
+
+	for (unsigned fd = first; fd <= last && fd <= most; fd++)
+		atomic_store_explicit(&ph_descriptors[fd], 0, memory_order_relaxed);
 }

@@ -13,6 +13,12 @@
 
 #include "preload/thread.h"
 
+/* Before the kernel cannot be asked any more. */
+void ph_objects_confine(void);
+
+/* An origin of this library's own: PH_ORIGIN_OPENED, and it is a socket. */
+#define PH_ORIGIN_SOCKET 100u
+
 /* The descriptor's object, described now if it is new. 0: not open or unknown. */
 uint32_t ph_object_of(struct ph_stream *s, int fd);
 
@@ -26,14 +32,18 @@ bool ph_object_is_socket(int fd);
  * what it was opened as, for where /proc cannot be asked. */
 uint32_t ph_object_new(struct ph_stream *s, int fd, unsigned origin, const char *path);
 
-/* connect() was called: describe it again, with this peer unless the kernel names one. */
-void ph_object_connected(struct ph_stream *s, int fd, const struct sockaddr *peer,
-			 socklen_t length);
+/* A socket was bound, or connect() was called: describe it again. `peer` (may be
+ * NULL) stands where the kernel names none. */
+void ph_object_again(struct ph_stream *s, int fd, unsigned origin, const struct sockaddr *peer,
+		     socklen_t length);
 
 /* `to` is now another name for what `from` is. */
 void ph_object_share(int from, int to);
 
 /* The descriptor is about to be closed. Returns what it was. */
 uint32_t ph_object_forget(int fd);
+
+/* The same for all from `first` to `last`. */
+void ph_objects_forget(unsigned first, unsigned last);
 
 #endif

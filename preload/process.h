@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "preload/compiler.h"
-#include "trace/segment.h"
+#include "preload/segment.h"
 
 struct ph_process {
 	uint64_t generation; /* 0: nothing set up here; PH_OFF: stay transparent */
@@ -45,9 +45,12 @@ PH_COLD void ph_process_off(void);
 /* The same, when no collector will ever look: its segment goes too. */
 PH_COLD void ph_process_abandon(void);
 
-/* Allocate the pages of a stretch of the segment, so that a store to it cannot
- * be SIGBUS. False: there is no room. Needs no descriptor. */
-bool ph_populate(void *start, uint64_t bytes);
+/*
+ * Before the program gives up what a child would need to be recorded (chroot,
+ * another user): makes a few segments that later children can take without
+ * opening anything. Makes system calls; cheap when it is called again.
+ */
+PH_COLD void ph_process_reserve(void);
 
 /* Ring the collector. Async-signal-safe. */
 static inline void ph_wake_collector(struct ph_control *c);
@@ -56,6 +59,8 @@ static inline void ph_wake_collector(struct ph_control *c);
 
 static inline void ph_wake_collector(struct ph_control *c)
 {
+	if (ph_confined)
+		return; /* it looks for itself */
 	atomic_fetch_add_explicit(&c->wake, 1, memory_order_release);
 	if (atomic_load_explicit(&c->sleeping, memory_order_seq_cst))
 		sys_futex_wake(&c->wake);
@@ -66,11 +71,5 @@ struct ph_fork_note {
 	uint32_t number; /* of the PH_OP_FORKED event; 0: none */
 };
 extern PH_TLS struct ph_fork_note ph_fork_note;
-
-/* The session's folder; empty before ph_process_start() succeeded. */
-const char *ph_process_folder(void);
-
-/* Said by the constructor: the unwinder works from here on. */
-extern uint32_t ph_unwinder_kind;
 
 #endif

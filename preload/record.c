@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 
 #include "preload/config.h"
+#include "preload/log.h"
 #include "preload/real.h"
 #include "trace/functions.h"
 
@@ -111,8 +112,13 @@ void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t fra
 
 /* ---- calls ------------------------------------------------------------ */
 
-/* Which family a call belongs to, and whether that one is recorded. */
-static bool wanted(unsigned op, int fd)
+static uint32_t family_of(int fd)
+{
+	return ph_object_is_socket(fd) ? PH_EVENTS_NET : PH_EVENTS_IO;
+}
+
+/* Which families a call belongs to, and whether one of them is recorded. */
+static bool wanted(unsigned op, int fd, int other)
 {
 	switch (ph_functions[op].kind) {
 	case PH_KIND_MAP:
@@ -123,14 +129,23 @@ static bool wanted(unsigned op, int fd)
 	case PH_KIND_SOCKET:
 	case PH_KIND_CONNECT:
 	case PH_KIND_ACCEPT:
+	case PH_KIND_BIND:
+	case PH_KIND_LISTEN:
+	case PH_KIND_SHUTDOWN:
 		return ph_config.events & PH_EVENTS_NET;
 	case PH_KIND_READ:
 	case PH_KIND_WRITE:
 	case PH_KIND_DUP:
-		return ph_config.events & (ph_object_is_socket(fd) ? PH_EVENTS_NET : PH_EVENTS_IO);
+		return ph_config.events & family_of(fd);
+	case PH_KIND_MOVE:
+		return ph_config.events & (family_of(fd) | family_of(other));
 	case PH_KIND_CLOSE:
+	case PH_KIND_CLOSE_RANGE:
 		return ph_config.events & (PH_EVENTS_NET | PH_EVENTS_IO);
 	case PH_KIND_OPEN:
+	case PH_KIND_SYNC:
+	case PH_KIND_RESIZE:
+		return ph_config.events & PH_EVENTS_IO;
 	case PH_KIND_PIPE:
 		return ph_config.events & (op == PH_OP_socketpair ? PH_EVENTS_NET : PH_EVENTS_IO);
 	default:
@@ -138,7 +153,77 @@ static bool wanted(unsigned op, int fd)
 	}
 }
 
-void ph_call_begin(struct ph_call_state *c, unsigned op, int fd, uintptr_t frame)
+/* -errno, from what a function returned or from errno as it left it. */
+static int64_t outcome(int64_t result, int error)
+{
+	if (result >= 0)
+		return result;
+	return result < INT64_MIN + 4096 ? -(result - INT64_MIN) : -(int64_t)error;
+}
+
+/* Nothing here may call out: the scratch is one a stream. */
+static void put_facts(struct ph_stream *s, struct ph_call *call, const struct ph_call_facts *f)
+{
+	size_t words = f->extra_count * sizeof(f->extra[0]);
+	size_t bytes = sizeof(*call) + words + f->tail_bytes;
+	struct ph_cell *cells = ph_scratch(s);
+	char *at = (char *)cells;
+
+	call->cells = (uint16_t)((bytes + sizeof(*cells) - 1) / sizeof(*cells));
+	if (cells == NULL || call->cells > PH_CALL_CELLS_MAX)
+		return;
+	memset(at + bytes, 0, call->cells * sizeof(*cells) - bytes);
+	memcpy(at, call, sizeof(*call));
+	memcpy(at + sizeof(*call), f->extra, words);
+	if (f->tail_bytes != 0)
+		memcpy(at + sizeof(*call) + words, f->tail, f->tail_bytes);
+	ph_put(s, cells, call->cells);
+}
+
+/* ---- what a vfork's child became --------------------------------------- */
+
+/* The child runs on this thread's memory while the thread sleeps. */
+struct ph_spawned {
+	int pid;
+	uint32_t flags;
+	uint64_t at;
+	char path[PH_EXEC_PATH_MAX];
+};
+_Static_assert(sizeof(struct ph_spawned) <= PH_SPAWNED_ROOM, "fits where it is kept");
+
+void ph_note_spawned(const char *path, uint32_t flags)
+{
+	struct ph_spawned *spawned = ph_stack_spawned(&ph_self);
+
+	if (spawned == NULL)
+		return;
+	ph_self.spawned = path != NULL;
+	if (path == NULL)
+		return;
+	spawned->pid = sys_getpid();
+	spawned->flags = flags;
+	spawned->at = ph_now();
+	ph_append(spawned->path, sizeof(spawned->path), 0, path);
+}
+
+static PH_COLD void put_spawned(struct ph_stream *s)
+{
+	const struct ph_spawned *spawned = ph_stack_spawned(&ph_self);
+	struct ph_call_facts f = {.extra_count = 1};
+	struct ph_call call = {.op = PH_OP_SPAWNED, .fd = -1};
+
+	ph_self.spawned = false;
+	if (spawned == NULL)
+		return;
+	f.tail = spawned->path;
+	f.extra[0] = f.tail_bytes = strlen(spawned->path);
+	call.entry = spawned->at;
+	call.result = spawned->pid;
+	call.arg = spawned->flags;
+	put_facts(s, &call, &f);
+}
+
+void ph_call_begin_two(struct ph_call_state *c, unsigned op, int fd, int other, uintptr_t frame)
 {
 	int saved = errno;
 	struct ph_stream *s;
@@ -147,9 +232,13 @@ void ph_call_begin(struct ph_call_state *c, unsigned op, int fd, uintptr_t frame
 	s = ph_enter(frame);
 	if (s == NULL)
 		return;
+	if (unlikely(ph_self.spawned) && !ph_is_nested(s))
+		put_spawned(s);
 	if (fd >= 0)
 		c->object = ph_object_of(s, fd);
-	if (!wanted(op, fd)) {
+	if (other >= 0)
+		c->other = ph_object_of(s, other);
+	if (!wanted(op, fd, other)) {
 		ph_leave(s);
 		errno = saved;
 		return;
@@ -174,7 +263,7 @@ void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t res
 		.fd = fd,
 		.object = c->object,
 		.entry = c->entry,
-		.result = result < 0 ? -(int64_t)saved : result,
+		.result = outcome(result, saved),
 		.arg = arg,
 	};
 
@@ -196,6 +285,33 @@ void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t res
 	errno = saved;
 }
 
+void ph_call_end_with(const struct ph_call_state *c, const struct ph_call_facts *f, uintptr_t frame,
+		      void *caller)
+{
+	int saved = errno;
+	struct ph_stream *s;
+	struct ph_call call = {
+		.op = (uint8_t)f->op,
+		.fd = f->fd,
+		.object = c->object,
+		.entry = c->entry,
+		.result = outcome(f->result, saved),
+		.arg = f->arg,
+	};
+
+	if (c->entry == 0)
+		return;
+	call.duration = (c->exit != 0 ? c->exit : ph_now()) - c->entry;
+	s = ph_enter(frame);
+	if (s == NULL)
+		return;
+	call.node = ph_stack_node(s, caller);
+	put_facts(s, &call, f);
+	atomic_store_explicit(&s->slot->call_op, 0, memory_order_relaxed);
+	ph_leave(s);
+	errno = saved;
+}
+
 void ph_note_end(int status)
 {
 	struct ph_stream *s = ph_enter(PH_FRAME());
@@ -206,15 +322,18 @@ void ph_note_end(int status)
 
 	if (s == NULL)
 		return;
+	if (ph_self.spawned && !ph_is_nested(s))
+		put_spawned(s);
 	/* A child on our memory that we know nothing of: clone(CLONE_VM). */
-	if (sys_getpid() != g->pid) {
+	if (!ph_confined && sys_getpid() != g->pid) {
 		ph_leave(s);
 		return;
 	}
 	call.entry = ph_now();
 	memcpy(cells, &call, sizeof(call));
 	ph_put(s, cells, PH_CALL_CELLS);
-	sys2(SYS_prctl, PR_GET_NAME, s->slot->name);
+	if (!ph_confined)
+		sys2(SYS_prctl, PR_GET_NAME, s->slot->name);
 	ph_leave(s);
 	g->end_status = status & 0xff;
 	g->end_ticks = call.entry;

@@ -55,6 +55,7 @@ struct ph_call_state {
 	uint64_t entry; /* ticks; 0: not recorded */
 	uint64_t exit;	/* ticks; 0: ph_call_end() takes the time */
 	uint32_t object;
+	uint32_t other; /* the object that bytes go to, where there are two */
 };
 
 static inline uint64_t ph_now(void)
@@ -62,8 +63,13 @@ static inline uint64_t ph_now(void)
 	return ph_clock_now(ph_process->segment->clock_kind);
 }
 
-/* Describes the descriptor where it is new; `fd` -1: there is none. */
-void ph_call_begin(struct ph_call_state *c, unsigned op, int fd, uintptr_t frame);
+/* Describes the descriptors where they are new; -1: there is none. */
+void ph_call_begin_two(struct ph_call_state *c, unsigned op, int fd, int other, uintptr_t frame);
+
+static inline void ph_call_begin(struct ph_call_state *c, unsigned op, int fd, uintptr_t frame)
+{
+	ph_call_begin_two(c, op, fd, -1, frame);
+}
 
 /* Where describing what came of the call is not to count as its time. */
 static inline void ph_call_returned(struct ph_call_state *c)
@@ -72,9 +78,31 @@ static inline void ph_call_returned(struct ph_call_state *c)
 		c->exit = ph_now();
 }
 
-/* `result` as returned; a negative one takes errno. `extra` are words of payload. */
+/* As a result: a function that returns its error, and leaves errno alone. */
+#define PH_ERROR(error) (INT64_MIN + (error))
+
+/* `result` as returned; a negative one takes errno. `extra` are words of payload, 4
+ * at most. */
 void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t result, int64_t arg,
 		 const uint64_t *extra, unsigned extra_count, uintptr_t frame, void *caller);
+
+/* What a call's event is made of, where that is more: text after the words. */
+struct ph_call_facts {
+	unsigned op;
+	int fd;
+	int64_t result, arg;
+	uint64_t extra[4];
+	unsigned extra_count;
+	const void *tail; /* 4 KiB at most */
+	size_t tail_bytes;
+};
+void ph_call_end_with(const struct ph_call_state *c, const struct ph_call_facts *facts,
+		      uintptr_t frame, void *caller);
+
+/* In a vfork's child: what it is about to become, or (path NULL) does not. Its parent
+ * writes it down at its next call. */
+#define PH_EXEC_PATH_MAX 512
+void ph_note_spawned(const char *path, uint32_t flags);
 
 /* exit() or _exit() is on its way: say so in the segment, and ring the collector. */
 void ph_note_end(int status);

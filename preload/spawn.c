@@ -37,6 +37,37 @@ static size_t library_folder(char *out, size_t room)
 	return n;
 }
 
+static struct {
+	char name[256];
+	bool preloaded;
+} library;
+
+const char *ph_library_name(void)
+{
+	return library.name;
+}
+
+bool ph_library_is_preloaded(void)
+{
+	return library.preloaded;
+}
+
+void ph_library_learn(char *const *environment)
+{
+	const char *slash;
+	Dl_info info;
+
+	if (!dladdr((void *)library_folder, &info) || info.dli_fname == NULL)
+		return;
+	slash = strrchr(info.dli_fname, '/');
+	ph_append(library.name, sizeof(library.name), 0,
+		  slash != NULL ? slash + 1 : info.dli_fname);
+	for (; environment != NULL && *environment != NULL; environment++)
+		if (strncmp(*environment, "LD_PRELOAD=", 11) == 0 && library.name[0] != '\0' &&
+		    strstr(*environment + 11, library.name) != NULL)
+			library.preloaded = true;
+}
+
 /* perfhook: beside the library, in ../bin, under the prefix. */
 static bool find_perfhook(char *out, size_t room)
 {

@@ -19,4 +19,11 @@ bool ph_spawn_collector(const char *folder);
 /* Is the control file's collector still there? */
 bool ph_collector_alive(const struct ph_control *c);
 
+/* This library's file name, without folders; and whether LD_PRELOAD is how it came
+ * to be here (otherwise /etc/ld.so.preload, say, brings it to every program). */
+const char *ph_library_name(void);
+bool ph_library_is_preloaded(void);
+/* Once, before the program runs: later the loader must not be asked. */
+void ph_library_learn(char *const *environment);
+
 #endif

@@ -11,6 +11,7 @@
 
 #define OWN_FRAMES_MAX 8 /* frames of ours that stand inside the wrapper's caller */
 #define DEPTH_ROOM     (4096 + OWN_FRAMES_MAX)
+#define UNWINDER_ROOM  12288 /* bytes of stack that are surely enough for libunwind */
 
 /* Innermost first as the unwinder gives them; kept outermost first, so that the
  * unchanged part of two stacks has the same indices. */
@@ -20,7 +21,12 @@ struct ph_kept_stack {
 	void *frames[DEPTH_ROOM];
 	uint32_t nodes[DEPTH_ROOM];
 	void *fresh[DEPTH_ROOM];
+	bool warm; /* the unwinder has what it needs for this thread */
+	_Alignas(16) char spawned[PH_SPAWNED_ROOM];
+	struct ph_cell scratch[2][PH_CALL_CELLS_MAX]; /* the thread's own and its nested stream's */
 };
+
+#define RESERVED_LEVELS 6 /* of each table, before no page can be had any more: 2.5 MiB */
 
 /* Where libc's signal trampoline was seen: the frame outside of it was
  * interrupted, not calling, so its address is taken as it is. */
@@ -55,15 +61,13 @@ static bool add_level(struct ph_table *table, _Atomic uint64_t *entries, uint32_
 	return true;
 }
 
-/* Index of the entry that equals `key` under `mask`, made if it is not there;
- * `fresh` tells which. -1: the table is at its ceiling. */
-static int64_t find_or_add(struct ph_table *table, uint64_t key, uint64_t mask, uint64_t hash,
-			   bool *fresh)
+/* Index of the entry that equals `key` under `mask`, made if it is not there. -1:
+ * the table is at its ceiling. */
+static int64_t find_or_add(struct ph_table *table, uint64_t key, uint64_t mask, uint64_t hash)
 {
 	_Atomic uint64_t *entries =
 		(_Atomic uint64_t *)((char *)ph_process->segment + table->offset);
 
-	*fresh = false;
 	for (uint32_t level = 0;; level++) {
 		uint32_t size = table->level_0 << level;
 		uint32_t base = ph_level_base(table->level_0, level);
@@ -80,10 +84,8 @@ static int64_t find_or_add(struct ph_table *table, uint64_t key, uint64_t mask, 
 
 			if (seen == 0 && atomic_compare_exchange_strong_explicit(
 						 &entries[index], &seen, key, memory_order_release,
-						 memory_order_acquire)) {
-				*fresh = true;
+						 memory_order_acquire))
 				return index;
-			}
 			if ((seen & mask) == (key & mask))
 				return index;
 		}
@@ -105,14 +107,13 @@ static uint32_t node_of(uint32_t parent, void *ip, bool exact, uint32_t epoch)
 	uint64_t pc = ((uintptr_t)ip - !exact) & UINT64_C(0xffffffffffff);
 	uint64_t key;
 	int64_t address, node;
-	bool fresh;
 
 	address = find_or_add(&g->addresses, pc | (uint64_t)epoch << 48,
-			      PH_ADDRESS_RETIRED | UINT64_C(0xffffffffffff), mix(pc), &fresh);
+			      PH_ADDRESS_RETIRED | UINT64_C(0xffffffffffff), mix(pc));
 	if (address < 0)
 		return parent;
 	key = (uint64_t)parent << 32 | (uint32_t)(address + 1);
-	node = find_or_add(&g->nodes, key, UINT64_MAX, mix(key), &fresh);
+	node = find_or_add(&g->nodes, key, UINT64_MAX, mix(key));
 	return node < 0 ? parent : (uint32_t)node + 1;
 }
 
@@ -130,6 +131,27 @@ struct ph_kept_stack *ph_stack_of_slot(uint32_t slot)
 			sys_mmap(NULL, sizeof(struct ph_kept_stack), PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return kept_stacks[slot];
+}
+
+struct ph_cell *ph_scratch(const struct ph_stream *s)
+{
+	struct ph_kept_stack *k = ph_self.kept;
+
+	return k != NULL ? k->scratch[ph_is_nested(s)] : NULL;
+}
+
+struct ph_spawned *ph_stack_spawned(const struct ph_thread *t)
+{
+	return t->kept != NULL ? (struct ph_spawned *)t->kept->spawned : NULL;
+}
+
+/* Is there room for the unwinder to work? A stack for signals may be 2 KiB. */
+static bool has_room(const struct ph_thread *t)
+{
+	uintptr_t here = PH_FRAME();
+
+	return here - t->signal_stack >= t->signal_stack_bytes ||
+	       here - t->signal_stack > UNWINDER_ROOM;
 }
 
 /* Frames from fresh[first] (innermost) to fresh[count - 1] become the kept stack. */
@@ -174,6 +196,21 @@ static uint32_t intern(struct ph_kept_stack *k, int first, int count, uint32_t e
 	return node;
 }
 
+void ph_stack_reserve(unsigned slots)
+{
+	struct ph_segment *g = ph_process->segment;
+	struct ph_table *tables[] = {&g->addresses, &g->nodes};
+
+	for (unsigned i = 0; i < slots; i++)
+		ph_stack_of_slot(i);
+	for (int t = 0; t < 2; t++) {
+		_Atomic uint64_t *entries = (_Atomic uint64_t *)((char *)g + tables[t]->offset);
+
+		for (uint32_t level = atomic_load(&tables[t]->levels); level < RESERVED_LEVELS;)
+			level = add_level(tables[t], entries, level) ? level + 1 : RESERVED_LEVELS;
+	}
+}
+
 uint32_t ph_stack_node(struct ph_stream *s, void *caller)
 {
 	struct ph_thread *t = &ph_self;
@@ -186,8 +223,10 @@ uint32_t ph_stack_node(struct ph_stream *s, void *caller)
 	if (ph_config.depth == 0)
 		return 0;
 	k = ph_is_nested(s) ? NULL : t->kept;
-	if (k == NULL)
+	/* A new thread's unwinder would begin with mapping a cache. */
+	if (k == NULL || !has_room(t) || (ph_confined && !k->warm))
 		return node_of(0, caller, false, epoch);
+	k->warm = true;
 	room = (int)ph_config.depth + OWN_FRAMES_MAX;
 	count = ph_unwind(k->fresh, room < DEPTH_ROOM ? room : DEPTH_ROOM);
 	while (first < count && first < OWN_FRAMES_MAX && k->fresh[first] != caller)

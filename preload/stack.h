@@ -21,8 +21,20 @@ uint32_t ph_stack_node(struct ph_stream *s, void *caller);
  * ended threads leave none behind. May be NULL. */
 struct ph_kept_stack *ph_stack_of_slot(uint32_t slot);
 
+/* Room for one event of a stream that is being put together, PH_CALL_CELLS_MAX
+ * cells: not on the stack, which may be a signal's. NULL: there is none. */
+struct ph_cell *ph_scratch(const struct ph_stream *s);
+
+/* Where record.c keeps what a vfork's child became; NULL: nowhere. */
+struct ph_spawned *ph_stack_spawned(const struct ph_thread *t);
+#define PH_SPAWNED_ROOM 544u
+
 /* The kept stack is not to be trusted any more. */
 void ph_stack_forget(struct ph_thread *t);
+
+/* Before no system call can be made any more: room in the tables, and the kept
+ * stacks of the first `slots` slots. */
+PH_COLD void ph_stack_reserve(unsigned slots);
 
 #define PH_CALLER() __builtin_extract_return_addr(__builtin_return_address(0))
 

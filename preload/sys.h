@@ -10,12 +10,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+/*
+ * The program has had a seccomp filter installed: a call that the program does
+ * not make itself may be its death. From then on we make none; what needs one
+ * was reserved before, or is done without. Set for good, and inherited.
+ */
+extern bool ph_confined;
 
 #if defined(__x86_64__)
 static inline long sys6(long n, long a, long b, long c, long d, long e, long f)
@@ -52,6 +60,15 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f)
 #define sys4(n, a, b, c, d) sys6(n, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), 0, 0)
 #define sys5(n, a, b, c, d, e)                                                                     \
 	sys6(n, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), SYS_ARG(e), 0)
+
+/* As libc's wrappers return it. */
+static inline long sys_result(long r)
+{
+	if (r >= 0 || r < -4095)
+		return r;
+	errno = (int)-r;
+	return -1;
+}
 
 static inline int sys_open(const char *path, int flags, int mode)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/thread.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -11,11 +12,14 @@
 
 PH_TLS struct ph_thread ph_self;
 
-#define RING_CELLS_LEAST 1024u	/* 16 KiB */
-#define RING_CELLS_MOST	 65536u /* 1 MiB */
-#define CHECK_EVERY	 128u	/* cells between looks at the clock */
-#define CLOCK_GRAIN	 4096u	/* ticks that the shared word may lag before a thread moves it */
-#define NO_PROGRESS_NS	 INT64_C(2000000000)
+#define RING_CELLS_LEAST  1024u	 /* 16 KiB */
+#define RING_CELLS_MOST	  65536u /* 1 MiB */
+#define CHECK_EVERY	  128u	 /* cells between looks at the clock */
+#define CLOCK_GRAIN	  4096u	 /* ticks that the shared word may lag before a thread moves it */
+#define NO_PROGRESS_NS	  INT64_C(2000000000)
+#define NO_PROGRESS_TICKS UINT64_C(6000000000) /* likewise, where no clock can be asked */
+#define RESERVED_SLOTS	  32		       /* for threads that begin under a seccomp filter */
+#define RESERVED_CELLS	  4096u		       /* of each one's ring, 64 KiB */
 
 /* ---- slots and rings ------------------------------------------------ */
 
@@ -37,6 +41,20 @@ static struct ph_slot *pop_free_slot(struct ph_segment *g)
 	return NULL;
 }
 
+/* As the collector gives one back. */
+static void push_free_slot(struct ph_segment *g, struct ph_slot *slot)
+{
+	uint32_t index = (uint32_t)(slot - ph_slot_at(g, 0));
+	uint64_t seen = atomic_load_explicit(&g->free_slots, memory_order_relaxed);
+	uint64_t next;
+
+	do {
+		slot->next_free = (uint32_t)seen;
+		next = ((seen >> 32) + 1) << 32 | (index + 1);
+	} while (!atomic_compare_exchange_weak_explicit(
+		&g->free_slots, &seen, next, memory_order_release, memory_order_relaxed));
+}
+
 /* A stretch of the segment for a ring, its pages there. 0: none left. */
 static uint64_t allocate_ring(struct ph_segment *g, uint64_t cells)
 {
@@ -52,7 +70,7 @@ static uint64_t allocate_ring(struct ph_segment *g, uint64_t cells)
 	return ph_populate((char *)g + at, bytes) ? at : 0;
 }
 
-static struct ph_slot *new_slot(struct ph_segment *g)
+static struct ph_slot *new_slot(struct ph_segment *g, uint64_t cells)
 {
 	uint32_t used = atomic_load_explicit(&g->slots_used, memory_order_relaxed);
 	struct ph_slot *slot;
@@ -62,7 +80,7 @@ static struct ph_slot *new_slot(struct ph_segment *g)
 	 * do, and a page that could not be had would kill it. */
 	if (used >= g->slot_count)
 		return NULL;
-	ring = allocate_ring(g, RING_CELLS_LEAST);
+	ring = allocate_ring(g, cells);
 	if (ring == 0)
 		return NULL;
 	do {
@@ -71,7 +89,7 @@ static struct ph_slot *new_slot(struct ph_segment *g)
 	} while (!atomic_compare_exchange_weak_explicit(
 		&g->slots_used, &used, used + 1, memory_order_relaxed, memory_order_relaxed));
 	slot = ph_slot_at(g, used);
-	slot->rings[0] = (struct ph_ring){.offset = ring, .mask = RING_CELLS_LEAST - 1};
+	slot->rings[0] = (struct ph_ring){.offset = ring, .mask = cells - 1};
 	return slot;
 }
 
@@ -83,6 +101,33 @@ static void use_ring(struct ph_stream *s, const struct ph_ring *ring)
 	s->checkpoint = s->next; /* the next event looks afresh */
 }
 
+/* Where libc keeps a thread's number; 0: not known. It is not documented, so it is
+ * looked for while the number is known. */
+static size_t tid_offset;
+
+static void find_tid_offset(void)
+{
+	const char *self = (const char *)pthread_self();
+	uint32_t tid = (uint32_t)sys_gettid(), word;
+
+	for (size_t at = 64; at < 1024 && tid_offset == 0; at += sizeof(word)) {
+		memcpy(&word, self + at, sizeof(word));
+		if (word == tid)
+			tid_offset = at;
+	}
+}
+
+static uint32_t own_tid(void)
+{
+	uint32_t tid = 0;
+
+	if (!ph_confined)
+		return (uint32_t)sys_gettid();
+	if (tid_offset != 0)
+		memcpy(&tid, (const char *)pthread_self() + tid_offset, sizeof(tid));
+	return tid;
+}
+
 /* A slot of its own for a stream. False: there is none. */
 static bool attach(struct ph_stream *s, uint32_t nested_in)
 {
@@ -90,7 +135,7 @@ static bool attach(struct ph_stream *s, uint32_t nested_in)
 	struct ph_slot *slot = pop_free_slot(g);
 
 	if (slot == NULL)
-		slot = new_slot(g);
+		slot = new_slot(g, RING_CELLS_LEAST);
 	if (slot == NULL && g->alone)
 		slot = ph_alone_reclaim(g);
 	if (slot == NULL)
@@ -100,7 +145,7 @@ static bool attach(struct ph_stream *s, uint32_t nested_in)
 	/* Without a collector nobody moves the shared word while nothing happens. */
 	if (slot->stream > 1 || g->alone)
 		atomic_store_explicit(&g->fine_stamps, 1, memory_order_seq_cst);
-	slot->tid = (uint32_t)sys_gettid();
+	slot->tid = own_tid();
 	slot->nested_in = nested_in;
 	slot->started = ph_clock_now(g->clock_kind);
 	slot->ended = 0;
@@ -144,15 +189,40 @@ static bool grow(struct ph_stream *s)
 	return true;
 }
 
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("pause");
+#endif
+}
+
+/* The same without a system call. The collector looks every few milliseconds. */
+static bool spin_for_room(struct ph_stream *s, unsigned cells)
+{
+	uint32_t clock = ph_process->segment->clock_kind;
+	uint64_t began = ph_clock_now(clock), now = began;
+	bool room = false;
+
+	while (!room && now - began < NO_PROGRESS_TICKS) {
+		relax();
+		room = room_left(s) >= cells;
+		now = ph_clock_now(clock);
+	}
+	atomic_fetch_add_explicit(&s->slot->stalled, now - began, memory_order_relaxed);
+	return room;
+}
+
 /* Sleep until the collector has made room. False after 2 s without any. */
 static bool wait_for_room(struct ph_stream *s, unsigned cells)
 {
 	struct ph_process *p = ph_process;
 	struct ph_slot *slot = s->slot;
-	uint64_t began = sys_clock_ns(CLOCK_MONOTONIC);
+	uint64_t began = ph_confined ? 0 : sys_clock_ns(CLOCK_MONOTONIC);
 	uint64_t ticks = ph_clock_now(p->segment->clock_kind);
 	bool room = false;
 
+	if (ph_confined)
+		return spin_for_room(s, cells);
 	for (;;) {
 		uint64_t tail = atomic_load_explicit(&slot->tail, memory_order_acquire);
 
@@ -220,7 +290,7 @@ static bool have_room(struct ph_stream *s, unsigned cells)
 		if (given_up(g))
 			return false;
 		/* On a full disk, not at every event: each try costs two system calls. */
-		if (g->alone && (s->dropping & (s->dropping - 1)) == 0 &&
+		if (g->alone && !ph_confined && (s->dropping & (s->dropping - 1)) == 0 &&
 		    ph_alone_spill(ph_process->segment, s->slot, !ph_is_nested(s)))
 			continue;
 		if (g->alone || g->overflow == PH_OVERFLOW_DROP || s->dropping != 0 ||
@@ -274,8 +344,11 @@ bool ph_make_room(struct ph_stream *s, unsigned cells)
 
 static bool on_signal_stack(void)
 {
+	const struct ph_thread *t = &ph_self;
 	stack_t here;
 
+	if (ph_confined)
+		return PH_FRAME() - t->signal_stack < t->signal_stack_bytes;
 	return sys2(SYS_sigaltstack, NULL, &here) == 0 && (here.ss_flags & SS_ONSTACK) != 0;
 }
 
@@ -316,13 +389,15 @@ static struct ph_stream *enter_nested(struct ph_thread *t, uintptr_t frame)
 /* This thread's first event in this process. */
 static struct ph_stream *enter_first(struct ph_thread *t, uintptr_t frame)
 {
-	uintptr_t in_malloc = t->in_malloc;
+	const struct ph_thread before = *t;
 
 	/* Half made states are never seen: a handler that comes meanwhile finds the
 	 * guard set and no slot, and passes through. */
 	memset(t, 0, sizeof(*t));
 	t->guard = frame;
-	t->in_malloc = in_malloc;
+	t->in_malloc = before.in_malloc;
+	t->signal_stack = before.signal_stack;
+	t->signal_stack_bytes = before.signal_stack_bytes;
 	signal_fence();
 	if (!attach(&t->own, 0)) {
 		t->refused = ph_process->generation;
@@ -356,7 +431,12 @@ struct ph_stream *ph_enter_slow(uintptr_t frame)
 					  memory_order_relaxed);
 		return NULL;
 	}
-	if (t->generation != ph_process->generation) {
+	if (t->shared == ph_process->generation && (uint32_t)sys_gettid() != t->own.slot->tid) {
+		atomic_fetch_add_explicit(&ph_process->segment->unslotted_lost, 1,
+					  memory_order_relaxed);
+		return NULL;
+	}
+	if (t->generation != ph_process->generation && t->shared != ph_process->generation) {
 		if (t->guard != 0 && !is_stale(t->guard, frame)) {
 			/* A handler inside enter_first(). */
 			atomic_fetch_add_explicit(&ph_process->segment->nested_lost, 1,
@@ -385,6 +465,43 @@ void ph_suspend_for_vfork(void)
 	t->suspended = t->generation;
 	signal_fence();
 	t->generation = 0;
+}
+
+bool ph_is_vfork_child(void)
+{
+	struct ph_thread *t = &ph_self;
+
+	return t->suspended != 0 && t->suspended == ph_process->generation && still_suspended(t);
+}
+
+void ph_share_with_child(void)
+{
+	struct ph_thread *t = &ph_self;
+
+	if (t->generation <= PH_OFF || t->generation != ph_process->generation)
+		return;
+	t->shared = t->generation;
+	signal_fence();
+	t->generation = 0; /* so that each event comes by ph_enter_slow() */
+}
+
+void ph_threads_reserve(void)
+{
+	struct ph_segment *g = ph_process->segment;
+
+	if (ph_process->generation <= PH_OFF)
+		return;
+	find_tid_offset();
+	for (unsigned i = 0; i < RESERVED_SLOTS; i++) {
+		struct ph_slot *slot = new_slot(g, RESERVED_CELLS);
+
+		if (slot == NULL)
+			break;
+		push_free_slot(g, slot);
+	}
+	while (ph_self.own.slot != NULL && grow(&ph_self.own))
+		;
+	ph_stack_reserve(atomic_load(&g->slots_used));
 }
 
 /* ---- beginning and end ---------------------------------------------- */
@@ -422,7 +539,8 @@ void ph_thread_ending(void)
 		return;
 	put_thread_event(s, PH_OP_THREAD_END);
 	ph_leave(s);
-	sys2(SYS_prctl, PR_GET_NAME, s->slot->name);
+	if (!ph_confined)
+		sys2(SYS_prctl, PR_GET_NAME, s->slot->name);
 	s->slot->ended = ph_clock_now(ph_process->segment->clock_kind);
 	/* More may follow: thread-local destructors, libc's own. The collector gives
 	 * the slot away only once the thread is gone. */

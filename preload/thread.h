@@ -46,6 +46,11 @@ struct ph_thread {
 	struct ph_kept_stack *kept;
 	uint64_t suspended; /* generation to go back to after a vfork; 0: none pending */
 	uint64_t refused;   /* generation in which no slot could be had */
+	uint64_t shared;    /* generation in which another process runs on this memory, thread-local
+			     * storage included; 0: none */
+	bool spawned;	    /* a vfork's child left word of what it became */
+	uintptr_t signal_stack; /* sigaltstack(); bytes 0: none */
+	size_t signal_stack_bytes;
 };
 
 extern PH_TLS struct ph_thread ph_self;
@@ -136,5 +141,15 @@ void ph_thread_ending(void);
 
 /* Around a vfork: its child runs on this thread's memory and must record nothing. */
 void ph_suspend_for_vfork(void);
+
+/* Is this such a child? False in a parent that has not noticed yet that it is over. */
+bool ph_is_vfork_child(void);
+
+/* clone(CLONE_VM) without a thread-local storage of its own: whose event is it? From
+ * here on each event of this thread asks. */
+void ph_share_with_child(void);
+
+/* Before no system call can be made any more: slots and rings for new threads. */
+PH_COLD void ph_threads_reserve(void);
 
 #endif

@@ -3,11 +3,20 @@
 #ifndef PH_PRELOAD_TYPES_H
 #define PH_PRELOAD_TYPES_H
 
+#include <dirent.h>
+#include <linux/openat2.h>
 #include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <termios.h>
+#include <time.h>
+
+struct file_handle;
 
 #endif

@@ -34,8 +34,10 @@ enum ph_op {
 	PH_OP_THREAD_START,	    /* struct ph_call: entry is when; result is the tid */
 	PH_OP_THREAD_END,	    /* struct ph_call: entry is when */
 	PH_OP_FORKED,		    /* struct ph_call: before a fork; arg is the fork's number */
-	PH_OP_ENDED, /* struct ph_call: exit(), return from main; result is the status */
-	PH_OP_PAD,   /* struct ph_call: nothing; skip `cells` */
+	PH_OP_ENDED,   /* struct ph_call: exit(), return from main; result is the status */
+	PH_OP_PAD,     /* struct ph_call: nothing; skip `cells` */
+	PH_OP_SPAWNED, /* struct ph_call, as SPAWN: a vfork's child, noted once that is over */
+	PH_OP_LAST = PH_OP_SPAWNED,
 };
 _Static_assert(PH_OP_FUNCTIONS <= PH_OP_REALLOC_BEGIN, "functions fit one byte");
 
@@ -80,20 +82,47 @@ static inline int ph_memory_is_wide(uint64_t address, uint64_t size)
 }
 
 /*
- * Any other event. By kind:
- *   READ WRITE     result: bytes or -errno; arg: bytes asked for or -1; extra[0]: offset, if cells
- * > 3 OPEN           result: the new descriptor or -errno; object: the new one; arg: flags CLOSE
- * fd, object DUP            fd, object: the old; result: the new descriptor; arg: the one asked for
- * or -1; extra[0]: the object that stood there and is closed by it, or 0 PIPE           fd, object:
- * the reading end; arg: both descriptors, fds[0] | fds[1] << 32 SOCKET         fd, object, result:
- * the new descriptor or -errno; arg: the domain ACCEPT         fd: the listener; object, result:
- * the new connection; extra[0]: the listener's object CONNECT        fd, object, result MAP result:
- * the address or -errno; arg: length; fd; extra[0]: protection | flags << 32 UNMAP extra[0]: the
- * address; arg: length REMAP          result: the new address or -errno; arg: new length; extra:
- * old address, old length BREAK          result: the new end or -errno; arg: the change in bytes
- *   THREAD         result: 0 or -errno
- *   FORK           result: the child or -errno; arg: the fork's number (see PH_OP_FORKED)
- *   EXIT           result: the status
+ * Any other event: struct ph_call, and words of payload ("extra") or text after
+ * it. By kind:
+ *
+ *   READ WRITE   result: bytes; arg: bytes asked for or -1;
+ *                extra[0]: offset or -1; extra[1]: messages (*mmsg), or else 0;
+ *                then, where a datagram's peer was named: a struct ph_peer
+ *   MOVE         fd, object: the source; result: bytes; arg: bytes asked for or -1;
+ *                a descriptor of -1 is the program's memory;
+ *                extra[0]: the destination's descriptor | object << 32;
+ *                extra[1], extra[2]: offsets of source and destination or -1
+ *   SYNC RESIZE  fd, object; arg: the length
+ *   OPEN         result: the new descriptor; object: the new one; arg: flags
+ *   CLOSE        fd, object
+ *   CLOSE_RANGE  fd: the first; arg: the last; both included
+ *   DUP          fd, object: the old; result: the new descriptor; arg: the one
+ *                asked for or -1; extra[0]: the object that stood there and is
+ *                closed by it, or 0
+ *   PIPE         fd, object: the reading end; arg: both descriptors,
+ *                fds[0] | fds[1] << 32
+ *   SOCKET       fd, object, result: the new descriptor; arg: the domain
+ *   ACCEPT       fd: the listener; object, result: the new connection;
+ *                extra[0]: the listener's object
+ *   CONNECT BIND LISTEN   fd, object
+ *   SHUTDOWN     fd, object; arg: how
+ *   MAP          result: the address; arg: length; fd;
+ *                extra[0]: protection | flags << 32
+ *   UNMAP        extra[0]: the address; arg: length
+ *   REMAP        result: the new address; arg: new length;
+ *                extra: old address, old length
+ *   BREAK        result: the new end; arg: the change in bytes
+ *   THREAD       result: 0
+ *   FORK         result: the child; arg: the fork's number (see PH_OP_FORKED)
+ *   EXEC         result: 0 before it begins, or why it failed; arg: PH_EXEC_*;
+ *                extra[0]: bytes of the path that follows
+ *   SPAWN        result: the child, 0 where it is not known; else as EXEC
+ *   EXIT         result: the status
+ *   CONFINE      result: 0; arg: flags or an id; of prctl() and syscall(): 1 a seccomp
+ *                filter, 2 nor the counter: recording ends
+ *   STACK        arg: its size
+ *
+ * A result is -errno where the call failed.
  */
 struct ph_call {
 	uint8_t op;
@@ -111,6 +140,19 @@ _Static_assert(sizeof(struct ph_call) == 48, "three cells");
 #define PH_CALL_CELLS	  3
 #define PH_CALL_CELLS_MAX 512 /* a whole event's: room for a path, well under the least ring */
 
+/* What an image was started with; EXEC and SPAWN. */
+enum ph_exec {
+	PH_EXEC_UNPRELOADED = 1, /* its environment does not name this library */
+	PH_EXEC_STATIC = 2,	 /* no loader will look at the environment */
+	PH_EXEC_SECURE = 4,	 /* set-uid, set-gid or with capabilities: it is ignored */
+	PH_EXEC_FOREIGN = 8,	 /* another loader's or machine's */
+};
+
+/* Another end of a datagram socket, after the extra words of READ and WRITE. */
+struct ph_peer {
+	uint32_t bytes; /* of the struct sockaddr that follows */
+};
+
 enum ph_object_class {
 	PH_CLASS_OTHER = 0, /* name is what the kernel calls it: "anon_inode:[eventfd]" */
 	PH_CLASS_FILE = 1,  /* name is an absolute path, or as given where it could not be asked */
@@ -124,6 +166,8 @@ enum ph_object_origin {
 	PH_ORIGIN_CONNECT = 2,
 	PH_ORIGIN_ACCEPT = 3,
 	PH_ORIGIN_SOCKETPAIR = 4,
+	PH_ORIGIN_PASSED = 5, /* by another process, over a socket */
+	PH_ORIGIN_BIND = 6,   /* described again, once it was bound */
 };
 
 /*

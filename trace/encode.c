@@ -40,11 +40,12 @@ static const uint8_t classes[256] = {
 	[PH_OP_FORKED] = OP_CALL + 1,
 	[PH_OP_ENDED] = OP_CALL + 1,
 	[PH_OP_PAD] = OP_PAD + 1,
+	[PH_OP_SPAWNED] = OP_CALL + 1,
 };
 
 /* Every op may need the shape that holds anything; what is left of the symbols
  * is for shapes that hold less. */
-#define SYMBOLS_WHOLE (PH_OP_FUNCTIONS + (PH_OP_PAD - PH_OP_REALLOC_BEGIN))
+#define SYMBOLS_WHOLE (PH_OP_FUNCTIONS + (PH_OP_LAST - PH_OP_REALLOC_BEGIN))
 #define SYMBOLS_LEAN  (SYMBOLS_MAX - SYMBOLS_WHOLE)
 _Static_assert(SYMBOLS_LEAN >= 0, "each op has a symbol");
 #define WHOLE_MEMORY (SHAPE_NODE | SHAPE_SIZE_GIVEN | SHAPE_ADDRESS_FAR)

@@ -100,6 +100,18 @@ enum ph_kind {
 	PH_KIND_THREAD = 16,
 	PH_KIND_FORK = 17,
 	PH_KIND_EXIT = 18,
+	PH_KIND_MOVE = 19,   /* from one descriptor to another inside the kernel */
+	PH_KIND_SYNC = 20,   /* fsync and its like */
+	PH_KIND_RESIZE = 21, /* of a file */
+	PH_KIND_BIND = 22,
+	PH_KIND_LISTEN = 23,
+	PH_KIND_SHUTDOWN = 24,
+	PH_KIND_CLOSE_RANGE = 25,
+	PH_KIND_EXEC = 26,
+	PH_KIND_SPAWN = 27,
+	PH_KIND_CONFINE = 28, /* gives up rights: seccomp, chroot, another user */
+	PH_KIND_STACK = 29,   /* of signal handlers */
+	PH_KIND_LAST = PH_KIND_STACK,
 };
 
 #endif

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: MIT */
+#include "preload/sys.h"
+
+bool ph_confined;
