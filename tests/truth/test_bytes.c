@@ -12,7 +12,8 @@
 
 #include "tests/truth/strace_log.h"
 
-/* "/path", "pipe:[8]", or "inet 127.0.0.1:80->127.0.0.1:9". */
+/* "/path", "pipe:[8]", "inet 127.0.0.1:80->127.0.0.1:9" or, without a peer, "inet 127.0.0.1:80->".
+ */
 struct moved {
 	char *name;
 	uint64_t read_bytes, written_bytes, read_calls, write_calls;
@@ -60,15 +61,17 @@ static char *descriptor_of(const char *arguments, int which)
 	return NULL;
 }
 
-/* `TCP:[a->b]` and `UDP:[a->b]` as connections, everything else as it stands. */
+/* `TCP:[a->b]` and `UDP:[a]` as connections, everything else as it stands, an inode
+ * where strace knows no address included. */
 static char *object_name(char *descriptor)
 {
-	size_t length = strlen(descriptor);
+	char *address = descriptor + strlen("TCP:[");
+	int length = (int)strlen(address) - 1;
 
-	if ((strncmp(descriptor, "TCP:[", 5) == 0 || strncmp(descriptor, "UDP:[", 5) == 0) &&
-	    strstr(descriptor, "->") != NULL)
-		return text("inet %.*s", (int)length - 6, descriptor + 5);
-	return descriptor;
+	if ((strncmp(descriptor, "TCP:[", 5) != 0 && strncmp(descriptor, "UDP:[", 5) != 0) ||
+	    strchr(address, ':') == NULL)
+		return descriptor;
+	return text("inet %.*s%s", length, address, strstr(address, "->") == NULL ? "->" : "");
 }
 
 /* Where in its arguments a call names its source and its target; -1: nowhere. */
