@@ -121,6 +121,20 @@ static bool choose_name(struct collector *c, struct target *t)
 	return false;
 }
 
+/* A name that another session writes to is in use as well: it is this process's
+ * from before an exec that dropped the session's mark, or another program's. */
+static int open_trace(struct collector *c, struct target *t, char *why, size_t room)
+{
+	int fd = OUTNAME_BUSY;
+
+	while (fd == OUTNAME_BUSY && choose_name(c, t)) {
+		fd = outname_create(t->trace_path, why, room);
+		if (fd != -1)
+			use_name(c, t->trace_path);
+	}
+	return fd;
+}
+
 /* ---- attaching ---------------------------------------------------------- */
 
 static void wake_all(const _Atomic uint32_t *word)
@@ -202,8 +216,7 @@ static void attach(struct collector *c, struct target *t)
 	if (proc_start_time(t->segment->pid) == t->segment->process_start)
 		t->pidfd = proc_open(t->segment->pid);
 	end_former_image(c, t->segment);
-	if (choose_name(c, t))
-		t->fd = outname_create(t->trace_path, why, sizeof(why));
+	t->fd = open_trace(c, t, why, sizeof(why));
 	/* Until the end: no reader takes it for abandoned. */
 	if (t->fd >= 0)
 		flock(t->fd, LOCK_EX | LOCK_NB);
@@ -211,7 +224,6 @@ static void attach(struct collector *c, struct target *t)
 		refuse(c, t, why);
 		return;
 	}
-	use_name(c, t->trace_path);
 	snprintf(t->segment->trace, sizeof(t->segment->trace), "%s", t->trace_path);
 	parent = parent_of(c, t->segment);
 	target_begin(t, parent != NULL ? parent->trace_path : NULL);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -94,13 +95,14 @@ bool outname_has_pid(const char *pattern)
 	return false;
 }
 
-/* 1: a trace, may be replaced; 0: nothing there; -1: refused, `why` filled. */
+/* 1: a trace, may be replaced; 0: nothing there; -1: refused, `why` filled;
+ * OUTNAME_BUSY: a trace that is being written. */
 static int judge_existing(const char *path, char *why, size_t room)
 {
 	char magic[8];
+	bool ours, busy;
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	bool ours;
 
 	if (fd < 0 && errno == ENOENT)
 		return 0;
@@ -114,7 +116,10 @@ static int judge_existing(const char *path, char *why, size_t room)
 	ours = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 	       (st.st_size == 0 || (read(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
 				    memcmp(magic, PH_TRACE_MAGIC, sizeof(magic)) == 0));
+	busy = ours && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 	close(fd);
+	if (busy)
+		return OUTNAME_BUSY;
 	if (!ours)
 		snprintf(why, room,
 			 "%s exists and is not a perfhook trace: remove it or set "
@@ -129,7 +134,7 @@ int outname_create(const char *path, char *why, size_t room)
 	int fd;
 
 	if (existing < 0)
-		return -1;
+		return existing;
 	if (existing > 0)
 		unlink(path);
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -245,6 +246,22 @@ static void test_replaces_traces(void **state)
 	assert_created(in_box("empty"));
 }
 
+/* One that is being written stays as it is. */
+static void test_leaves_busy_traces(void **state)
+{
+	char why[512] = "";
+	int fd;
+
+	(void)state;
+	put(in_box("busy"), PH_TRACE_MAGIC, 8, 0600);
+	fd = open(in_box("busy"), O_RDONLY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	assert_int_equal(outname_create(in_box("busy"), why, sizeof(why)), OUTNAME_BUSY);
+	assert_int_equal(access(in_box("busy"), F_OK), 0);
+	close(fd);
+	assert_created(in_box("busy"));
+}
+
 static void test_refuses_other_files(void **state)
 {
 	static const char *const contents[] = {"letter", &PH_TRACE_MAGIC[1], "\x89PERFHK", "\x89"};
@@ -354,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_has_pid),
 		cmocka_unit_test(test_new_file),
 		cmocka_unit_test(test_replaces_traces),
+		cmocka_unit_test(test_leaves_busy_traces),
 		cmocka_unit_test(test_refuses_other_files),
 		cmocka_unit_test(test_refuses_links),
 		cmocka_unit_test(test_refuses_what_is_no_file),
