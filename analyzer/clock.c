@@ -77,6 +77,27 @@ static void find_end_slopes(struct clock *c, double rate)
 	c->slope_after = slope_between(before, last);
 }
 
+/* How much the counter's rate changed between pairs that are far enough apart. */
+static double find_unevenness(const struct clock *c)
+{
+	double least = 0, most = 0;
+	size_t from = 0;
+
+	for (size_t i = 1; i < c->count; i++) {
+		double slope;
+
+		if (c->pairs[i].monotonic_ns - c->pairs[from].monotonic_ns < 10000000)
+			continue;
+		slope = slope_between(&c->pairs[from], &c->pairs[i]);
+		from = i;
+		if (least == 0 || slope < least)
+			least = slope;
+		if (slope > most)
+			most = slope;
+	}
+	return least > 0 ? most / least - 1 : 0;
+}
+
 void clock_find_line(struct clock *c, uint64_t ticks)
 {
 	size_t low = 0, high = c->count, pair;
@@ -110,6 +131,7 @@ void clock_settle(struct clock *c, uint64_t start, double ticks_per_s)
 	double rate = ticks_per_s > 0 ? 1e9 / ticks_per_s : 1;
 
 	drop_absurd(c);
+	c->unevenness = find_unevenness(c);
 	find_end_slopes(c, slope_is_sane(rate) ? rate : 1);
 	c->start = start;
 	c->ns_of_start = 0;

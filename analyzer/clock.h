@@ -21,6 +21,7 @@ struct clock {
 	uint64_t start;			  /* ticks at the process's start */
 	double ns_of_start;		  /* since the first pair */
 	double slope_before, slope_after; /* outside of the pairs */
+	double unevenness;		  /* of the counter, from pair to pair: 0.01 is 1 % */
 	/* The line in force, for from <= ticks < to. */
 	uint64_t from, to, anchor;
 	double ns_at_anchor, slope;

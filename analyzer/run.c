@@ -993,6 +993,13 @@ static void note_unseen(struct replay *r)
 {
 	uint64_t n = r->run->heap.unmatched_frees;
 
+	if (r->clock.unevenness > 0.01)
+		notice(r, false,
+		       "the processor's counter did not run evenly (by up to %.0f%%): times "
+		       "between "
+		       "two looks at the clock are that much uncertain",
+		       r->clock.unevenness * 100);
+
 	if (n != 0)
 		notice(r, false,
 		       "%llu %s freed that %s allocated before recording began, or by calls that "

@@ -255,6 +255,21 @@ cJSON *end_json(const struct ph_segment *s, const struct end_facts *facts)
 			notes,
 			cJSON_CreateString("more modules came and went than could be written "
 					   "down: some names may be missing or wrong"));
+	if (facts->other_time)
+		cJSON_AddItemToArray(
+			notes,
+			cJSON_CreateString("the process has a time namespace of its own, and no "
+					   "counter to tell time by: its times are wrong"));
+	/* Boot and monotonic time differ by that: clock_gettime(2). */
+	if (facts->suspended_ns / 1000000 > 100 && facts->suspended_ns >> 63 == 0) {
+		char text[120];
+
+		snprintf(text, sizeof(text),
+			 "the machine was suspended for %.1f s meanwhile: the times are without "
+			 "that",
+			 (double)facts->suspended_ns / 1e9);
+		cJSON_AddItemToArray(notes, cJSON_CreateString(text));
+	}
 	if (facts->damaged)
 		cJSON_AddItemToArray(notes,
 				     cJSON_CreateString("the program overwrote a part of the "

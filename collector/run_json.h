@@ -21,6 +21,8 @@ struct end_facts {
 	const char *kind;
 	int status;
 	uint64_t ended_ticks, ended_ns, lost, stalled_ticks;
+	uint64_t suspended_ns; /* of the time since its first look */
+	bool other_time;       /* a time namespace of its own, and nothing else to go by */
 	bool damaged;
 };
 cJSON *end_json(const struct ph_segment *s, const struct end_facts *facts);

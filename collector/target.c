@@ -21,6 +21,7 @@
 #include "trace/functions.h"
 
 #define FLUSH_AFTER_NS UINT64_C(1000000000)
+#define CLOCK_AFTER_NS UINT64_C(60000000000)
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -234,6 +235,20 @@ static void add_clock(struct target *t)
 	add_block(t, &header, &pair, sizeof(pair));
 }
 
+static uint64_t suspended_ns(void)
+{
+	return now_ns(CLOCK_BOOTTIME) - now_ns(CLOCK_MONOTONIC);
+}
+
+static bool has_other_time(const struct target *t)
+{
+	char path[64], ours[64], theirs[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/time", t->segment->pid);
+	return proc_link("/proc/self/ns/time", ours, sizeof(ours)) &&
+	       proc_link(path, theirs, sizeof(theirs)) && strcmp(ours, theirs) != 0;
+}
+
 static void add_start_clock(struct target *t)
 {
 	struct ph_block_header header = {.kind = PH_BLOCK_CLOCK};
@@ -266,6 +281,14 @@ void target_begin(struct target *t, const char *parent_path)
 {
 	struct ph_file_header header = {.reserved = 0};
 
+	t->suspended_before = suspended_ns();
+	t->last_clock = now_ns(CLOCK_MONOTONIC);
+	t->other_time = has_other_time(t);
+	/* Real time is everybody's: what our clock said when it began. */
+	if (t->other_time)
+		t->segment->start_monotonic_ns =
+			now_ns(CLOCK_MONOTONIC) -
+			(now_ns(CLOCK_REALTIME) - t->segment->start_realtime_ns);
 	memcpy(header.id, t->segment->id, sizeof(header.id));
 	ph_file_header_seal(&header);
 	ph_buffer_put(&t->sealed, &header, sizeof(header));
@@ -501,6 +524,10 @@ uint64_t target_drain(struct target *t, bool all)
 		t->last_flush = now;
 		all = true;
 	}
+	if (now - t->last_clock > CLOCK_AFTER_NS) {
+		t->last_clock = now;
+		add_clock(t);
+	}
 	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++)
 		moved += drain_slot(t, i, all);
 	return moved;
@@ -616,6 +643,8 @@ static void add_end(struct target *t, const struct target_end *end)
 		.lost = t->lost,
 		.stalled_ticks = t->stalled,
 		.damaged = t->damaged,
+		.other_time = t->other_time && t->segment->clock_kind == PH_CLOCK_MONOTONIC,
+		.suspended_ns = suspended_ns() - t->suspended_before,
 	};
 
 	if (atomic_load(&s->ended) != 0 && strcmp(end->kind, "exit") == 0)

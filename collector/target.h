@@ -56,7 +56,10 @@ struct target {
 	struct ph_buffer payload, sealed;
 	struct ph_cell *cells; /* a ring's worth, in order */
 	uint64_t lost, stalled;
-	uint64_t last_flush; /* CLOCK_MONOTONIC, ns */
+	uint64_t last_flush;	   /* CLOCK_MONOTONIC, ns */
+	uint64_t last_clock;	   /* likewise, when a pair was written */
+	uint64_t suspended_before; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC at the beginning, ns */
+	bool other_time;	   /* its CLOCK_MONOTONIC is not ours: time_namespaces(7) */
 	/* The slot whose cells wait in `sealed`: its tail moves once they are written. */
 	struct ph_slot *waiting_slot;
 	uint64_t waiting_tail;

@@ -39,6 +39,15 @@ bool ph_modules_maybe_trampoline(const void *ip)
 	       ph_modules.libc_end - ph_modules.libc_start - 16;
 }
 
+bool ph_modules_holds(const void *address)
+{
+	for (uint32_t i = 0; i < state.count; i++)
+		if ((uintptr_t)address - state.list[i].start <
+		    state.list[i].end - state.list[i].start)
+			return true;
+	return false;
+}
+
 /* ---- one module ------------------------------------------------------ */
 
 struct shape {

@@ -59,6 +59,9 @@ static inline void ph_modules_notice(const void *caller)
 		ph_modules_update();
 }
 
+/* Is it in a module, as far as the last look went? Does not wait. */
+bool ph_modules_holds(const void *address);
+
 /* Could this address be libc's signal trampoline (readable code of libc)? */
 bool ph_modules_maybe_trampoline(const void *ip);
 

@@ -26,6 +26,9 @@ struct ph_kept_stack {
 	struct ph_cell scratch[2][PH_CALL_CELLS_MAX]; /* the thread's own and its nested stream's */
 };
 
+#define FOLDING_LEVELS 2 /* of the table of addresses left: three quarters */
+#define FOLDED_BYTES   65536
+
 #define RESERVED_LEVELS 6 /* of each table, before no page can be had any more: 2.5 MiB */
 
 /* Where libc's signal trampoline was seen: the frame outside of it was
@@ -100,6 +103,20 @@ static bool is_trampoline(const void *ip)
 	return memcmp(ip, code, sizeof(code)) == 0;
 }
 
+/*
+ * Code that is in no module was generated, and may be so without end. Once the
+ * table has little room left it is known by its region only, so that it does not
+ * crowd out what has names.
+ */
+static uint64_t fold_generated(const struct ph_table *table, uint64_t pc)
+{
+	if (atomic_load_explicit(&table->levels, memory_order_relaxed) + FOLDING_LEVELS <
+		    table->levels_max ||
+	    ph_modules_holds((const void *)(uintptr_t)pc))
+		return pc;
+	return pc & ~(uint64_t)(FOLDED_BYTES - 1);
+}
+
 /* The node of frame `ip` under `parent`. `exact`: ip itself, not a call before it. */
 static uint32_t node_of(uint32_t parent, void *ip, bool exact, uint32_t epoch)
 {
@@ -108,6 +125,7 @@ static uint32_t node_of(uint32_t parent, void *ip, bool exact, uint32_t epoch)
 	uint64_t key;
 	int64_t address, node;
 
+	pc = fold_generated(&g->addresses, pc);
 	address = find_or_add(&g->addresses, pc | (uint64_t)epoch << 48,
 			      PH_ADDRESS_RETIRED | UINT64_C(0xffffffffffff), mix(pc));
 	if (address < 0)

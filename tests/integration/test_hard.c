@@ -396,6 +396,64 @@ static void killed_collector_loses_nothing_before(void **state)
 	      (unsigned long long)json_u64(json, "memory.frees"), (unsigned long long)before);
 }
 
+/* A service manager's SIGTERM goes to the collector as well (systemd.kill(5)): it
+ * finishes its work, and not before the programs have. */
+static void asked_collector_finishes_first(void **state)
+{
+	struct running *r = start_counting(STALLED_LOOPS);
+	const uint64_t rounds = strtoull(STALLED_LOOPS, NULL, 10);
+	struct outcome o;
+	cJSON *json;
+
+	(void)state;
+	check(wait_until(collector_is_there, (void *)running_traces(r), 10), "no collector");
+	kill(stopped_collector, SIGTERM);
+	o = finish(r);
+	stopped_collector = 0;
+	check_status(&o, 0);
+	json = report(o.trace);
+	check(cJSON_IsTrue(json_at(json, "trace.complete")), "the trace is not complete");
+	check_u64(json_u64(file_entry(json, "/dev/null"), "write_calls"), rounds, "writes");
+	check_u64(json_u64(json, "trace.dropped"), 0, "dropped");
+}
+
+/* Its monotonic clock is another one: time_namespaces(7). */
+static void time_namespace(void **state)
+{
+	const char *const command[] = {"unshare", "--time",	     "--fork", "--monotonic",
+				       "100000",  program("ending"), "return", NULL};
+	struct outcome o = run(command, NULL);
+	char **traces;
+	size_t count;
+
+	(void)state;
+	if (o.status != 5)
+		skip_because("no time namespace can be had here: %s", o.err);
+	o = record(command, NULL);
+	check_status(&o, 5);
+	count = list_traces(&o, &traces);
+	check_u64(count, 3, "traces of unshare, its child and what that became");
+	for (size_t i = 0; i < count; i++) {
+		const cJSON *duration = json_at(report(traces[i]), "process.duration_s");
+
+		check(duration->valuedouble >= 0 && duration->valuedouble < 1000, "%s lasted %g s",
+		      traces[i], duration->valuedouble);
+	}
+}
+
+/* libc loads and unloads modules by itself while others allocate and unwind. */
+static void modules_that_libc_loads(void **state)
+{
+	struct outcome o = record(ARGV(program("iconv_storm")), NULL);
+	struct amount between;
+
+	(void)state;
+	check_status(&o, 0);
+	between = leaked_by(report(o.trace), "between");
+	check_u64(between.blocks, truth(&o, "between.blocks"), "blocks of between()");
+	check_u64(between.bytes, truth(&o, "between.bytes"), "bytes of between()");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -411,7 +469,11 @@ int main(void)
 		boxed(allocations_in_handlers),
 		boxed(cancellations),
 		boxed(ends_of_threads),
+		boxed(modules_that_libc_loads),
+		boxed(time_namespace),
 		cmocka_unit_test_setup_teardown(stopped_collector_does_not_hang_us, box_setup,
+						let_collector_go),
+		cmocka_unit_test_setup_teardown(asked_collector_finishes_first, box_setup,
 						let_collector_go),
 		cmocka_unit_test_setup_teardown(killed_collector_loses_nothing_before, box_setup,
 						let_collector_go),

@@ -43,8 +43,8 @@ static void with_its_environment(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(ways); i++) {
-		struct outcome o = record(
-			ARGV(program("starts"), ways[i], "kept", program("ending")), NULL);
+		struct outcome o =
+			record(ARGV(program("starts"), ways[i], "kept", program("ending")), NULL);
 
 		check_status(&o, 5); /* of ending, which returns it */
 		check_u64(traces_of(&o, "/ending"), 1, text("traces of what %s started", ways[i]));
@@ -74,8 +74,8 @@ static void with_preload_alone(void **state)
 	for (size_t i = 0; i < COUNT_OF(ways); i++) {
 		struct outcome o = record(
 			ARGV(program("starts"), ways[i], "preload", program("ending")), NULL);
-		struct outcome l =
-			run(ARGV("sh", "-c", "ls perfhook.ending.*.trace && rm -f perfhook.*"), NULL);
+		struct outcome l = run(
+			ARGV("sh", "-c", "ls perfhook.ending.*.trace && rm -f perfhook.*"), NULL);
 
 		check_status(&o, 5);
 		check_status(&l, 0);
@@ -133,8 +133,8 @@ static void python_subprocess(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		boxed(with_its_environment), boxed(without_preload),
-		boxed(with_preload_alone),   boxed(static_programs),
+		boxed(with_its_environment),	boxed(without_preload),
+		boxed(with_preload_alone),	boxed(static_programs),
 		boxed(left_images_end_by_exec), boxed(python_subprocess)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,8 +97,8 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*start)(void);
-	} ways[] = {{"exec", by_exec},	 {"fork", by_fork},	    {"vfork", by_vfork},
-		    {"spawn", by_spawn}, {"clone", by_clone},	    {"clone_vm", by_clone_vm},
+	} ways[] = {{"exec", by_exec},	     {"fork", by_fork},	  {"vfork", by_vfork},
+		    {"spawn", by_spawn},     {"clone", by_clone}, {"clone_vm", by_clone_vm},
 		    {"again", after_failure}};
 
 	if (argc < 4)

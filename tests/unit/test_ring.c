@@ -17,6 +17,7 @@
 #include "analyzer/reader.h"
 #include "collector/proc.h"
 #include "collector/target.h"
+#include "preload/stack.h"
 #include "preload/thread.h"
 
 /* Last: it defines fail(). */
@@ -455,6 +456,52 @@ static void longjmp_out_of_a_hook(void **state)
 	assert_int_equal(s.total, 1000);
 }
 
+/* Nodes of one frame at each of `count` addresses, `step` apart; how many differ.
+ */
+static unsigned distinct_nodes(unsigned count, uintptr_t step, unsigned *rootless)
+{
+	static uint8_t seen[1 << 16];
+	unsigned distinct = 0;
+
+	memset(seen, 0, sizeof(seen));
+	*rootless = 0;
+	for (unsigned i = 0; i < count; i++) {
+		struct ph_stream *s = ph_enter(PH_FRAME());
+		uint32_t node = ph_stack_node(s, (void *)(UINT64_C(0x100000001) + i * step));
+
+		ph_leave(s);
+		assert_true(node < sizeof(seen));
+		*rootless += node == 0;
+		distinct += node != 0 && !seen[node];
+		seen[node] = 1;
+	}
+	return distinct;
+}
+
+/* A table at its ceiling: stacks are shorter then, and counted. */
+static void full_table_is_counted(void **state)
+{
+	struct fixture *f = *state;
+	unsigned rootless, distinct = distinct_nodes(8192, 65536, &rootless);
+
+	assert_int_equal(distinct + rootless, 8192);
+	assert_in_range(distinct, PH_ADDRESS_LEVEL_0, 3 * PH_ADDRESS_LEVEL_0);
+	assert_int_equal(atomic_load(&f->process.segment->addresses.full), rootless);
+	/* What is there is still found. */
+	assert_in_range(distinct_nodes(100, 65536, &rootless), 90, 100);
+}
+
+/* Generated code has no module: with little room left it is known by its region. */
+static void generated_code_folds(void **state)
+{
+	struct fixture *f = *state;
+	unsigned rootless, distinct = distinct_nodes(8192, 16, &rootless);
+
+	assert_int_equal(distinct, 8192 * 16 / 65536);
+	assert_int_equal(rootless, 0);
+	assert_int_equal(atomic_load(&f->process.segment->addresses.full), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -469,6 +516,8 @@ int main(void)
 		RING_TEST(handlers_nest),
 #endif
 		RING_TEST(longjmp_out_of_a_hook),
+		RING_TEST(full_table_is_counted),
+		RING_TEST(generated_code_folds),
 	};
 
 	return cmocka_run_group_tests_name("ring", tests, NULL, NULL);
