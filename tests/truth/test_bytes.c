@@ -444,21 +444,21 @@ static void curl(void **state)
 static void serve(const char *directive, size_t least_bytes)
 {
 	const char script[] =
-		"nginx -p \"$PWD/\" -c n.conf -e error.log || exit 1\n"
+		"nginx -p \"$PWD/\" -c n.conf -e error.log & m=$!\n"
 		"get() { curl -sf -o /dev/null http://127.0.0.1:$1/in; }\n"
-		"until get $1; do sleep 0.1; done\n"
+		"until get $1; do kill -0 $m || exit 1; sleep 0.1; done\n"
 		"for i in 1 2 3 4 5; do get $1; done; curl -s http://127.0.0.1:$1/none >> none\n"
 		"curl -s -r 100-3099 http://127.0.0.1:$1/in >> none\n"
 		"command -v wrk > /dev/null && wrk -t 1 -c 3 -d 1s http://127.0.0.1:$1/small > "
 		"none\n"
-		"kill -QUIT $(cat nginx.pid); while [ -e nginx.pid ]; do sleep 0.1; done";
+		"kill -QUIT $m; wait $m";
 	struct row row = {.names = NAMES(in_box("%s", ""), "inet 127.0.0.1:"),
 			  .without = NAMES(in_box("none"), in_box("straced")),
 			  .least = 15,
 			  .least_bytes = least_bytes};
 	int port = free_port();
 	char *configuration =
-		text("worker_processes 2; pid nginx.pid; error_log error.log;\n"
+		text("daemon off; worker_processes 2; pid nginx.pid; error_log error.log;\n"
 		     "events { worker_connections 64; }\n"
 		     "http { access_log access.log; client_body_temp_path t1; proxy_temp_path t2;\n"
 		     " fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5; %s\n"

@@ -778,18 +778,18 @@ static void git(void **state)
 static void nginx(void **state)
 {
 	static const char configuration[] =
-		"worker_processes 2; pid nginx.pid; error_log error.log;\n"
+		"daemon off; worker_processes 2; pid nginx.pid; error_log error.log;\n"
 		"events { worker_connections 64; }\n"
 		"http { access_log access.log; client_body_temp_path t1; proxy_temp_path t2;\n"
 		" fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;\n"
 		" server { listen unix:n.sock; root .; } }\n";
 	/* A worker that dies is replaced. */
 	static const char script[] =
-		"nginx -p \"$PWD/\" -c n.conf -e error.log || exit 1\n"
+		"nginx -p \"$PWD/\" -c n.conf -e error.log & m=$!\n"
 		"get() { curl -sf -o got --unix-socket n.sock http://host/in; }\n"
-		"get && get && kill -9 $(pgrep -o -P $(cat nginx.pid)) && sleep 0.5 &&"
-		" until get; do sleep 0.1; done; get || exit 2; kill -QUIT $(cat nginx.pid);\n"
-		"while [ -e nginx.pid ]; do sleep 0.1; done";
+		"until get; do kill -0 $m || exit 1; sleep 0.1; done\n"
+		"kill -9 $(pgrep -o -P $m); sleep 0.5; until get; do sleep 0.1; done\n"
+		"get; kill -QUIT $m; wait $m";
 
 	(void)state;
 	need_tool("nginx");
@@ -818,11 +818,12 @@ static void postgres(void **state)
 {
 	static const char script[] =
 		"$0/initdb -D data -A trust -N > out || exit 1\n"
+		"trap '$0/pg_ctl -D data -m immediate stop' EXIT\n"
 		"$0/pg_ctl -D data -o \"-k $PWD -h ''\" -w -t 120 -l log start >> out || exit 2\n"
 		"$0/pgbench -h \"$PWD\" -i -s 1 -q postgres 2>> out || exit 3\n"
 		"$0/pgbench -h \"$PWD\" -c 2 -t 20 postgres >> out 2>&1 || exit 4\n"
 		"$0/psql -h \"$PWD\" -Atc 'select count(*) from pgbench_accounts' postgres\n"
-		"$0/pg_ctl -D data -m fast -w -t 120 stop >> out";
+		"trap - EXIT; $0/pg_ctl -D data -m fast -w -t 120 stop >> out";
 	struct strace_options options = {.run = {.directory = in_box("pg"), .timeout_s = 400}};
 	const struct passwd *user = getpwnam("postgres");
 	const char *folder = postgres_folder(), *before[8] = {NULL};
