@@ -571,7 +571,18 @@ static void find_top_nodes(struct replay_io *io)
 	map_free(&folded);
 }
 
-static void take_file(const struct io_sink *s, struct file *f)
+/* The distribution, and what it was made of if that is wanted. */
+static void take_latency(struct replay_io *io, struct recorder *from, struct traffic *to)
+{
+	latency_result(from, &to->latency);
+	if (io->keep_recorders && (to->recorder = malloc(sizeof(*from))) != NULL) {
+		*to->recorder = *from;
+		*from = (struct recorder){0};
+	}
+	io->failed |= io->keep_recorders && to->recorder == NULL;
+}
+
+static void take_file(struct replay_io *io, struct io_sink *s, struct file *f)
 {
 	*f = (struct file){
 		.path = s->path,
@@ -581,7 +592,7 @@ static void take_file(const struct io_sink *s, struct file *f)
 		.opens = s->opens,
 		.top_node = s->top_node,
 	};
-	latency_result(&s->latency, &f->traffic.latency);
+	take_latency(io, &s->latency, &f->traffic);
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -648,11 +659,11 @@ static void take_sinks(struct replay_io *io, struct run *run)
 			c->top_node = s->top_node;
 			latency_result(&s->latency, &c->traffic.latency);
 		} else {
-			take_file(s, &run->files[run->file_count++]);
+			take_file(io, s, &run->files[run->file_count++]);
 		}
 	}
-	latency_result(&files, &run->io.total.latency);
-	latency_result(&sockets, &run->sockets.total.latency);
+	take_latency(io, &files, &run->io.total);
+	take_latency(io, &sockets, &run->sockets.total);
 	latency_free(&files);
 	latency_free(&sockets);
 }

@@ -39,6 +39,7 @@ struct replay_io {
 	/* Objects closed last: events of other threads may still name them. */
 	uint32_t closed[IO_CLOSED_MAX];
 	size_t closed_count;
+	bool keep_recorders;
 	bool failed; /* out of memory */
 };
 

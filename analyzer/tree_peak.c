@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tree's peak. Each process kept the highest and the lowest of its own live
+ * bytes in each short stretch of its time: adding these up over real time bounds
+ * the sum at any moment from both sides. Of the moments at which the sum must
+ * have been highest one is chosen, and the processes that lived then are replayed
+ * up to it: the sum there, and who held it, are exact. What another moment could
+ * have had more is the uncertainty.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/profile.h"
+#include "analyzer/tree.h"
+#include "analyzer/vector.h"
+
+#define TIMELINE 128 /* samples, as of one run */
+
+/* From `at_s` on an image's cell is this. */
+struct step {
+	double at_s;
+	uint32_t image, order;
+	struct profile_cell cell;
+};
+
+struct sweep {
+	struct step *steps;
+	size_t count, room;
+	struct profile_cell *now; /* by image */
+	uint64_t high, low, blocks;
+	/* The image with the widest cell, by a tournament: [1] is the winner. */
+	uint32_t *winners;
+	size_t leaves;
+	/* What was found: */
+	uint64_t bound;	     /* no sum is above it */
+	uint64_t best;	     /* a sum that was reached, or nearly */
+	double best_at_s;    /* when: within the best image's cell, if it has a width */
+	size_t best_image;   /* TREE_NONE: nobody had anything */
+	double cell_s[2];    /* that cell's ends, in its process's time */
+	uint64_t cell_level; /* its high; 0: it is as low as high */
+};
+
+static int by_time(const void *a, const void *b)
+{
+	const struct step *x = a, *y = b;
+
+	if (x->at_s != y->at_s)
+		return x->at_s < y->at_s ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static bool put_step(struct sweep *s, size_t image, double at_s, const struct profile_cell *cell)
+{
+	if (!vector_reserve(s->steps, s->room, s->count + 1))
+		return false;
+	s->steps[s->count] = (struct step){at_s, (uint32_t)image, (uint32_t)s->count, *cell};
+	s->count++;
+	return true;
+}
+
+/* Equal cells in a row are one step. */
+static bool put_image(struct sweep *s, const struct tree_image *image, size_t number)
+{
+	const struct profile *p = image->run.profile;
+	struct profile_cell last = {0};
+	bool good = true;
+
+	for (size_t i = 0; p != NULL && i < p->count && good; i++) {
+		double at_s = image->at_s + (double)i * (double)p->width_ns / 1e9;
+
+		if (i > 0 && at_s >= image->until_s)
+			break;
+		if (memcmp(&p->cells[i], &last, sizeof(last)) == 0)
+			continue;
+		last = p->cells[i];
+		good = put_step(s, number, at_s, &last);
+	}
+	last = (struct profile_cell){0};
+	/* However short it was, it was there. */
+	return good && put_step(s, number, fmax(image->until_s, image->at_s + 1e-9), &last);
+}
+
+static uint64_t width_of(const struct sweep *s, uint32_t image)
+{
+	return s->now[image].high - s->now[image].low;
+}
+
+static void set_cell(struct sweep *s, uint32_t image, const struct profile_cell *cell)
+{
+	struct profile_cell *now = &s->now[image];
+
+	s->high += cell->high - now->high;
+	s->low += cell->low - now->low;
+	s->blocks += cell->high_blocks - now->high_blocks;
+	*now = *cell;
+	for (size_t i = (s->leaves + image) / 2; i > 0; i /= 2) {
+		uint32_t a = s->winners[2 * i], b = s->winners[2 * i + 1];
+
+		s->winners[i] = width_of(s, b) > width_of(s, a) ? b : a;
+	}
+}
+
+/* The heap's timeline: the highest that the sum may have been in each bucket. */
+static void fill_timeline(struct tree *t, const struct sweep *s, double from_s, double to_s)
+{
+	struct heap *h = &t->run.heap;
+	double width_s = t->run.duration_s / TIMELINE;
+
+	for (size_t i = (size_t)fmax(from_s / width_s, 0); i < h->timeline_count; i++) {
+		if ((double)i * width_s > to_s)
+			break;
+		if (s->high > h->timeline[i].live_bytes)
+			h->timeline[i].live_bytes = s->high;
+		if (s->blocks > h->timeline[i].live_blocks)
+			h->timeline[i].live_blocks = s->blocks;
+	}
+}
+
+/* Everyone at their lowest but one at their highest: that was reached, but for
+ * the others' cells having begun before or ending after. */
+static void judge(struct sweep *s, double at_s)
+{
+	uint32_t winner = s->winners[1];
+	uint64_t sum = s->low + width_of(s, winner);
+
+	if (s->high > s->bound)
+		s->bound = s->high;
+	if (sum <= s->best)
+		return;
+	s->best = sum;
+	s->best_at_s = at_s;
+	s->best_image = winner;
+	s->cell_level = width_of(s, winner) != 0 ? s->now[winner].high : 0;
+}
+
+static void run_sweep(struct tree *t, struct sweep *s)
+{
+	for (size_t i = 0; i < s->count;) {
+		double at_s = s->steps[i].at_s, next_s;
+
+		/* All that changes at one instant. */
+		for (; i < s->count && s->steps[i].at_s <= at_s; i++)
+			set_cell(s, s->steps[i].image, &s->steps[i].cell);
+		next_s = i < s->count ? s->steps[i].at_s : at_s;
+		if (next_s > at_s) {
+			judge(s, at_s);
+			fill_timeline(t, s, at_s, next_s);
+		}
+	}
+}
+
+static bool begin_sweep(struct tree *t, struct sweep *s)
+{
+	bool good = true;
+
+	for (s->leaves = 1; s->leaves < t->image_count;)
+		s->leaves *= 2;
+	s->best_image = TREE_NONE;
+	s->now = calloc(s->leaves + 1, sizeof(*s->now));
+	s->winners = calloc(2 * s->leaves + 2, sizeof(*s->winners));
+	t->run.heap.timeline = calloc(TIMELINE, sizeof(*t->run.heap.timeline));
+	if (s->now == NULL || s->winners == NULL || t->run.heap.timeline == NULL)
+		return false;
+	for (size_t i = 0; i < s->leaves; i++)
+		s->winners[s->leaves + i] = (uint32_t)i;
+	for (size_t i = s->leaves; i-- > 1;)
+		s->winners[i] = s->winners[2 * i];
+	t->run.heap.timeline_count = t->run.duration_s > 0 ? TIMELINE : 0;
+	for (size_t i = 0; i < t->run.heap.timeline_count; i++)
+		t->run.heap.timeline[i].at_s = (double)i * t->run.duration_s / TIMELINE;
+	for (size_t i = 0; i < t->image_count && good; i++)
+		good = put_image(s, &t->images[i], i);
+	if (good)
+		qsort(s->steps, s->count, sizeof(*s->steps), by_time);
+	return good;
+}
+
+static void end_sweep(struct sweep *s)
+{
+	free(s->steps);
+	free(s->now);
+	free(s->winners);
+}
+
+/* The ends of the chosen image's cell, which stays the same for a while maybe. */
+static void find_cell(const struct tree *t, struct sweep *s)
+{
+	const struct tree_image *image = &t->images[s->best_image];
+	const struct profile *p = image->run.profile;
+	double width_s = (double)p->width_ns / 1e9;
+	size_t i = (size_t)fmax((s->best_at_s - image->at_s) / width_s + 0.5, 0);
+
+	/* Rounding may have led to the next one. */
+	while (i > 0 && image->at_s + (double)i * width_s > s->best_at_s)
+		i--;
+	s->cell_s[0] = (double)i * width_s;
+	s->cell_s[1] = (double)(i + 1) * width_s;
+}
+
+/* Who holds what at the moment. */
+
+static void hold(struct tree *t, const struct tree_image *image, uint32_t node, uint64_t bytes,
+		 uint64_t blocks)
+{
+	struct site *to = blocks != 0 ? tree_site(t, node) : NULL;
+
+	if (to == NULL)
+		return;
+	tree_held_by(&to->peak_in, &image->run, bytes);
+	to->peak_bytes += bytes;
+	to->peak_blocks += blocks;
+	t->run.heap.peak_bytes += bytes;
+	t->run.heap.peak_blocks += blocks;
+}
+
+/* The image's own peak is the moment: that is known without reading it again. */
+static bool hold_own_peak(struct tree *t, struct sweep *s)
+{
+	const struct tree_image *image = &t->images[s->best_image];
+	const struct heap *h = &image->run.heap;
+
+	if (image->held == NULL || s->cell_level != h->peak_bytes ||
+	    h->peak_at_s < s->cell_s[0] || h->peak_at_s > s->cell_s[1])
+		return false;
+	s->best_at_s = image->at_s + h->peak_at_s;
+	for (size_t i = 0; i < image->held_count; i++)
+		hold(t, image, image->held[i].node, image->held[i].bytes, image->held[i].blocks);
+	return true;
+}
+
+/* Read an image up to the moment and count what it holds then. */
+static int hold_at(struct tree *t, const struct tree_image *image, struct run_moment *moment,
+		   const struct run_options *options, struct error *e)
+{
+	struct run_options again = *options;
+	struct map known = {0};
+	struct run run;
+
+	again.for_tree = false;
+	again.moment = moment;
+	if (run_load(&run, image->run.trace_path, &again, e) != 0)
+		return e->code == ERROR_MEMORY ? -1 : 0;
+	for (size_t i = 0; i < run.site_count; i++) {
+		const struct site *s = &run.sites[i];
+
+		if (s->live_blocks != 0)
+			hold(t, image,
+			     stacks_import(&t->stacks, &run, s->node, &known, t->arena), s->live_bytes, s->live_blocks);
+	}
+	map_free(&known);
+	run_free(&run);
+	return 0;
+}
+
+static int hold_best(struct tree *t, struct sweep *s, const struct run_options *options,
+		     struct error *e)
+{
+	const struct tree_image *image = &t->images[s->best_image];
+	struct run_moment moment = {.from_s = s->cell_s[0], .at_s = s->cell_s[1]};
+
+	if (hold_own_peak(t, s))
+		return 0;
+	moment.level = s->cell_level;
+	if (moment.level == 0)
+		moment.at_s = s->best_at_s - image->at_s;
+	if (hold_at(t, image, &moment, options, e) != 0)
+		return -1;
+	if (moment.found)
+		s->best_at_s = image->at_s + moment.found_s;
+	return 0;
+}
+
+static int hold_others(struct tree *t, const struct sweep *s, const struct run_options *options,
+		       struct error *e)
+{
+	for (size_t i = 0; i < t->image_count; i++) {
+		const struct tree_image *image = &t->images[i];
+		struct run_moment moment = {.at_s = s->best_at_s - image->at_s};
+
+		if (i == s->best_image || moment.at_s < 0 || s->best_at_s >= image->until_s)
+			continue;
+		if (hold_at(t, image, &moment, options, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void settle(struct tree *t, const struct sweep *s)
+{
+	struct heap *h = &t->run.heap;
+
+	h->peak_at_s = s->best_at_s;
+	if (s->bound > h->peak_bytes)
+		h->peak_uncertainty_bytes = s->bound - h->peak_bytes;
+	h->mapped_peak_unknown = true;
+	for (size_t i = 0; i < h->timeline_count; i++)
+		if (h->timeline[i].live_bytes > h->peak_bytes)
+			h->timeline[i].live_bytes = h->peak_bytes;
+}
+
+int tree_find_peak(struct tree *t, const struct run_options *options, struct error *e)
+{
+	struct sweep s = {0};
+	int rc = 0;
+
+	if (!begin_sweep(t, &s))
+		rc = fail(e, ERROR_MEMORY, 0, "out of memory");
+	else
+		run_sweep(t, &s);
+	if (rc == 0 && s.best_image != TREE_NONE) {
+		find_cell(t, &s);
+		rc = hold_best(t, &s, options, e);
+		if (rc == 0)
+			rc = hold_others(t, &s, options, e);
+	}
+	settle(t, &s);
+	end_sweep(&s);
+	for (size_t i = 0; i < t->image_count; i++) {
+		profile_free(t->images[i].run.profile);
+		t->images[i].run.profile = NULL;
+	}
+	return rc;
+}
