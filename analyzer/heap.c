@@ -118,17 +118,29 @@ const struct heap_block *heap_next_block(const struct replay_heap *h, size_t *at
 
 /* Sums: of the whole, and of each site. */
 
-static void note_own(struct replay_heap *h)
+static struct band own_level(const struct replay_heap *h)
 {
 	uint64_t bytes = heap_own_bytes(h);
-	uint64_t blocks = h->sums.live_blocks - h->sums.inherited_live_blocks;
 
-	if (bytes > h->own.high)
-		h->own.high = bytes;
-	if (bytes < h->own.low)
-		h->own.low = bytes;
-	if (blocks > h->own.high_blocks)
-		h->own.high_blocks = blocks;
+	return (struct band){bytes, bytes, h->sums.live_blocks - h->sums.inherited_live_blocks};
+}
+
+/* After each change. */
+static void note_own(struct replay_heap *h)
+{
+	struct band now = own_level(h);
+
+	if (!h->own_changed) {
+		h->own = now;
+		h->own_changed = true;
+		return;
+	}
+	if (now.high > h->own.high)
+		h->own.high = now.high;
+	if (now.low < h->own.low)
+		h->own.low = now.low;
+	if (now.high_blocks > h->own.high_blocks)
+		h->own.high_blocks = now.high_blocks;
 }
 
 /*
@@ -139,8 +151,6 @@ static void note_own(struct replay_heap *h)
  */
 static void note_high(struct replay_heap *h)
 {
-	if (h->profile != NULL)
-		note_own(h);
 	if (h->sums.live_blocks > h->high_blocks)
 		h->high_blocks = h->sums.live_blocks;
 	if (h->sums.live_bytes < h->high_bytes)
@@ -187,6 +197,8 @@ static void gain(struct replay_heap *h, const struct heap_block *b)
 	h->sums.live_bytes += b->size;
 	h->sums.live_blocks++;
 	h->grown_at = h->now;
+	if (h->profile != NULL)
+		note_own(h);
 }
 
 /* A block that a fork left is no more. */
@@ -552,6 +564,11 @@ void heap_realloc_failed(struct replay_heap *h, struct heap_stream *s)
 		put_back(h, s);
 }
 
+void heap_know_site(struct replay_heap *h, uint32_t node)
+{
+	site_at(h, node);
+}
+
 void heap_inherit(struct replay_heap *h, uint64_t address, uint64_t size, uint32_t node)
 {
 	struct heap_block b = {address, size, h->now, site_at(h, node), HEAP_INHERITED};
@@ -570,12 +587,11 @@ void heap_inherit(struct replay_heap *h, uint64_t address, uint64_t size, uint32
 
 static void mark_own(struct replay_heap *h)
 {
-	uint64_t bytes = heap_own_bytes(h);
-	struct profile_cell now = {bytes, bytes,
-				   h->sums.live_blocks - h->sums.inherited_live_blocks};
+	struct band now = own_level(h);
 
-	profile_note(h->profile, clock_ns(h->clock, h->now), &h->own, &now);
-	h->own = now;
+	if (h->own_changed)
+		profile_note(h->profile, clock_ns(h->clock, h->now), &h->own, &now);
+	h->own_changed = false;
 }
 
 /* What was live since the last mark goes into its bucket. */
@@ -832,11 +848,10 @@ void heap_result(struct replay_heap *h, struct run *run, double end_ns)
 
 	heap_settle(h);
 	mark(h);
-	if (end_ns > clock_ns(h->clock, h->now)) {
+	if (end_ns > clock_ns(h->clock, h->now))
 		fill_to(h, end_ns);
-		if (h->profile != NULL)
-			profile_reach(h->profile, end_ns);
-	}
+	if (h->profile != NULL)
+		profile_end(h->profile);
 	h->failed |= h->profile != NULL && h->profile->failed;
 	run->heap = h->sums;
 	run->heap.inherited_unknown = unknown;

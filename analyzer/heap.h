@@ -78,7 +78,8 @@ struct replay_heap {
 	struct mapped mapped;
 	/* What the process allocated itself, since the last mark. */
 	struct profile *profile; /* the run's; NULL: not wanted */
-	struct profile_cell own;
+	struct band own;
+	bool own_changed;
 
 	/* The tie in hand. */
 	bool tied;
@@ -99,6 +100,9 @@ struct replay_heap {
 bool heap_init(struct replay_heap *h, struct clock *clock, size_t nodes, size_t threads,
 	       size_t streams);
 void heap_free(struct replay_heap *h);
+
+/* Its place among the sites is now, whenever it first has a block. */
+void heap_know_site(struct replay_heap *h, uint32_t node);
 
 /* A block that was live when the process began. */
 void heap_inherit(struct replay_heap *h, uint64_t address, uint64_t size, uint32_t node);

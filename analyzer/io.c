@@ -492,7 +492,7 @@ void io_free(struct replay_io *io)
 
 /* Results. */
 
-static void add_traffic(struct traffic *to, const struct traffic *from)
+void traffic_add(struct traffic *to, const struct traffic *from)
 {
 	to->read_bytes += from->read_bytes;
 	to->written_bytes += from->written_bytes;
@@ -515,7 +515,7 @@ static void fold_sink(struct replay_io *io, struct io_sink *s)
 			to->last_ns = s->last_ns;
 	}
 	to->opens += s->opens;
-	add_traffic(&to->traffic, &s->traffic);
+	traffic_add(&to->traffic, &s->traffic);
 	io->failed |= !latency_merge(&to->latency, &s->latency);
 	latency_free(&s->latency);
 }
@@ -652,7 +652,7 @@ static void take_sinks(struct replay_io *io, struct run *run)
 
 		if (s->into != 0 || (!socket && calls_of(s) == 0 && s->opens == 0))
 			continue;
-		add_traffic(socket ? &run->sockets.total : &run->io.total, &s->traffic);
+		traffic_add(socket ? &run->sockets.total : &run->io.total, &s->traffic);
 		io->failed |= !latency_merge(socket ? &sockets : &files, &s->latency);
 		if (socket) {
 			c->traffic = s->traffic;

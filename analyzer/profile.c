@@ -2,83 +2,90 @@
 #include "analyzer/profile.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "analyzer/vector.h"
 
-#define WIDTH_NS 50000u /* of a cell, at first */
+#define COARSE_NS	5e6  /* no stamp stands for longer while there are events */
+#define TOLERANCE_FIRST 1024 /* bytes, once there are too many stretches */
 
 struct profile *profile_new(void)
 {
-	struct profile *p = calloc(1, sizeof(*p));
-
-	if (p != NULL)
-		p->width_ns = WIDTH_NS;
-	return p;
+	return calloc(1, sizeof(struct profile));
 }
 
 void profile_free(struct profile *p)
 {
 	if (p != NULL)
-		free(p->cells);
+		free(p->stretches);
 	free(p);
 }
 
-static void widen(struct profile_cell *cell, const struct profile_cell *by)
+static struct band both(const struct band *a, const struct band *b)
 {
-	if (by->high > cell->high)
-		cell->high = by->high;
-	if (by->low < cell->low)
-		cell->low = by->low;
-	if (by->high_blocks > cell->high_blocks)
-		cell->high_blocks = by->high_blocks;
+	return (struct band){
+		.high = a->high > b->high ? a->high : b->high,
+		.low = a->low < b->low ? a->low : b->low,
+		.high_blocks = a->high_blocks > b->high_blocks ? a->high_blocks : b->high_blocks,
+	};
 }
 
-static void fold(struct profile *p)
+/* Into the last of `count` stretches, if it stays within the tolerance. */
+static bool joins(const struct profile *p, size_t count, const struct band *band)
 {
-	size_t pairs = (p->count + 1) / 2;
+	struct band sum;
 
-	for (size_t i = 0; i < pairs; i++) {
-		struct profile_cell cell = p->cells[2 * i];
-
-		if (2 * i + 1 < p->count)
-			widen(&cell, &p->cells[2 * i + 1]);
-		p->cells[i] = cell;
-	}
-	p->count = pairs;
-	p->width_ns *= 2;
+	if (count == 0)
+		return false;
+	sum = both(&p->stretches[count - 1].band, band);
+	if (sum.high - sum.low > p->tolerance)
+		return false;
+	/* Blocks have no tolerance of their own while all bytes are exact. */
+	if (p->tolerance == 0 && sum.high_blocks != p->stretches[count - 1].band.high_blocks)
+		return false;
+	p->stretches[count - 1].band = sum;
+	return true;
 }
 
-/* The cell of an instant; it and those before it exist, and hold at least what
- * came in with the time. NULL: out of memory. */
-static struct profile_cell *cell_at(struct profile *p, double ns)
+static void make_room(struct profile *p)
 {
-	uint64_t at = ns > 0 ? ns < 1e18 ? (uint64_t)ns : (uint64_t)1e18 : 0;
+	while (p->count > PROFILE_MAX / 2) {
+		size_t kept = 0;
 
-	while (at / p->width_ns >= PROFILE_MAX)
-		fold(p);
-	at /= p->width_ns;
-	if (at >= p->count) {
-		if (!vector_reserve(p->cells, p->room, at + 1)) {
-			p->failed = true;
-			return NULL;
+		p->tolerance = p->tolerance != 0 ? 2 * p->tolerance : TOLERANCE_FIRST;
+		for (size_t i = 0; i < p->count; i++) {
+			if (!joins(p, kept, &p->stretches[i].band))
+				p->stretches[kept++] = p->stretches[i];
 		}
-		while (p->count <= at)
-			p->cells[p->count++] = p->level;
+		p->count = kept;
 	}
-	return &p->cells[at];
 }
 
-void profile_note(struct profile *p, double ns, const struct profile_cell *reached,
-		  const struct profile_cell *now)
+static void add(struct profile *p, double ns, const struct band *band)
 {
-	struct profile_cell *cell = cell_at(p, ns);
-
-	if (cell != NULL)
-		widen(cell, reached);
-	p->level = *now;
+	if (joins(p, p->count, band))
+		return;
+	if (p->count == PROFILE_MAX)
+		make_room(p);
+	if (!vector_reserve(p->stretches, p->room, p->count + 1)) {
+		p->failed = true;
+		return;
+	}
+	p->stretches[p->count++] = (struct stretch){ns, *band};
 }
 
-void profile_reach(struct profile *p, double ns)
+void profile_note(struct profile *p, double ns, const struct band *reached,
+		  const struct band *level)
 {
-	cell_at(p, ns);
+	if (ns > p->settled_ns && p->count != 0)
+		add(p, p->settled_ns, &p->level);
+	add(p, ns, reached);
+	p->level = *level;
+	p->settled_ns = ns + (memcmp(reached, level, sizeof(*level)) != 0 ? COARSE_NS : 0);
+}
+
+void profile_end(struct profile *p)
+{
+	if (p->count != 0)
+		add(p, p->settled_ns, &p->level);
 }

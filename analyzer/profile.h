@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process's own live bytes over its time, finely enough to be added to other
- * processes': evenly spaced cells, each with the highest and the lowest value
- * within it. Bounded: cells double their width when there would be too many.
+ * A process's own live bytes over its time, closely enough to be added to other
+ * processes': stretches of time, each with the highest and the lowest value in it.
+ * Few values make exact stretches; where there would be too many, neighbours that
+ * differ least become one, so that what is lost is bounded in bytes, not in time.
  */
 #ifndef PH_ANALYZER_PROFILE_H
 #define PH_ANALYZER_PROFILE_H
@@ -11,30 +12,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROFILE_MAX 4096
+#define PROFILE_MAX 2048
 
-struct profile_cell {
+struct band {
 	uint64_t high, low;   /* bytes */
 	uint64_t high_blocks; /* not of the same instant as `high` */
 };
 
+struct stretch {
+	double start_ns; /* it lasts until the next one */
+	struct band band;
+};
+
 struct profile {
-	struct profile_cell *cells;
+	struct stretch *stretches;
 	size_t count, room;
-	uint64_t width_ns;
-	struct profile_cell level; /* what holds since the last note */
-	bool failed;		   /* out of memory */
+	uint64_t tolerance; /* bytes that a stretch's values may differ by */
+	struct band level;  /* what holds from settled_ns on */
+	double settled_ns;
+	bool failed; /* out of memory */
 };
 
 struct profile *profile_new(void); /* NULL: out of memory */
 void profile_free(struct profile *p);
 
-/* About `ns` after the start it reached these; from then on it stays at `now`.
- * Times do not go back. */
-void profile_note(struct profile *p, double ns, const struct profile_cell *reached,
-		  const struct profile_cell *now);
+/* What events at `ns`, or within the few milliseconds that one stamp may stand for,
+ * led to; afterwards it is `level` until the next note. Times do not go back. */
+void profile_note(struct profile *p, double ns, const struct band *reached,
+		  const struct band *level);
 
-/* It stays as it is until then. */
-void profile_reach(struct profile *p, double ns);
+/* No more notes. */
+void profile_end(struct profile *p);
 
 #endif

@@ -116,7 +116,7 @@ static void put_command(char *text, size_t *length, const struct run *run)
 	if (run->command == NULL || run->command[0] == NULL) {
 		put(text, length,
 		    run->executable != NULL && *run->executable != '\0' ? base_name(run->executable)
-									 : "(unknown program)");
+									: "(unknown program)");
 		return;
 	}
 	put(text, length, base_name(run->command[0]));
@@ -138,7 +138,8 @@ static void put_branches(const struct branches *b, char *text, size_t *length, u
 			 bool begins)
 {
 	static const char *const drawn[2][4] = {{"   ", "|  ", "`- ", "|- "},
-						{"   ", "\xe2\x94\x82  ", "\xe2\x94\x94\xe2\x94\x80 ",
+						{"   ", "\xe2\x94\x82  ",
+						 "\xe2\x94\x94\xe2\x94\x80 ",
 						 "\xe2\x94\x9c\xe2\x94\x80 "}};
 
 	for (unsigned i = 1; i <= depth; i++)
@@ -180,8 +181,7 @@ static void end_cell(char *cell, const struct run *run)
 	else if (strcmp(run->end, "signal") == 0 && run->status >= 0)
 		format_signal(cell, run->status);
 	else
-		snprintf(cell, TABLE_CELL, "%s",
-			 strcmp(run->end, "unknown") == 0 ? "?" : run->end);
+		snprintf(cell, TABLE_CELL, "%s", strcmp(run->end, "unknown") == 0 ? "?" : run->end);
 }
 
 /* Keeps `name`, which becomes the drawing's. */
@@ -253,8 +253,7 @@ static size_t family_of(const struct tree *tree, size_t p)
 {
 	size_t last = p + 1;
 
-	while (last < tree->process_count &&
-	       tree->processes[last].depth > tree->processes[p].depth)
+	while (last < tree->process_count && tree->processes[last].depth > tree->processes[p].depth)
 		last++;
 	return last - p;
 }

@@ -766,16 +766,20 @@ static struct replay *find_parent(struct replay *r, struct error *e)
  * to ours. */
 static void import_stacks(struct replay *r, struct replay *p, struct map *known)
 {
-	const struct heap_block *b;
-
-	for (size_t at = 0; (b = heap_next_block(&p->heap, &at)) != NULL;)
-		stacks_import(&r->stacks, p->run, p->heap.sites[b->site].node, known, r->arena);
+	for (size_t i = 1; i < p->heap.site_count; i++)
+		if (p->heap.sites[i].live_blocks != 0)
+			stacks_import(&r->stacks, p->run, p->heap.sites[i].node, known, r->arena);
 }
 
 static void import_blocks(struct replay *r, const struct replay *p, const struct map *known)
 {
 	const struct heap_block *b;
 
+	/* In an order of its own, which the table of blocks does not have: reports of one
+	 * trace are to be the same. */
+	for (size_t i = 1; i < p->heap.site_count; i++)
+		if (p->heap.sites[i].live_blocks != 0)
+			heap_know_site(&r->heap, (uint32_t)map_get(known, p->heap.sites[i].node));
 	for (size_t at = 0; (b = heap_next_block(&p->heap, &at)) != NULL;)
 		heap_inherit(&r->heap, b->address, b->size,
 			     (uint32_t)map_get(known, p->heap.sites[b->site].node));

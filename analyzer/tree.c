@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/io.h"
 #include "analyzer/latency.h"
 #include "analyzer/profile.h"
 #include "analyzer/vector.h"
@@ -54,8 +55,7 @@ void tree_order(struct tree_trace *traces, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct tree_trace *t = &traces[i];
 
-		t->usable =
-			t->error.code == 0 && run_peek(&t->head, t->path, &t->error) == 0;
+		t->usable = t->error.code == 0 && run_peek(&t->head, t->path, &t->error) == 0;
 	}
 	if (count == 0)
 		return;
@@ -163,9 +163,8 @@ static void keep_held(struct tree *t, struct tree_image *image, const struct map
 		const struct site *s = &run->sites[i];
 
 		if (s->peak_blocks > 0)
-			image->held[image->held_count++] =
-				(struct tree_held){(uint32_t)map_get(known, s->node),
-						   s->peak_bytes, s->peak_blocks};
+			image->held[image->held_count++] = (struct tree_held){
+				(uint32_t)map_get(known, s->node), s->peak_bytes, s->peak_blocks};
 	}
 }
 
@@ -174,8 +173,8 @@ static void find_own_peak(struct tree_image *image)
 	const struct profile *p = image->run.profile;
 
 	for (size_t i = 0; p != NULL && i < p->count; i++) {
-		if (p->cells[i].high > image->own_peak_bytes)
-			image->own_peak_bytes = p->cells[i].high;
+		if (p->stretches[i].band.high > image->own_peak_bytes)
+			image->own_peak_bytes = p->stretches[i].band.high;
 	}
 }
 
@@ -183,14 +182,7 @@ static void find_own_peak(struct tree_image *image)
 
 static void add_traffic(struct tree *t, struct traffic *to, const struct traffic *from)
 {
-	to->read_bytes += from->read_bytes;
-	to->written_bytes += from->written_bytes;
-	to->read_calls += from->read_calls;
-	to->write_calls += from->write_calls;
-	to->errors += from->errors;
-	to->time_s += from->time_s;
-	to->read_time_s += from->read_time_s;
-	to->write_time_s += from->write_time_s;
+	traffic_add(to, from);
 	if (from->recorder == NULL)
 		return;
 	if (to->recorder == NULL)
@@ -381,8 +373,7 @@ static void add_notice(struct tree *t, bool lost, const char *text)
 void tree_leave_out(struct tree *t, const struct error *why)
 {
 	t->unreadable |= why->code != ERROR_USAGE;
-	add_notice(t, why->code != ERROR_USAGE,
-		   arena_print(t->arena, "left out: %s", why->text));
+	add_notice(t, why->code != ERROR_USAGE, arena_print(t->arena, "left out: %s", why->text));
 }
 
 /* "process 7", "processes 7, 8, 9, 10 and 36 more". */
@@ -407,9 +398,8 @@ static const char *list_pids(struct tree *t, const struct pids *p)
 
 	for (size_t i = 1; i < p->count && i < NAMED; i++)
 		list = arena_print(t->arena, "%s, %d", list, p->first[i]);
-	return p->count > NAMED
-		       ? arena_print(t->arena, "%s and %zu more", list, p->count - NAMED)
-		       : list;
+	return p->count > NAMED ? arena_print(t->arena, "%s and %zu more", list, p->count - NAMED)
+				: list;
 }
 
 /* Of all images, in the tree's order; the same sentence once, with who says it. */
@@ -457,8 +447,7 @@ static void gather_notices(struct tree *t)
 }
 
 /* Is the child of a fork among the traces? */
-static bool has_child(const struct tree *t, const struct tree_image *parent,
-		      const struct forked *f)
+static bool has_child(const struct tree *t, const struct tree_image *parent, const struct forked *f)
 {
 	double at_s = parent->at_s + f->at_s;
 
@@ -484,8 +473,7 @@ static void note_missing(struct tree *t)
 		}
 		if (missing.count != 0)
 			add_notice(t, false,
-				   arena_print(t->arena,
-					       "%d forked %zu %s whose %s not given: %s",
+				   arena_print(t->arena, "%d forked %zu %s whose %s not given: %s",
 					       image->run.pid, missing.count,
 					       missing.count == 1 ? "child" : "children",
 					       missing.count == 1 ? "trace was" : "traces were",

@@ -34,7 +34,7 @@ struct tree_image {
 	unsigned number; /* how many of its process's images come before it here */
 	size_t process;
 	uint64_t own_peak_bytes; /* of what it allocated itself */
-	struct tree_held *held; /* only if nothing was inherited */
+	struct tree_held *held;	 /* only if nothing was inherited */
 	size_t held_count;
 };
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tree's peak. Each process kept the highest and the lowest of its own live
- * bytes in each short stretch of its time: adding these up over real time bounds
- * the sum at any moment from both sides. Of the moments at which the sum must
- * have been highest one is chosen, and the processes that lived then are replayed
- * up to it: the sum there, and who held it, are exact. What another moment could
+ * bytes in each stretch of its time: adding these up over real time bounds the
+ * sum at any moment from both sides. Of the moments at which the sum must have
+ * been highest one is chosen, and the processes that lived then are replayed up
+ * to it: the sum there, and who held it, are exact. What another moment could
  * have had more is the uncertainty.
  */
 #include <math.h>
@@ -17,28 +17,28 @@
 
 #define TIMELINE 128 /* samples, as of one run */
 
-/* From `at_s` on an image's cell is this. */
+/* From `at_s` on an image's live bytes are within this. */
 struct step {
 	double at_s;
 	uint32_t image, order;
-	struct profile_cell cell;
+	struct band band;
 };
 
 struct sweep {
 	struct step *steps;
 	size_t count, room;
-	struct profile_cell *now; /* by image */
+	struct band *now; /* by image */
 	uint64_t high, low, blocks;
-	/* The image with the widest cell, by a tournament: [1] is the winner. */
+	/* The image with the widest band, by a tournament: [1] is the winner. */
 	uint32_t *winners;
 	size_t leaves;
 	/* What was found: */
 	uint64_t bound;	     /* no sum is above it */
 	uint64_t best;	     /* a sum that was reached, or nearly */
-	double best_at_s;    /* when: within the best image's cell, if it has a width */
+	double from_s, to_s; /* in that stretch of the tree's time, by */
 	size_t best_image;   /* TREE_NONE: nobody had anything */
-	double cell_s[2];    /* that cell's ends, in its process's time */
-	uint64_t cell_level; /* its high; 0: it is as low as high */
+	uint64_t level;	     /* its highest there */
+	double peak_s;	     /* the moment that was chosen */
 };
 
 static int by_time(const void *a, const void *b)
@@ -50,35 +50,31 @@ static int by_time(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
-static bool put_step(struct sweep *s, size_t image, double at_s, const struct profile_cell *cell)
+static bool put_step(struct sweep *s, size_t image, double at_s, const struct band *band)
 {
 	if (!vector_reserve(s->steps, s->room, s->count + 1))
 		return false;
-	s->steps[s->count] = (struct step){at_s, (uint32_t)image, (uint32_t)s->count, *cell};
+	s->steps[s->count] = (struct step){at_s, (uint32_t)image, (uint32_t)s->count, *band};
 	s->count++;
 	return true;
 }
 
-/* Equal cells in a row are one step. */
+/* What a process still had when it was replaced or gone is gone with it. */
 static bool put_image(struct sweep *s, const struct tree_image *image, size_t number)
 {
+	static const struct band nothing = {0};
 	const struct profile *p = image->run.profile;
-	struct profile_cell last = {0};
 	bool good = true;
 
 	for (size_t i = 0; p != NULL && i < p->count && good; i++) {
-		double at_s = image->at_s + (double)i * (double)p->width_ns / 1e9;
+		double at_s = image->at_s + p->stretches[i].start_ns / 1e9;
 
 		if (i > 0 && at_s >= image->until_s)
 			break;
-		if (memcmp(&p->cells[i], &last, sizeof(last)) == 0)
-			continue;
-		last = p->cells[i];
-		good = put_step(s, number, at_s, &last);
+		good = put_step(s, number, at_s, &p->stretches[i].band);
 	}
-	last = (struct profile_cell){0};
 	/* However short it was, it was there. */
-	return good && put_step(s, number, fmax(image->until_s, image->at_s + 1e-9), &last);
+	return good && put_step(s, number, fmax(image->until_s, image->at_s + 1e-9), &nothing);
 }
 
 static uint64_t width_of(const struct sweep *s, uint32_t image)
@@ -86,14 +82,14 @@ static uint64_t width_of(const struct sweep *s, uint32_t image)
 	return s->now[image].high - s->now[image].low;
 }
 
-static void set_cell(struct sweep *s, uint32_t image, const struct profile_cell *cell)
+static void set_band(struct sweep *s, uint32_t image, const struct band *band)
 {
-	struct profile_cell *now = &s->now[image];
+	struct band *now = &s->now[image];
 
-	s->high += cell->high - now->high;
-	s->low += cell->low - now->low;
-	s->blocks += cell->high_blocks - now->high_blocks;
-	*now = *cell;
+	s->high += band->high - now->high;
+	s->low += band->low - now->low;
+	s->blocks += band->high_blocks - now->high_blocks;
+	*now = *band;
 	for (size_t i = (s->leaves + image) / 2; i > 0; i /= 2) {
 		uint32_t a = s->winners[2 * i], b = s->winners[2 * i + 1];
 
@@ -117,9 +113,9 @@ static void fill_timeline(struct tree *t, const struct sweep *s, double from_s, 
 	}
 }
 
-/* Everyone at their lowest but one at their highest: that was reached, but for
- * the others' cells having begun before or ending after. */
-static void judge(struct sweep *s, double at_s)
+/* Everyone at their lowest but one at their highest is reached here, or nearly:
+ * that one's highest may have been in another part of its stretch. */
+static void judge(struct sweep *s, double from_s, double to_s)
 {
 	uint32_t winner = s->winners[1];
 	uint64_t sum = s->low + width_of(s, winner);
@@ -129,9 +125,10 @@ static void judge(struct sweep *s, double at_s)
 	if (sum <= s->best)
 		return;
 	s->best = sum;
-	s->best_at_s = at_s;
+	s->from_s = from_s;
+	s->to_s = to_s;
 	s->best_image = winner;
-	s->cell_level = width_of(s, winner) != 0 ? s->now[winner].high : 0;
+	s->level = s->now[winner].high;
 }
 
 static void run_sweep(struct tree *t, struct sweep *s)
@@ -141,10 +138,10 @@ static void run_sweep(struct tree *t, struct sweep *s)
 
 		/* All that changes at one instant. */
 		for (; i < s->count && s->steps[i].at_s <= at_s; i++)
-			set_cell(s, s->steps[i].image, &s->steps[i].cell);
+			set_band(s, s->steps[i].image, &s->steps[i].band);
 		next_s = i < s->count ? s->steps[i].at_s : at_s;
 		if (next_s > at_s) {
-			judge(s, at_s);
+			judge(s, at_s, next_s);
 			fill_timeline(t, s, at_s, next_s);
 		}
 	}
@@ -183,21 +180,6 @@ static void end_sweep(struct sweep *s)
 	free(s->winners);
 }
 
-/* The ends of the chosen image's cell, which stays the same for a while maybe. */
-static void find_cell(const struct tree *t, struct sweep *s)
-{
-	const struct tree_image *image = &t->images[s->best_image];
-	const struct profile *p = image->run.profile;
-	double width_s = (double)p->width_ns / 1e9;
-	size_t i = (size_t)fmax((s->best_at_s - image->at_s) / width_s + 0.5, 0);
-
-	/* Rounding may have led to the next one. */
-	while (i > 0 && image->at_s + (double)i * width_s > s->best_at_s)
-		i--;
-	s->cell_s[0] = (double)i * width_s;
-	s->cell_s[1] = (double)(i + 1) * width_s;
-}
-
 /* Who holds what at the moment. */
 
 static void hold(struct tree *t, const struct tree_image *image, uint32_t node, uint64_t bytes,
@@ -214,16 +196,29 @@ static void hold(struct tree *t, const struct tree_image *image, uint32_t node, 
 	t->run.heap.peak_blocks += blocks;
 }
 
+/* Times were added and are taken apart again: what happened at the stretch's ends is
+ * to stay on its side of them. */
+static double margin_of(const struct sweep *s)
+{
+	return fmin((s->to_s - s->from_s) / 4, 1e-8);
+}
+
+static double inside(const struct sweep *s, double at_s)
+{
+	return fmin(fmax(at_s, s->from_s + margin_of(s)), s->to_s - margin_of(s));
+}
+
 /* The image's own peak is the moment: that is known without reading it again. */
 static bool hold_own_peak(struct tree *t, struct sweep *s)
 {
 	const struct tree_image *image = &t->images[s->best_image];
 	const struct heap *h = &image->run.heap;
+	double at_s = image->at_s + h->peak_at_s;
 
-	if (image->held == NULL || s->cell_level != h->peak_bytes ||
-	    h->peak_at_s < s->cell_s[0] || h->peak_at_s > s->cell_s[1])
+	if (image->held == NULL || s->level != h->peak_bytes || at_s < s->from_s - margin_of(s) ||
+	    at_s >= s->to_s)
 		return false;
-	s->best_at_s = image->at_s + h->peak_at_s;
+	s->peak_s = inside(s, at_s);
 	for (size_t i = 0; i < image->held_count; i++)
 		hold(t, image, image->held[i].node, image->held[i].bytes, image->held[i].blocks);
 	return true;
@@ -245,8 +240,8 @@ static int hold_at(struct tree *t, const struct tree_image *image, struct run_mo
 		const struct site *s = &run.sites[i];
 
 		if (s->live_blocks != 0)
-			hold(t, image,
-			     stacks_import(&t->stacks, &run, s->node, &known, t->arena), s->live_bytes, s->live_blocks);
+			hold(t, image, stacks_import(&t->stacks, &run, s->node, &known, t->arena),
+			     s->live_bytes, s->live_blocks);
 	}
 	map_free(&known);
 	run_free(&run);
@@ -257,17 +252,17 @@ static int hold_best(struct tree *t, struct sweep *s, const struct run_options *
 		     struct error *e)
 {
 	const struct tree_image *image = &t->images[s->best_image];
-	struct run_moment moment = {.from_s = s->cell_s[0], .at_s = s->cell_s[1]};
+	struct run_moment moment = {
+		.from_s = s->from_s - margin_of(s) - image->at_s,
+		.at_s = inside(s, s->to_s) - image->at_s,
+		.level = s->level,
+	};
 
 	if (hold_own_peak(t, s))
 		return 0;
-	moment.level = s->cell_level;
-	if (moment.level == 0)
-		moment.at_s = s->best_at_s - image->at_s;
 	if (hold_at(t, image, &moment, options, e) != 0)
 		return -1;
-	if (moment.found)
-		s->best_at_s = image->at_s + moment.found_s;
+	s->peak_s = inside(s, moment.found ? image->at_s + moment.found_s : s->to_s);
 	return 0;
 }
 
@@ -276,9 +271,9 @@ static int hold_others(struct tree *t, const struct sweep *s, const struct run_o
 {
 	for (size_t i = 0; i < t->image_count; i++) {
 		const struct tree_image *image = &t->images[i];
-		struct run_moment moment = {.at_s = s->best_at_s - image->at_s};
+		struct run_moment moment = {.at_s = s->peak_s - image->at_s};
 
-		if (i == s->best_image || moment.at_s < 0 || s->best_at_s >= image->until_s)
+		if (i == s->best_image || moment.at_s < 0 || s->peak_s >= image->until_s)
 			continue;
 		if (hold_at(t, image, &moment, options, e) != 0)
 			return -1;
@@ -290,7 +285,7 @@ static void settle(struct tree *t, const struct sweep *s)
 {
 	struct heap *h = &t->run.heap;
 
-	h->peak_at_s = s->best_at_s;
+	h->peak_at_s = s->peak_s;
 	if (s->bound > h->peak_bytes)
 		h->peak_uncertainty_bytes = s->bound - h->peak_bytes;
 	h->mapped_peak_unknown = true;
@@ -309,7 +304,6 @@ int tree_find_peak(struct tree *t, const struct run_options *options, struct err
 	else
 		run_sweep(t, &s);
 	if (rc == 0 && s.best_image != TREE_NONE) {
-		find_cell(t, &s);
 		rc = hold_best(t, &s, options, e);
 		if (rc == 0)
 			rc = hold_others(t, &s, options, e);
