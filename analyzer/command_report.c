@@ -45,9 +45,10 @@ static int load_one(struct loaded *l, const struct options *o, struct error *e)
 }
 
 /* One that cannot be read is left out and named; memory ends it all. */
-static int add_trace(struct tree *tree, const struct tree_trace *trace, struct error *e)
+static int add_trace(struct tree *tree, const struct tree_trace *trace,
+		     const struct run_known *known, size_t known_count, struct error *e)
 {
-	struct run_options options = {.for_tree = true};
+	struct run_options options = {.for_tree = true, .known = known, .known_count = known_count};
 	struct error why = trace->error;
 	struct run run;
 
@@ -82,10 +83,14 @@ static int load_tree(struct loaded *l, const struct options *o, struct error *e)
 {
 	size_t count = (size_t)o->argument_count;
 	struct tree_trace *traces = calloc(count, sizeof(*traces));
+	struct run_known *known = calloc(count, sizeof(*known));
 	int rc;
 
-	if (traces == NULL)
+	if (traces == NULL || known == NULL) {
+		free(traces);
+		free(known);
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	}
 	l->is_tree = true;
 	for (size_t i = 0; i < count; i++) {
 		traces[i].path = o->arguments[i];
@@ -93,11 +98,16 @@ static int load_tree(struct loaded *l, const struct options *o, struct error *e)
 	}
 	tree_order(traces, count);
 	rc = tree_begin(&l->tree, e);
+	for (size_t i = 0; i < count; i++) {
+		known[i].path = traces[i].path;
+		memcpy(known[i].id, traces[i].head.id, sizeof(known[i].id));
+	}
 	for (size_t i = 0; i < count && rc == 0; i++)
-		rc = add_trace(&l->tree, &traces[i], e);
+		rc = add_trace(&l->tree, &traces[i], known, count, e);
 	if (rc == 0)
 		rc = finish_tree(&l->tree, traces, e);
 	free(traces);
+	free(known);
 	return rc;
 }
 

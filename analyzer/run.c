@@ -62,7 +62,8 @@ struct replay {
 	const struct replay *child;
 	uint32_t stop_at_fork; /* 0: do not */
 	bool stopped, fork_found;
-	bool seeks; /* a moment of the heap, and to stop there */
+	bool seeks;	     /* a moment of the heap, and to stop there */
+	bool times_by_calls; /* see follow_call() */
 	/* For the notices. */
 	uint64_t lost, lost_from, lost_to; /* ticks */
 	uint64_t unknown_events, unknown_blocks;
@@ -306,6 +307,23 @@ static void look_for_level(struct replay *r)
 	r->stopped = true;
 }
 
+/*
+ * The shared clock word, which stamps the events of a process with one stream, may
+ * be some milliseconds behind. What comes after a call in the stream came after its
+ * end, and calls have times of their own: so the processes of a tree are set in time
+ * against each other by what they say to each other.
+ */
+static void follow_call(struct replay *r, const struct ph_call *c)
+{
+	uint64_t end;
+
+	if (__builtin_add_overflow(c->entry, c->duration, &end) ||
+	    (r->meta.has_end && end > r->meta.ended_ticks))
+		return;
+	if (!r->seeks || !is_past(r, end))
+		heap_time(&r->heap, end);
+}
+
 /* The merge's consumer. */
 
 static bool run_alone(void *context, size_t stream, const struct ph_event *events, size_t count)
@@ -323,6 +341,8 @@ static bool run_alone(void *context, size_t stream, const struct ph_event *event
 		apply(r, s, &events[i]);
 		if (r->seeks)
 			look_for_level(r);
+		if (r->times_by_calls && events[i].call != NULL)
+			follow_call(r, events[i].call);
 	}
 	return !r->stopped;
 }
@@ -738,6 +758,24 @@ static struct replay *open_parent(struct replay *r, const char *path, struct err
 	return NULL;
 }
 
+/* One of the traces that were given together. */
+static struct replay *open_known_parent(struct replay *r)
+{
+	const struct replay *asked = r;
+	struct replay *p = NULL;
+
+	while (asked->child != NULL)
+		asked = asked->child;
+	for (size_t i = 0; asked->options != NULL && p == NULL && i < asked->options->known_count;
+	     i++) {
+		const struct run_known *k = &asked->options->known[i];
+
+		if (memcmp(k->id, r->meta.parent.id, sizeof(k->id)) == 0)
+			p = open_parent(r, k->path, NULL);
+	}
+	return p;
+}
+
 static struct replay *find_parent(struct replay *r, struct error *e)
 {
 	const char *path = r->meta.parent.path, *name = strrchr(path, '/');
@@ -757,6 +795,8 @@ static struct replay *find_parent(struct replay *r, struct error *e)
 				arena_print(r->arena, "%.*s%s", folder, r->reader.path,
 					    name ? name + 1 : path),
 				NULL);
+	if (p == NULL)
+		p = open_known_parent(r);
 	if (p == NULL)
 		*e = first;
 	return p;
@@ -850,6 +890,7 @@ static int replay_events(struct replay *r, struct error *e)
 	if (r->io.failed || !begin_heap(r))
 		return out_of_memory(r, e);
 	r->heap.profile = r->run->profile;
+	r->times_by_calls = (for_tree || r->seeks) && r->merge.stream_count == 1;
 	publish(r);
 	if (!merge_run(&r->merge) || r->heap.failed || r->io.failed)
 		return out_of_memory(r, e);

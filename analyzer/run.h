@@ -232,10 +232,18 @@ struct run_moment {
 	double found_s;
 };
 
+/* A trace that may be a parent's. */
+struct run_known {
+	uint8_t id[16];
+	const char *path;
+};
+
 struct run_options {
 	progress_fn *progress; /* may be NULL */
 	void *progress_context;
 	bool for_tree; /* keep what adding processes up needs: forks, profile, recorders */
+	const struct run_known *known; /* where else to look for parents */
+	size_t known_count;
 	struct run_moment *moment; /* not NULL: the heap, without what was inherited, then */
 };
 

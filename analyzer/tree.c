@@ -494,8 +494,10 @@ static void note_roots(struct tree *t)
 		if (run->parent.given)
 			add_notice(t, false,
 				   arena_print(t->arena,
-					       "%d was forked by %d, whose trace was not given: %s",
-					       run->pid, run->parent.pid, run->parent.path));
+					       "%d was forked by %d, whose trace was not given%s%s",
+					       run->pid, run->parent.pid,
+					       *run->parent.path != '\0' ? ": " : "",
+					       run->parent.path));
 	}
 	if (t->root_count > 1)
 		add_notice(t, false,
