@@ -564,6 +564,12 @@ void heap_realloc_failed(struct replay_heap *h, struct heap_stream *s)
 		put_back(h, s);
 }
 
+void heap_expect(struct replay_heap *h, size_t blocks)
+{
+	while (blocks >= h->mask - h->mask / 4 && table_grow(h))
+		;
+}
+
 void heap_know_site(struct replay_heap *h, uint32_t node)
 {
 	site_at(h, node);

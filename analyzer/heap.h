@@ -101,6 +101,10 @@ bool heap_init(struct replay_heap *h, struct clock *clock, size_t nodes, size_t 
 	       size_t streams);
 void heap_free(struct replay_heap *h);
 
+/* That many blocks are to be inherited. They come in the order of a table with the
+ * same hash: in one that is smaller they would pile up at its beginning. */
+void heap_expect(struct replay_heap *h, size_t blocks);
+
 /* Its place among the sites is now, whenever it first has a block. */
 void heap_know_site(struct replay_heap *h, uint32_t node);
 

@@ -820,6 +820,7 @@ static void import_blocks(struct replay *r, const struct replay *p, const struct
 	for (size_t i = 1; i < p->heap.site_count; i++)
 		if (p->heap.sites[i].live_blocks != 0)
 			heap_know_site(&r->heap, (uint32_t)map_get(known, p->heap.sites[i].node));
+	heap_expect(&r->heap, p->heap.block_count);
 	for (size_t at = 0; (b = heap_next_block(&p->heap, &at)) != NULL;)
 		heap_inherit(&r->heap, b->address, b->size,
 			     (uint32_t)map_get(known, p->heap.sites[b->site].node));
