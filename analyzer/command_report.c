@@ -20,16 +20,18 @@ struct loaded {
 	struct report report;
 };
 
-static int load_run(struct run *run, const char *path, struct run_options *options, struct error *e)
+static int load_run(struct run *run, const char *path, const struct run_options *wanted,
+		    struct error *e)
 {
 	char *what = format_name(path, 40, false);
 	struct progress progress;
+	struct run_options options = *wanted;
 	int rc;
 
-	options->progress = progress_update;
-	options->progress_context = &progress;
+	options.progress = progress_update;
+	options.progress_context = &progress;
 	progress_begin(&progress, what != NULL ? what : "reading");
-	rc = run_load(run, path, options, e);
+	rc = run_load(run, path, &options, e);
 	progress_end(&progress);
 	free(what);
 	return rc;
@@ -37,7 +39,7 @@ static int load_run(struct run *run, const char *path, struct run_options *optio
 
 static int load_one(struct loaded *l, const struct options *o, struct error *e)
 {
-	struct run_options options = {.progress = NULL};
+	const struct run_options options = {.progress = NULL};
 
 	if (collector_finish_wait(o->arguments[0], e) != 0)
 		return -1;

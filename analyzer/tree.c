@@ -402,48 +402,63 @@ static const char *list_pids(struct tree *t, const struct pids *p)
 				: list;
 }
 
-/* Of all images, in the tree's order; the same sentence once, with who says it. */
+/* A sentence, and who says it. */
+struct said {
+	bool lost;
+	const char *text;
+	struct pids pids;
+};
+
+struct sentences {
+	struct said *all;
+	size_t count, room;
+	struct index by_text;
+};
+
+/* NULL: out of memory. */
+static struct said *find_sentence(struct sentences *s, const struct notice *n)
+{
+	uint64_t hash = map_hash_bytes(n->text, strlen(n->text));
+	size_t at = SIZE_MAX;
+	uint32_t place;
+
+	while (s->all != NULL && (place = index_find(&s->by_text, hash, &at)) != 0) {
+		struct said *said = &s->all[place - 1];
+
+		if (said->lost == n->lost && strcmp(said->text, n->text) == 0)
+			return said;
+	}
+	if (!vector_reserve(s->all, s->room, s->count + 1) ||
+	    !index_insert(&s->by_text, hash, (uint32_t)s->count + 1))
+		return NULL;
+	s->all[s->count] = (struct said){.lost = n->lost, .text = n->text};
+	return &s->all[s->count++];
+}
+
+/* Of all images, in the tree's order; the same sentence once. */
 static void gather_notices(struct tree *t)
 {
-	struct said {
-		const struct notice *notice;
-		struct pids pids;
-	} *said = NULL;
-	size_t count = 0, room = 0;
-	struct index by_text = {0};
+	struct sentences s = {.count = 0};
 
 	for (size_t i = 0; i < t->image_count; i++) {
 		const struct run *run = &t->images[i].run;
 
 		for (size_t k = 0; k < run->notice_count; k++) {
-			const struct notice *n = &run->notices[k];
-			uint64_t hash = map_hash_bytes(n->text, strlen(n->text));
-			size_t at = SIZE_MAX;
-			uint32_t place;
+			struct said *said = find_sentence(&s, &run->notices[k]);
 
-			while ((place = index_find(&by_text, hash, &at)) != 0 &&
-			       (said[place - 1].notice->lost != n->lost ||
-				strcmp(said[place - 1].notice->text, n->text) != 0))
-				;
-			if (place == 0) {
-				if (!vector_reserve(said, room, count + 1) ||
-				    !index_insert(&by_text, hash, (uint32_t)count + 1)) {
-					t->failed = true;
-					continue;
-				}
-				said[count] = (struct said){.notice = n};
-				place = (uint32_t)++count;
-			}
-			add_pid(&said[place - 1].pids, run->pid);
+			if (said != NULL)
+				add_pid(&said->pids, run->pid);
+			else
+				t->failed = true;
 		}
 	}
-	for (size_t i = 0; i < count; i++)
-		add_notice(t, said[i].notice->lost,
+	for (size_t i = 0; i < s.count; i++)
+		add_notice(t, s.all[i].lost,
 			   arena_print(t->arena, "%s %s: %s",
-				       said[i].pids.count == 1 ? "process" : "processes",
-				       list_pids(t, &said[i].pids), said[i].notice->text));
-	free(said);
-	index_free(&by_text);
+				       s.all[i].pids.count == 1 ? "process" : "processes",
+				       list_pids(t, &s.all[i].pids), s.all[i].text));
+	free(s.all);
+	index_free(&s.by_text);
 }
 
 /* Is the child of a fork among the traces? */
@@ -578,30 +593,39 @@ static void spread(struct io *to, double width_s, double from_s, double to_s,
 	}
 }
 
-static bool add_rates(struct tree *t, struct io *to, size_t offset)
+static const struct io *io_of(const struct run *run, bool sockets)
 {
-	double width_s = t->run.duration_s / TIMELINE;
+	return sockets ? &run->sockets : &run->io;
+}
+
+static void add_image_rates(const struct tree *t, const struct tree_image *image, bool sockets,
+			    struct io *to)
+{
+	const struct io *from = io_of(&image->run, sockets);
+	double step = from->timeline_count > 1 ? from->timeline[1].at_s : SHORTEST_S;
+
+	for (size_t i = 0; i < from->timeline_count; i++)
+		spread(to, t->run.duration_s / TIMELINE, image->at_s + from->timeline[i].at_s,
+		       image->at_s + from->timeline[i].at_s + step, &from->timeline[i]);
+}
+
+static bool add_rates(struct tree *t, bool sockets)
+{
+	struct io *to = sockets ? &t->run.sockets : &t->run.io;
 	bool any = false;
 
 	for (size_t i = 0; i < t->image_count; i++)
-		any |= ((struct io *)((char *)&t->images[i].run + offset))->timeline_count != 0;
-	if (!any || !(width_s > 0))
+		any |= io_of(&t->images[i].run, sockets)->timeline_count != 0;
+	if (!any || !(t->run.duration_s > 0))
 		return true;
 	to->timeline = calloc(TIMELINE, sizeof(*to->timeline));
 	if (to->timeline == NULL)
 		return false;
 	to->timeline_count = TIMELINE;
 	for (size_t i = 0; i < TIMELINE; i++)
-		to->timeline[i].at_s = (double)i * width_s;
-	for (size_t i = 0; i < t->image_count; i++) {
-		const struct tree_image *image = &t->images[i];
-		const struct io *from = (const struct io *)((const char *)&image->run + offset);
-		double step = from->timeline_count > 1 ? from->timeline[1].at_s : SHORTEST_S;
-
-		for (size_t k = 0; k < from->timeline_count; k++)
-			spread(to, width_s, image->at_s + from->timeline[k].at_s,
-			       image->at_s + from->timeline[k].at_s + step, &from->timeline[k]);
-	}
+		to->timeline[i].at_s = (double)i * t->run.duration_s / TIMELINE;
+	for (size_t i = 0; i < t->image_count; i++)
+		add_image_rates(t, &t->images[i], sockets, to);
 	return true;
 }
 
@@ -686,8 +710,7 @@ int tree_finish(struct tree *t, const struct run_options *options, struct error 
 	gather_notices(t);
 	note_missing(t);
 	note_roots(t);
-	if (!string_together(t) || !add_rates(t, &t->run.io, offsetof(struct run, io)) ||
-	    !add_rates(t, &t->run.sockets, offsetof(struct run, sockets)))
+	if (!string_together(t) || !add_rates(t, false) || !add_rates(t, true))
 		return out_of_memory(e);
 	if (tree_find_peak(t, options, e) != 0)
 		return -1;

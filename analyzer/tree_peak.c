@@ -168,7 +168,7 @@ static bool begin_sweep(struct tree *t, struct sweep *s)
 		t->run.heap.timeline[i].at_s = (double)i * t->run.duration_s / TIMELINE;
 	for (size_t i = 0; i < t->image_count && good; i++)
 		good = put_image(s, &t->images[i], i);
-	if (good)
+	if (good && s->count != 0)
 		qsort(s->steps, s->count, sizeof(*s->steps), by_time);
 	return good;
 }
