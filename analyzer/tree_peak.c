@@ -288,6 +288,13 @@ static void settle(struct tree *t, const struct sweep *s)
 	h->peak_at_s = s->peak_s;
 	if (s->bound > h->peak_bytes)
 		h->peak_uncertainty_bytes = s->bound - h->peak_bytes;
+	/* And what each of them does not know of itself. */
+	for (size_t i = 0; i < t->image_count; i++) {
+		const struct tree_image *image = &t->images[i];
+
+		if (image->at_s <= s->peak_s && s->peak_s < image->until_s)
+			h->peak_uncertainty_bytes += image->run.heap.peak_uncertainty_bytes;
+	}
 	h->mapped_peak_unknown = true;
 	for (size_t i = 0; i < h->timeline_count; i++)
 		if (h->timeline[i].live_bytes > h->peak_bytes)

@@ -312,6 +312,27 @@ static void drawn(void **state)
 	check(strstr(said.out, "left by 20 processes, 500 B of it by ") != NULL, "%s", said.out);
 }
 
+/* An image that replaced another stands under it. */
+static void drawn_images(void **state)
+{
+	struct outcome o = record(ARGV("sh", "-c", "cat /dev/null; exec true"), NULL);
+	struct outcome said;
+	char **paths;
+	size_t count;
+
+	(void)state;
+	check_status(&o, 0);
+	count = list_traces(&o, &paths);
+	said = report_with(ARGV("--top", "0"), paths, count);
+	check_status(&said, 0);
+	check(strstr(said.out, "PROCESSES  2 in 4 images") != NULL, "%s", said.out);
+	check(strstr(said.out, text("  %d sh -c cat /dev/null; exec true\n", o.pid)) != NULL, "%s",
+	      said.out);
+	check(strstr(said.out, "  |    then true\n") != NULL, "%s", said.out);
+	check(strstr(said.out, " (fork)\n") != NULL, "%s", said.out);
+	check(strstr(said.out, "        then cat /dev/null\n") != NULL, "%s", said.out);
+}
+
 /* What is not given is named, and is no error. */
 static void missing_traces(void **state)
 {
@@ -354,6 +375,7 @@ int main(void)
 		boxed(peak_of_all),
 		boxed(order_is_nothing),
 		boxed(drawn),
+		boxed(drawn_images),
 		boxed(missing_traces),
 	};
 
