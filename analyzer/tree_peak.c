@@ -36,7 +36,7 @@ struct sweep {
 	uint64_t bound;	     /* no sum is above it */
 	uint64_t best;	     /* a sum that was reached, or nearly */
 	double from_s, to_s; /* in that stretch of the tree's time, by */
-	size_t best_image;   /* TREE_NONE: nobody had anything */
+	size_t best_image;   /* TREE_NONE: all stay as they are in it */
 	uint64_t level;	     /* its highest there */
 	double peak_s;	     /* the moment that was chosen */
 };
@@ -59,22 +59,28 @@ static bool put_step(struct sweep *s, size_t image, double at_s, const struct ba
 	return true;
 }
 
+/* However short it was, it was there. */
+static double end_of(const struct tree_image *image)
+{
+	return fmax(image->until_s, image->at_s + 1e-9);
+}
+
 /* What a process still had when it was replaced or gone is gone with it. */
 static bool put_image(struct sweep *s, const struct tree_image *image, size_t number)
 {
 	static const struct band nothing = {0};
 	const struct profile *p = image->run.profile;
+	double end_s = end_of(image);
 	bool good = true;
 
 	for (size_t i = 0; p != NULL && i < p->count && good; i++) {
 		double at_s = image->at_s + p->stretches[i].start_ns / 1e9;
 
-		if (i > 0 && at_s >= image->until_s)
+		if (at_s >= end_s)
 			break;
 		good = put_step(s, number, at_s, &p->stretches[i].band);
 	}
-	/* However short it was, it was there. */
-	return good && put_step(s, number, fmax(image->until_s, image->at_s + 1e-9), &nothing);
+	return good && put_step(s, number, end_s, &nothing);
 }
 
 static uint64_t width_of(const struct sweep *s, uint32_t image)
@@ -103,6 +109,8 @@ static void fill_timeline(struct tree *t, const struct sweep *s, double from_s, 
 	struct heap *h = &t->run.heap;
 	double width_s = t->run.duration_s / TIMELINE;
 
+	if (h->timeline_count == 0)
+		return;
 	for (size_t i = (size_t)fmax(from_s / width_s, 0); i < h->timeline_count; i++) {
 		if ((double)i * width_s > to_s)
 			break;
@@ -127,7 +135,7 @@ static void judge(struct sweep *s, double from_s, double to_s)
 	s->best = sum;
 	s->from_s = from_s;
 	s->to_s = to_s;
-	s->best_image = winner;
+	s->best_image = width_of(s, winner) != 0 ? winner : TREE_NONE;
 	s->level = s->now[winner].high;
 }
 
@@ -208,20 +216,18 @@ static double inside(const struct sweep *s, double at_s)
 	return fmin(fmax(at_s, s->from_s + margin_of(s)), s->to_s - margin_of(s));
 }
 
-/* The image's own peak is the moment: that is known without reading it again. */
-static bool hold_own_peak(struct tree *t, struct sweep *s)
+/* The image's own peak was then: what it held is known without reading it again. */
+static bool had_own_peak(const struct sweep *s, const struct tree_image *image)
 {
-	const struct tree_image *image = &t->images[s->best_image];
-	const struct heap *h = &image->run.heap;
-	double at_s = image->at_s + h->peak_at_s;
+	double at_s = image->at_s + image->run.heap.peak_at_s;
 
-	if (image->held == NULL || s->level != h->peak_bytes || at_s < s->from_s - margin_of(s) ||
-	    at_s >= s->to_s)
-		return false;
-	s->peak_s = inside(s, at_s);
+	return image->held != NULL && at_s >= s->from_s - margin_of(s) && at_s < s->to_s;
+}
+
+static void hold_own_peak(struct tree *t, const struct tree_image *image)
+{
 	for (size_t i = 0; i < image->held_count; i++)
 		hold(t, image, image->held[i].node, image->held[i].bytes, image->held[i].blocks);
-	return true;
 }
 
 /* Read an image up to the moment and count what it holds then. */
@@ -248,6 +254,7 @@ static int hold_at(struct tree *t, const struct tree_image *image, struct run_mo
 	return 0;
 }
 
+/* Whoever has a highest and a lowest in the stretch says when it is. */
 static int hold_best(struct tree *t, struct sweep *s, const struct run_options *options,
 		     struct error *e)
 {
@@ -258,8 +265,11 @@ static int hold_best(struct tree *t, struct sweep *s, const struct run_options *
 		.level = s->level,
 	};
 
-	if (hold_own_peak(t, s))
+	if (s->level == image->run.heap.peak_bytes && had_own_peak(s, image)) {
+		s->peak_s = inside(s, image->at_s + image->run.heap.peak_at_s);
+		hold_own_peak(t, image);
 		return 0;
+	}
 	if (hold_at(t, image, &moment, options, e) != 0)
 		return -1;
 	s->peak_s = inside(s, moment.found ? image->at_s + moment.found_s : s->to_s);
@@ -273,12 +283,26 @@ static int hold_others(struct tree *t, const struct sweep *s, const struct run_o
 		const struct tree_image *image = &t->images[i];
 		struct run_moment moment = {.at_s = s->peak_s - image->at_s};
 
-		if (i == s->best_image || moment.at_s < 0 || s->peak_s >= image->until_s)
+		if (i == s->best_image || moment.at_s < 0 || s->peak_s >= end_of(image))
 			continue;
-		if (hold_at(t, image, &moment, options, e) != 0)
+		/* Where nobody changes, nobody need be read for what is known. */
+		if (s->best_image == TREE_NONE && had_own_peak(s, image))
+			hold_own_peak(t, image);
+		else if (hold_at(t, image, &moment, options, e) != 0)
 			return -1;
 	}
 	return 0;
+}
+
+static int hold_all(struct tree *t, struct sweep *s, const struct run_options *options,
+		    struct error *e)
+{
+	if (s->best == 0)
+		return 0;
+	s->peak_s = inside(s, s->from_s);
+	if (s->best_image != TREE_NONE && hold_best(t, s, options, e) != 0)
+		return -1;
+	return hold_others(t, s, options, e);
 }
 
 static void settle(struct tree *t, const struct sweep *s)
@@ -310,11 +334,8 @@ int tree_find_peak(struct tree *t, const struct run_options *options, struct err
 		rc = fail(e, ERROR_MEMORY, 0, "out of memory");
 	else
 		run_sweep(t, &s);
-	if (rc == 0 && s.best_image != TREE_NONE) {
-		rc = hold_best(t, &s, options, e);
-		if (rc == 0)
-			rc = hold_others(t, &s, options, e);
-	}
+	if (rc == 0)
+		rc = hold_all(t, &s, options, e);
 	settle(t, &s);
 	end_sweep(&s);
 	for (size_t i = 0; i < t->image_count; i++) {

@@ -315,7 +315,7 @@ static void drawn(void **state)
 /* An image that replaced another stands under it. */
 static void drawn_images(void **state)
 {
-	struct outcome o = record(ARGV("sh", "-c", "cat /dev/null; exec true"), NULL);
+	struct outcome o = record(ARGV("sh", "-c", "(cat /dev/null); exec true"), NULL);
 	struct outcome said;
 	char **paths;
 	size_t count;
@@ -326,8 +326,8 @@ static void drawn_images(void **state)
 	said = report_with(ARGV("--top", "0"), paths, count);
 	check_status(&said, 0);
 	check(strstr(said.out, "PROCESSES  2 in 4 images") != NULL, "%s", said.out);
-	check(strstr(said.out, text("  %d sh -c cat /dev/null; exec true\n", o.pid)) != NULL, "%s",
-	      said.out);
+	check(strstr(said.out, text("  %d sh -c (cat /dev/null); exec true\n", o.pid)) != NULL,
+	      "%s", said.out);
 	check(strstr(said.out, "  |    then true\n") != NULL, "%s", said.out);
 	check(strstr(said.out, " (fork)\n") != NULL, "%s", said.out);
 	check(strstr(said.out, "        then cat /dev/null\n") != NULL, "%s", said.out);

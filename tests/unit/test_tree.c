@@ -497,6 +497,55 @@ static void test_exec_ends_blocks(void **state)
 	tree_free(&t);
 }
 
+/* Times that contradict each other: what is said to come after the end does not stay. */
+static void test_blocks_after_the_end(void **state)
+{
+	const struct spec first = {
+		.id = 1, .pid = 10, .ran_ms = 30, .process_start = 1, .end = "exec"};
+	const struct spec second = {
+		.id = 2, .pid = 10, .start_ms = 5, .ran_ms = 30, .process_start = 1};
+	struct tree t;
+
+	(void)state;
+	begin(&first);
+	allocate(10, 0x1000, 1000, make_node(&made, 0, 0x400010));
+	end();
+	begin(&second);
+	allocate(2, 0x1000, 800, make_node(&made, 0, 0x400030));
+	end();
+	t = build();
+	assert_int_equal(t.run.heap.peak_bytes, 800);
+	tree_free(&t);
+}
+
+/* No time at all, and the last of all times. */
+static void test_strange_times(void **state)
+{
+	const struct spec specs[] = {
+		{.id = 1, .pid = 10},
+		{.id = 2, .pid = 11, .start_ms = UINT32_MAX, .ran_ms = UINT32_MAX},
+	};
+	struct tree t;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(specs); i++) {
+		begin(&specs[i]);
+		allocate(0, 0x1000, 1000, make_node(&made, 0, 0x400010));
+		end();
+	}
+	t = build();
+	assert_int_equal(t.run.heap.peak_bytes, 1000);
+	assert_int_equal(t.run.heap.live_bytes, 2000);
+	tree_free(&t);
+	begin(&specs[0]);
+	allocate(0, 0x1000, 1000, make_node(&made, 0, 0x400010));
+	end();
+	t = build();
+	assert_int_equal(t.run.heap.peak_bytes, 1000);
+	assert_int_equal(t.run.heap.timeline_count, 0);
+	tree_free(&t);
+}
+
 /* What a fork left is its parent's, in the sum and in the peak. */
 static void test_inherited_counts_once(void **state)
 {
@@ -644,6 +693,8 @@ int main(void)
 		cmocka_unit_test(test_files_are_one),
 		cmocka_unit_test(test_peak_is_of_a_moment),
 		cmocka_unit_test(test_exec_ends_blocks),
+		cmocka_unit_test(test_blocks_after_the_end),
+		cmocka_unit_test(test_strange_times),
 		cmocka_unit_test(test_inherited_counts_once),
 		cmocka_unit_test(test_notices_fold),
 		cmocka_unit_test(test_profile_is_exact_while_short),
