@@ -286,7 +286,8 @@ static bool is_past(struct replay *r, uint64_t stamp)
 		return false;
 	at_s = clock_s(&r->clock, stamp);
 	/* The level may have been there when the time came. */
-	if (m->level != 0 && at_s >= m->from_s && heap_own_bytes(&r->heap) >= m->level) {
+	if (m->level != 0 && at_s > m->from_s + m->slack_s &&
+	    heap_own_bytes(&r->heap) >= m->level) {
 		m->found = true;
 		m->found_s = fmax(m->from_s, clock_s(&r->clock, r->heap.now));
 	}
@@ -300,7 +301,7 @@ static void look_for_level(struct replay *r)
 	struct run_moment *m = r->options->moment;
 
 	if (m->level == 0 || r->stopped || heap_own_bytes(&r->heap) < m->level ||
-	    clock_s(&r->clock, r->heap.now) < m->from_s)
+	    clock_s(&r->clock, r->heap.now) < m->from_s - m->slack_s)
 		return;
 	m->found = true;
 	m->found_s = clock_s(&r->clock, r->heap.now);

@@ -227,6 +227,7 @@ typedef void progress_fn(void *context, uint64_t done, uint64_t total);
  * at_s. */
 struct run_moment {
 	double from_s, at_s; /* of the process's time */
+	double slack_s;	     /* what is as close to from_s is at it */
 	uint64_t level;	     /* 0: at_s it is */
 	bool found;
 	double found_s;

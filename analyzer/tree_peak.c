@@ -260,7 +260,8 @@ static int hold_best(struct tree *t, struct sweep *s, const struct run_options *
 {
 	const struct tree_image *image = &t->images[s->best_image];
 	struct run_moment moment = {
-		.from_s = s->from_s - margin_of(s) - image->at_s,
+		.from_s = s->from_s - image->at_s,
+		.slack_s = margin_of(s),
 		.at_s = inside(s, s->to_s) - image->at_s,
 		.level = s->level,
 	};

@@ -475,6 +475,98 @@ static void test_peak_is_of_a_moment(void **state)
 	tree_free(&t);
 }
 
+#define RANDOM_PROCESSES 6
+#define RANDOM_MS	 8000
+
+static uint32_t seed;
+
+static uint32_t next_random(void)
+{
+	seed = seed * 1664525u + 1013904223u;
+	return seed >> 8;
+}
+
+/* An event in each of `every` milliseconds; what the process has from each on is
+ * added to `live`, until its end. */
+static void make_random(unsigned number, unsigned start_ms, unsigned ran_ms, unsigned every,
+			uint64_t *live)
+{
+	const struct spec s = {.id = (uint8_t)(number + 1),
+			       .pid = 10 + (int)number,
+			       .start_ms = start_ms,
+			       .ran_ms = ran_ms};
+	uint64_t sizes[16] = {0}, sum = 0;
+
+	begin(&s);
+	for (unsigned ms = 0; ms < ran_ms; ms++) {
+		unsigned slot = next_random() % 16;
+
+		if (ms % every == 0 && sizes[slot] == 0) {
+			sizes[slot] = 1 + next_random() % 100000;
+			allocate(ms, 0x1000 * (slot + 1), sizes[slot],
+				 make_node(&made, 0, 0x400010 + slot));
+			sum += sizes[slot];
+		} else if (ms % every == 0) {
+			release(ms, 0x1000 * (slot + 1));
+			sum -= sizes[slot];
+			sizes[slot] = 0;
+		}
+		live[start_ms + ms] += sum;
+	}
+	end();
+}
+
+/* Against the sum of every millisecond. */
+static void check_random(unsigned every, bool exact)
+{
+	static uint64_t live[2 * RANDOM_MS];
+	uint64_t highest = 0, held = 0, peak, bound;
+	struct tree t;
+
+	memset(live, 0, sizeof(live));
+	for (unsigned i = 0; i < RANDOM_PROCESSES; i++) {
+		unsigned start = i == 0 ? 0 : next_random() % RANDOM_MS;
+
+		make_random(i, start, 1 + next_random() % RANDOM_MS, every, live);
+	}
+	for (size_t i = 0; i < COUNT(live); i++)
+		highest = live[i] > highest ? live[i] : highest;
+	t = build();
+	peak = t.run.heap.peak_bytes;
+	bound = peak + t.run.heap.peak_uncertainty_bytes;
+	for (size_t i = 0; i < t.run.site_count; i++)
+		held += t.run.sites[i].peak_bytes;
+	assert_int_equal(held, peak);
+	if (exact)
+		assert_int_equal(bound, peak);
+	assert_true(peak <= highest);
+	assert_true(bound >= highest);
+	tree_free(&t);
+}
+
+static void test_peak_against_sums(void **state)
+{
+	(void)state;
+	for (seed = 1; seed < 20; seed++) {
+		uint32_t kept = seed;
+
+		check_random(10, true);
+		seed = kept;
+	}
+}
+
+/* Longer than can be kept exactly. */
+static void test_bounded_peak_against_sums(void **state)
+{
+	(void)state;
+	for (seed = 101; seed < 106; seed++) {
+		uint32_t kept = seed;
+
+		check_random(1, false);
+		seed = kept;
+	}
+}
+
 /* What an image left ends with it: the next one does not add to it. */
 static void test_exec_ends_blocks(void **state)
 {
@@ -692,6 +784,8 @@ int main(void)
 		cmocka_unit_test(test_stacks_are_one),
 		cmocka_unit_test(test_files_are_one),
 		cmocka_unit_test(test_peak_is_of_a_moment),
+		cmocka_unit_test(test_peak_against_sums),
+		cmocka_unit_test(test_bounded_peak_against_sums),
 		cmocka_unit_test(test_exec_ends_blocks),
 		cmocka_unit_test(test_blocks_after_the_end),
 		cmocka_unit_test(test_strange_times),
