@@ -15,7 +15,8 @@
 #include "analyzer/tree.h"
 #include "analyzer/vector.h"
 
-#define TIMELINE 128 /* samples, as of one run */
+#define TIMELINE  128	 /* samples, as of one run */
+#define INSTANT_S 0.5e-9 /* clocks tell nanoseconds */
 
 /* From `at_s` on an image's live bytes are within this. */
 struct step {
@@ -144,8 +145,8 @@ static void run_sweep(struct tree *t, struct sweep *s)
 	for (size_t i = 0; i < s->count;) {
 		double at_s = s->steps[i].at_s, next_s;
 
-		/* All that changes at one instant. */
-		for (; i < s->count && s->steps[i].at_s <= at_s; i++)
+		/* All that changes at one instant, whatever rounding made of it. */
+		for (; i < s->count && s->steps[i].at_s <= at_s + INSTANT_S; i++)
 			set_band(s, s->steps[i].image, &s->steps[i].band);
 		next_s = i < s->count ? s->steps[i].at_s : at_s;
 		if (next_s > at_s) {
