@@ -8,23 +8,28 @@
 #include "analyzer/progress.h"
 #include "analyzer/report.h"
 #include "analyzer/run.h"
+#include "analyzer/tree.h"
 #include "collector/collector.h"
 
-/* One trace, loaded and judged. All zero is empty. */
+/* What is reported, loaded and judged: one trace, or several as a tree. All zero
+ * is empty. */
 struct loaded {
-	struct run run;
+	struct run run; /* of one */
+	struct tree tree;
+	bool is_tree;
 	struct report report;
-	bool has_run;
 };
 
-static int load_run(struct run *run, const char *path, struct error *e)
+static int load_run(struct run *run, const char *path, const struct run_options *wanted,
+		    struct error *e)
 {
 	char *what = format_name(path, 40, false);
 	struct progress progress;
-	const struct run_options options = {.progress = progress_update,
-					    .progress_context = &progress};
+	struct run_options options = *wanted;
 	int rc;
 
+	options.progress = progress_update;
+	options.progress_context = &progress;
 	progress_begin(&progress, what != NULL ? what : "reading");
 	rc = run_load(run, path, &options, e);
 	progress_end(&progress);
@@ -32,68 +37,116 @@ static int load_run(struct run *run, const char *path, struct error *e)
 	return rc;
 }
 
-static int load(struct loaded *l, const char *path, struct symbols *symbols,
-		const struct options *o, struct error *e)
+static int load_one(struct loaded *l, const struct options *o, struct error *e)
 {
-	memset(l, 0, sizeof(*l));
-	if (collector_finish_wait(path, e) != 0 || load_run(&l->run, path, e) != 0)
+	const struct run_options options = {.progress = NULL};
+
+	if (collector_finish_wait(o->arguments[0], e) != 0)
 		return -1;
-	l->has_run = true;
-	if (report_open(&l->report, &l->run, symbols, options_top(o), e) != 0)
+	return load_run(&l->run, o->arguments[0], &options, e);
+}
+
+/* One that cannot be read is left out and named; memory ends it all. */
+static int add_trace(struct tree *tree, const struct tree_trace *trace,
+		     const struct run_known *known, size_t known_count, struct error *e)
+{
+	struct run_options options = {.for_tree = true, .known = known, .known_count = known_count};
+	struct error why = trace->error;
+	struct run run;
+
+	if (trace->usable && load_run(&run, trace->path, &options, &why) == 0)
+		return tree_add(tree, &run, e);
+	if (why.code == ERROR_MEMORY) {
+		*e = why;
 		return -1;
-	l->report.full = o->full;
+	}
+	tree_leave_out(tree, &why);
 	return 0;
+}
+
+static int finish_tree(struct tree *tree, const struct tree_trace *traces, struct error *e)
+{
+	struct progress progress;
+	const struct run_options options = {.progress = progress_update,
+					    .progress_context = &progress};
+	int rc;
+
+	if (tree->image_count == 0) {
+		*e = traces[0].error;
+		return e->code != 0 ? -1 : fail(e, ERROR_FORMAT, 0, "no trace could be read");
+	}
+	progress_begin(&progress, "the tree's peak");
+	rc = tree_finish(tree, &options, e);
+	progress_end(&progress);
+	return rc;
+}
+
+static int load_tree(struct loaded *l, const struct options *o, struct error *e)
+{
+	size_t count = (size_t)o->argument_count;
+	struct tree_trace *traces = calloc(count, sizeof(*traces));
+	struct run_known *known = calloc(count, sizeof(*known));
+	int rc;
+
+	if (traces == NULL || known == NULL) {
+		free(traces);
+		free(known);
+		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	}
+	l->is_tree = true;
+	for (size_t i = 0; i < count; i++) {
+		traces[i].path = o->arguments[i];
+		collector_finish_wait(traces[i].path, &traces[i].error);
+	}
+	tree_order(traces, count);
+	rc = tree_begin(&l->tree, e);
+	for (size_t i = 0; i < count; i++) {
+		known[i].path = traces[i].path;
+		memcpy(known[i].id, traces[i].head.id, sizeof(known[i].id));
+	}
+	for (size_t i = 0; i < count && rc == 0; i++)
+		rc = add_trace(&l->tree, &traces[i], known, count, e);
+	if (rc == 0)
+		rc = finish_tree(&l->tree, traces, e);
+	free(traces);
+	free(known);
+	return rc;
+}
+
+static int load(struct loaded *l, struct symbols *symbols, const struct options *o, struct error *e)
+{
+	int rc = o->argument_count > 1 ? load_tree(l, o, e) : load_one(l, o, e);
+
+	if (rc != 0)
+		return rc;
+	rc = report_open(&l->report, l->is_tree ? &l->tree.run : &l->run, symbols, options_top(o),
+			 e);
+	l->report.tree = l->is_tree ? &l->tree : NULL;
+	l->report.full = o->full;
+	return rc;
 }
 
 static void unload(struct loaded *l)
 {
-	if (!l->has_run)
-		return;
-	report_close(&l->report);
-	run_free(&l->run);
+	if (l->report.run != NULL)
+		report_close(&l->report);
+	if (l->is_tree)
+		tree_free(&l->tree);
+	else
+		run_free(&l->run);
 }
 
-/* One object: the first process's report, then each process in short. The first
- * stays loaded, so that "processes" can stand after all of its sections. */
-static int build_json(struct emit_json *json, struct loaded *first, struct symbols *symbols,
-		      const struct options *o, enum report_kind kind, struct error *e)
-{
-	if (load(first, o->arguments[0], symbols, o, e) != 0)
-		return -1;
-	report_json(&first->report, kind, json);
-	emit_array(json, "processes");
-	report_json_process(&first->report, json);
-	for (int i = 1; i < o->argument_count; i++) {
-		struct loaded next;
-		int rc = load(&next, o->arguments[i], symbols, o, e);
-
-		if (rc == 0)
-			report_json_process(&next.report, json);
-		unload(&next);
-		if (rc != 0)
-			return -1;
-	}
-	emit_end(json);
-	return 0;
-}
-
-static int print_json(const struct options *o, struct symbols *symbols, enum report_kind kind,
+static int print_json(struct loaded *l, const struct options *o, enum report_kind kind,
 		      struct error *e)
 {
 	struct emit_json json;
-	struct loaded first = {0};
 	struct output out;
-	int rc;
 
-	emit_json_begin(&json);
-	rc = build_json(&json, &first, symbols, o, kind, e);
-	unload(&first);
-	if (rc == 0)
-		rc = output_open(&out, o, e);
-	if (rc != 0) {
-		emit_json_free(&json);
+	if (output_open(&out, o, e) != 0)
 		return -1;
-	}
+	emit_json_begin(&json);
+	report_json(&l->report, kind, &json);
+	report_json_processes(&l->report, &json);
 	if (emit_json_finish(&json, out.file, true) != 0 && errno == ENOMEM) {
 		output_close(&out, e);
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
@@ -101,33 +154,16 @@ static int print_json(const struct options *o, struct symbols *symbols, enum rep
 	return output_close(&out, e);
 }
 
-static int print_text(const struct options *o, struct symbols *symbols, enum report_kind kind,
+static int print_text(struct loaded *l, const struct options *o, enum report_kind kind,
 		      struct error *e)
 {
-	struct output out = {.file = NULL};
+	struct output out;
+	struct emit_text text;
 
-	for (int i = 0; i < o->argument_count; i++) {
-		struct loaded l;
-		struct emit_text text;
-		int rc = load(&l, o->arguments[i], symbols, o, e);
-
-		/* Not before the first trace was read: a mistake in its name
-		 * leaves an older answer as it is. */
-		if (rc == 0 && i == 0)
-			rc = output_open(&out, o, e);
-		if (rc == 0) {
-			emit_text_init(&text, out.file, o->color);
-			if (i > 0)
-				fputc('\n', out.file);
-			report_text(&l.report, kind, &text);
-		}
-		unload(&l);
-		if (rc != 0) {
-			if (i > 0)
-				output_close(&out, e);
-			return -1;
-		}
-	}
+	if (output_open(&out, o, e) != 0)
+		return -1;
+	emit_text_init(&text, out.file, o->color);
+	report_text(&l->report, kind, &text);
 	return output_close(&out, e);
 }
 
@@ -140,11 +176,17 @@ static int print_report(const struct options *o, enum report_kind kind, struct e
 		.debug_path_count = o->debug_path_count,
 	};
 	struct symbols *symbols = symbols_open(&options);
+	struct loaded l = {.is_tree = false};
 	int rc;
 
 	if (symbols == NULL)
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
-	rc = o->json ? print_json(o, symbols, kind, e) : print_text(o, symbols, kind, e);
+	/* Nothing is written before all was read: a mistake in a name leaves an older
+	 * answer as it is. */
+	rc = load(&l, symbols, o, e);
+	if (rc == 0)
+		rc = o->json ? print_json(&l, o, kind, e) : print_text(&l, o, kind, e);
+	unload(&l);
 	symbols_close(symbols);
 	return rc;
 }

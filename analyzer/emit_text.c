@@ -188,6 +188,7 @@ static void table_line(struct emit_text *t, const struct text_table *table, cons
 static size_t name_width(const struct emit_text *t, const struct text_table *table)
 {
 	size_t widest = format_columns(table->name_header);
+	size_t enough = table->name_enough != 0 ? table->name_enough : NAME_ENOUGH;
 
 	for (size_t r = 0; r < table->count; r++) {
 		char *safe = format_name(table->rows[r].name, 0, t->utf8);
@@ -197,7 +198,45 @@ static size_t name_width(const struct emit_text *t, const struct text_table *tab
 			widest = width;
 		free(safe);
 	}
-	return widest < NAME_ENOUGH ? widest : NAME_ENOUGH;
+	return widest < enough ? widest : enough;
+}
+
+/* Shortened at its end. */
+static void text_head(struct emit_text *t, const char *name, size_t columns)
+{
+	char *safe = format_name(name, 0, t->utf8);
+	bool cut = safe != NULL && format_columns(safe) > columns && columns > 3;
+	char *end = safe;
+
+	if (cut) {
+		for (size_t i = 0; i < columns - 3; i++)
+			do
+				end++;
+			while (((unsigned char)*end & 0xc0) == 0x80);
+		*end = '\0';
+	}
+	if (safe != NULL)
+		fputs(safe, t->out);
+	if (cut)
+		fputs("...", t->out);
+	free(safe);
+}
+
+static void row_name(struct emit_text *t, const struct text_table *table, size_t row, size_t room)
+{
+	fputs("  ", t->out);
+	if (table->keep_heads)
+		text_head(t, table->rows[row].name, room);
+	else
+		text_name(t, table->rows[row].name, room);
+}
+
+static bool is_blank(const struct text_table *table, size_t row)
+{
+	for (size_t c = 0; c < table->columns; c++)
+		if (table->rows[row].cells[c][0] != '\0')
+			return false;
+	return true;
 }
 
 void table_print(struct emit_text *t, const struct text_table *table)
@@ -215,15 +254,14 @@ void table_print(struct emit_text *t, const struct text_table *table)
 	fputc('\n', t->out);
 	for (size_t r = 0; r < table->count; r++) {
 		if (own_line) {
-			fputs("  ", t->out);
-			text_name(t, table->rows[r].name, name_room);
+			row_name(t, table, r, name_room);
 			fputc('\n', t->out);
+			if (is_blank(table, r))
+				continue;
 		}
 		table_line(t, table, widths, &table->rows[r]);
-		if (!own_line) {
-			fputs("  ", t->out);
-			text_name(t, table->rows[r].name, name_room);
-		}
+		if (!own_line)
+			row_name(t, table, r, name_room);
 		fputc('\n', t->out);
 	}
 }

@@ -64,6 +64,8 @@ struct text_table {
 	const char *headers[TABLE_COLUMNS]; /* of the numbers */
 	size_t columns;
 	const char *name_header;
+	size_t name_enough; /* a longer name may be shortened to this; 0: 40 */
+	bool keep_heads;    /* it is shortened at its end; otherwise in its middle */
 	struct text_row *rows;
 	size_t count, room;
 };

@@ -118,6 +118,31 @@ const struct heap_block *heap_next_block(const struct replay_heap *h, size_t *at
 
 /* Sums: of the whole, and of each site. */
 
+static struct band own_level(const struct replay_heap *h)
+{
+	uint64_t bytes = heap_own_bytes(h);
+
+	return (struct band){bytes, bytes, h->sums.live_blocks - h->sums.inherited_live_blocks};
+}
+
+/* After each change. */
+static void note_own(struct replay_heap *h)
+{
+	struct band now = own_level(h);
+
+	if (!h->own_changed) {
+		h->own = now;
+		h->own_changed = true;
+		return;
+	}
+	if (now.high > h->own.high)
+		h->own.high = now.high;
+	if (now.low < h->own.low)
+		h->own.low = now.low;
+	if (now.high_blocks > h->own.high_blocks)
+		h->own.high_blocks = now.high_blocks;
+}
+
 /*
  * The peak is only looked for when something is about to be taken away, since
  * it cannot be passed otherwise. Of equal peaks the last counts, as in DHAT. A
@@ -172,6 +197,17 @@ static void gain(struct replay_heap *h, const struct heap_block *b)
 	h->sums.live_bytes += b->size;
 	h->sums.live_blocks++;
 	h->grown_at = h->now;
+	if (h->profile != NULL)
+		note_own(h);
+}
+
+/* A block that a fork left is no more. */
+static void disinherit(struct replay_heap *h, const struct heap_block *b)
+{
+	if (b->thread == HEAP_INHERITED) {
+		h->sums.inherited_live_bytes -= b->size;
+		h->sums.inherited_live_blocks--;
+	}
 }
 
 static void lose(struct replay_heap *h, const struct heap_block *b)
@@ -180,6 +216,9 @@ static void lose(struct replay_heap *h, const struct heap_block *b)
 	site_loses(h, b->site, b->size);
 	h->sums.live_bytes -= b->size;
 	h->sums.live_blocks--;
+	disinherit(h, b);
+	if (h->profile != NULL)
+		note_own(h);
 }
 
 /* A realloc's old block gives way to its new one in one step. */
@@ -193,6 +232,9 @@ static void exchange(struct replay_heap *h, const struct heap_block *old,
 	site_loses(h, old->site, old->size);
 	site_gains(h, new->site, new->size);
 	h->sums.live_bytes += new->size - old->size;
+	disinherit(h, old);
+	if (h->profile != NULL)
+		note_own(h);
 }
 
 static uint32_t new_site(struct replay_heap *h, uint32_t node)
@@ -522,6 +564,17 @@ void heap_realloc_failed(struct replay_heap *h, struct heap_stream *s)
 		put_back(h, s);
 }
 
+void heap_expect(struct replay_heap *h, size_t blocks)
+{
+	while (blocks >= h->mask - h->mask / 4 && table_grow(h))
+		;
+}
+
+void heap_know_site(struct replay_heap *h, uint32_t node)
+{
+	site_at(h, node);
+}
+
 void heap_inherit(struct replay_heap *h, uint64_t address, uint64_t size, uint32_t node)
 {
 	struct heap_block b = {address, size, h->now, site_at(h, node), HEAP_INHERITED};
@@ -532,9 +585,20 @@ void heap_inherit(struct replay_heap *h, uint64_t address, uint64_t size, uint32
 	table_put(h, &b);
 	h->sums.inherited_bytes += size;
 	h->sums.inherited_blocks++;
+	h->sums.inherited_live_bytes += size;
+	h->sums.inherited_live_blocks++;
 }
 
 /* Time. */
+
+static void mark_own(struct replay_heap *h)
+{
+	struct band now = own_level(h);
+
+	if (h->own_changed)
+		profile_note(h->profile, clock_ns(h->clock, h->now), &h->own, &now);
+	h->own_changed = false;
+}
 
 /* What was live since the last mark goes into its bucket. */
 static void mark(struct replay_heap *h)
@@ -549,6 +613,8 @@ static void mark(struct replay_heap *h)
 		v[1] = h->high_blocks;
 	h->high_bytes = h->sums.live_bytes;
 	h->high_blocks = h->sums.live_blocks;
+	if (h->profile != NULL)
+		mark_own(h);
 }
 
 /* Between two events all stays as it was. */
@@ -747,6 +813,18 @@ static void take_site(struct replay_heap *h, const struct heap_site *s, uint64_t
 	};
 }
 
+static void tally_inherited(const struct replay_heap *h, struct run *run)
+{
+	const struct heap_block *b;
+
+	for (size_t at = 0; (b = heap_next_block(h, &at)) != NULL;) {
+		if (b->thread == HEAP_INHERITED && b->site != 0) {
+			run->sites[b->site - 1].inherited_bytes += b->size;
+			run->sites[b->site - 1].inherited_blocks++;
+		}
+	}
+}
+
 static void take_sites(struct replay_heap *h, struct run *run)
 {
 	uint64_t *last_live = calloc(h->site_count, sizeof(*last_live));
@@ -766,6 +844,8 @@ static void take_sites(struct replay_heap *h, struct run *run)
 	for (size_t i = 1; i < h->site_count; i++)
 		take_site(h, &h->sites[i], last_live[i], &run->sites[i - 1]);
 	free(last_live);
+	if (h->sums.inherited_live_blocks != 0)
+		tally_inherited(h, run);
 }
 
 void heap_result(struct replay_heap *h, struct run *run, double end_ns)
@@ -776,6 +856,9 @@ void heap_result(struct replay_heap *h, struct run *run, double end_ns)
 	mark(h);
 	if (end_ns > clock_ns(h->clock, h->now))
 		fill_to(h, end_ns);
+	if (h->profile != NULL)
+		profile_end(h->profile);
+	h->failed |= h->profile != NULL && h->profile->failed;
 	run->heap = h->sums;
 	run->heap.inherited_unknown = unknown;
 	run->heap.mapped_bytes = h->mapped.bytes;

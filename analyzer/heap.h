@@ -20,6 +20,7 @@
 #include "analyzer/clock.h"
 #include "analyzer/map.h"
 #include "analyzer/mapped.h"
+#include "analyzer/profile.h"
 #include "analyzer/run.h"
 
 #define HEAP_INHERITED UINT32_MAX /* the thread of blocks that a fork left */
@@ -75,6 +76,10 @@ struct replay_heap {
 	uint64_t high_bytes, high_blocks; /* since the last mark */
 	struct buckets timeline;
 	struct mapped mapped;
+	/* What the process allocated itself, since the last mark. */
+	struct profile *profile; /* the run's; NULL: not wanted */
+	struct band own;
+	bool own_changed;
 
 	/* The tie in hand. */
 	bool tied;
@@ -96,6 +101,13 @@ bool heap_init(struct replay_heap *h, struct clock *clock, size_t nodes, size_t 
 	       size_t streams);
 void heap_free(struct replay_heap *h);
 
+/* That many blocks are to be inherited. They come in the order of a table with the
+ * same hash: in one that is smaller they would pile up at its beginning. */
+void heap_expect(struct replay_heap *h, size_t blocks);
+
+/* Its place among the sites is now, whenever it first has a block. */
+void heap_know_site(struct replay_heap *h, uint32_t node);
+
 /* A block that was live when the process began. */
 void heap_inherit(struct replay_heap *h, uint64_t address, uint64_t size, uint32_t node);
 
@@ -113,6 +125,12 @@ void heap_alloc(struct replay_heap *h, struct heap_stream *s, uint64_t address, 
 void heap_release(struct replay_heap *h, struct heap_stream *s, uint64_t address);
 void heap_realloc_begin(struct replay_heap *h, struct heap_stream *s, uint64_t address);
 void heap_realloc_failed(struct replay_heap *h, struct heap_stream *s);
+
+/* Live bytes but those that were inherited. */
+static inline uint64_t heap_own_bytes(const struct replay_heap *h)
+{
+	return h->sums.live_bytes - h->sums.inherited_live_bytes;
+}
 
 bool heap_is_live(const struct replay_heap *h, uint64_t address);
 void heap_prefetch(const struct replay_heap *h, uint64_t address);

@@ -696,7 +696,7 @@ void io_free(struct replay_io *io)
 
 /* Results. */
 
-static void add_traffic(struct traffic *to, const struct traffic *from)
+void traffic_add(struct traffic *to, const struct traffic *from)
 {
 	to->read_bytes += from->read_bytes;
 	to->written_bytes += from->written_bytes;
@@ -721,7 +721,7 @@ static void fold_sink(struct replay_io *io, struct io_sink *s)
 			to->last_ns = s->last_ns;
 	}
 	to->opens += s->opens;
-	add_traffic(&to->traffic, &s->traffic);
+	traffic_add(&to->traffic, &s->traffic);
 	io->failed |= !latency_merge(&to->latency, &s->latency);
 	latency_free(&s->latency);
 }
@@ -777,7 +777,18 @@ static void find_top_nodes(struct replay_io *io)
 	map_free(&folded);
 }
 
-static void take_file(const struct io_sink *s, struct file *f)
+/* The distribution, and what it was made of if that is wanted. */
+static void take_latency(struct replay_io *io, struct recorder *from, struct traffic *to)
+{
+	latency_result(from, &to->latency);
+	if (io->keep_recorders && (to->recorder = malloc(sizeof(*from))) != NULL) {
+		*to->recorder = *from;
+		*from = (struct recorder){0};
+	}
+	io->failed |= io->keep_recorders && to->recorder == NULL;
+}
+
+static void take_file(struct replay_io *io, struct io_sink *s, struct file *f)
 {
 	*f = (struct file){
 		.path = s->path,
@@ -787,7 +798,7 @@ static void take_file(const struct io_sink *s, struct file *f)
 		.opens = s->opens,
 		.top_node = s->top_node,
 	};
-	latency_result(&s->latency, &f->traffic.latency);
+	take_latency(io, &s->latency, &f->traffic);
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -847,20 +858,20 @@ static void take_sinks(struct replay_io *io, struct run *run)
 
 		if (s->into != 0 || (!socket && s->last_ns == 0 && s->opens == 0))
 			continue;
-		add_traffic(socket ? &run->sockets.total : &run->io.total, &s->traffic);
+		traffic_add(socket ? &run->sockets.total : &run->io.total, &s->traffic);
 		io->failed |= !latency_merge(socket ? &sockets : &files, &s->latency);
 		if (socket) {
 			c->traffic = s->traffic;
 			c->top_node = s->top_node;
 			latency_result(&s->latency, &c->traffic.latency);
 		} else {
-			take_file(s, &run->files[run->file_count++]);
+			take_file(io, s, &run->files[run->file_count++]);
 		}
 	}
 	run->io.total.time_s -= io->twice_s[0];
 	run->sockets.total.time_s -= io->twice_s[1];
-	latency_result(&files, &run->io.total.latency);
-	latency_result(&sockets, &run->sockets.total.latency);
+	take_latency(io, &files, &run->io.total);
+	take_latency(io, &sockets, &run->sockets.total);
 	latency_free(&files);
 	latency_free(&sockets);
 }

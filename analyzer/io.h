@@ -40,6 +40,7 @@ struct replay_io {
 	/* Objects closed last: events of other threads may still name them. */
 	uint32_t closed[IO_CLOSED_MAX];
 	size_t closed_count;
+	bool keep_recorders;
 	bool failed; /* out of memory */
 };
 
@@ -61,6 +62,9 @@ void io_call(struct replay_io *io, struct thread *thread, unsigned kind,
 
 /* PH_OP_OBJECT: `call` and what follows it. */
 void io_describe(struct replay_io *io, const struct ph_call *call);
+
+/* The sums, without latencies. */
+void traffic_add(struct traffic *to, const struct traffic *from);
 
 /* Fill run->io, sockets, files and connections. */
 void io_result(struct replay_io *io, struct run *run, double end_ns);

@@ -149,6 +149,7 @@ static bool take_run(struct meta *m, const cJSON *root)
 	m->host = get_text(m, root, "host");
 	m->started_ns = get_u64(root, "started_ns");
 	m->started_ticks = get_u64(root, "started_ticks");
+	m->process_start = get_u64(root, "process_start");
 	m->monotonic = strcmp(get_text(m, root, "clock"), "monotonic") == 0;
 	m->ticks_per_s = (double)get_u64(root, "ticks_per_s");
 	m->free_stacks = cJSON_IsTrue(member(root, "free_stacks"));
@@ -157,6 +158,7 @@ static bool take_run(struct meta *m, const cJSON *root)
 	take_notes(m, root);
 	if (cJSON_IsObject(parent)) {
 		m->parent.given = parse_id(member(parent, "trace"), m->parent.id);
+		m->parent.pid = get_int(parent, "pid", 0);
 		m->parent.path = get_text(m, parent, "path");
 		m->parent.fork = get_u32(parent, "fork");
 	}

@@ -33,6 +33,7 @@ struct stream {
 
 struct parent {
 	bool given;
+	int pid;
 	uint8_t id[16];
 	const char *path;
 	uint32_t fork; /* 0: not by fork */
@@ -45,7 +46,7 @@ struct meta {
 	int pid, ppid;
 	const char *executable, *host, *version;
 	const char **command; /* NULL-terminated */
-	uint64_t started_ns, started_ticks;
+	uint64_t started_ns, started_ticks, process_start;
 	double ticks_per_s;
 	bool monotonic, free_stacks;
 	uint32_t depth;

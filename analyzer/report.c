@@ -309,6 +309,25 @@ int report_open(struct report *r, const struct run *run, struct symbols *symbols
 	return find_nameless(r, e);
 }
 
+int report_image(struct report *image, struct run *run, const struct report *r, size_t place)
+{
+	*run = tree_image_run(r->tree, place);
+	*image = (struct report){
+		.run = run,
+		.symbols = r->symbols,
+		.top = r->top,
+		.full = r->full,
+		.looked_up = r->looked_up, /* the addresses are the tree's */
+	};
+	return rank_connections(image, NULL);
+}
+
+void report_image_close(struct report *image)
+{
+	free(image->connections);
+	*image = (struct report){0};
+}
+
 void report_close(struct report *r)
 {
 	for (size_t i = 0; r->looked_up != NULL && i < r->run->address_count; i++)

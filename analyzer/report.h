@@ -16,6 +16,7 @@
 #include "analyzer/error.h"
 #include "analyzer/run.h"
 #include "analyzer/symbols.h"
+#include "analyzer/tree.h"
 
 #define LEAK_WHY      5
 #define LEAK_WHY_ROOM 160
@@ -41,6 +42,7 @@ struct looked_up; /* an address's frames, once asked for */
 
 struct report {
 	const struct run *run;
+	const struct tree *tree; /* of which the run is the sum; NULL: it is one trace's */
 	struct symbols *symbols;
 	size_t top; /* entries of each list at most */
 	bool full;  /* text: whole stacks and names */
@@ -113,7 +115,12 @@ enum report_kind {
 
 void report_text(struct report *r, enum report_kind kind, struct emit_text *t);
 void report_json(struct report *r, enum report_kind kind, struct emit_json *e);
-/* One element of "processes". */
-void report_json_process(struct report *r, struct emit_json *e);
+/* "processes": one element for each trace. */
+void report_json_processes(struct report *r, struct emit_json *e);
+
+/* One image of a report's tree, for its own sections; `run` is filled and must
+ * live as long. 0, or -1: out of memory. report_image_close() in any case. */
+int report_image(struct report *image, struct run *run, const struct report *r, size_t place);
+void report_image_close(struct report *image);
 
 #endif

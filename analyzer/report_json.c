@@ -22,7 +22,7 @@ void json_perfhook(struct report *r, struct emit_json *e)
 
 void json_process(struct report *r, struct emit_json *e)
 {
-	const struct run *run = r->run;
+	const struct run *run = r->tree != NULL ? &r->tree->images[0].run : r->run;
 
 	emit_i64(e, "pid", run->pid);
 	emit_i64(e, "ppid", run->ppid);
@@ -39,6 +39,27 @@ void json_process(struct report *r, struct emit_json *e)
 		emit_i64(e, "status", run->status);
 	else
 		emit_null(e, "status");
+}
+
+void json_in_tree(const struct tree *t, size_t place, struct emit_json *e)
+{
+	const struct tree_image *image = &t->images[place];
+	size_t parent = t->processes[image->process].parent_image;
+
+	if (parent != TREE_NONE)
+		emit_i64(e, "parent_pid", t->images[parent].run.pid);
+	else
+		emit_null(e, "parent_pid");
+	emit_u64(e, "image", image->number);
+	emit_double(e, "started_at_s", image->at_s);
+	emit_string(e, "trace_path", image->run.trace_path);
+}
+
+/* What a sum over processes that fork counts once. */
+void json_inherited(struct report *r, struct emit_json *e)
+{
+	emit_u64(e, "inherited_live_bytes", r->run->heap.inherited_live_bytes);
+	emit_u64(e, "inherited_live_blocks", r->run->heap.inherited_live_blocks);
 }
 
 void json_trace(struct report *r, struct emit_json *e)
@@ -75,7 +96,12 @@ void json_memory(struct report *r, struct emit_json *e)
 	emit_u64(e, "mappings", h->mappings);
 	emit_u64(e, "unmappings", h->unmappings);
 	emit_u64(e, "mapped_bytes", h->mapped_bytes);
-	emit_u64(e, "mapped_peak_bytes", h->mapped_peak_bytes);
+	if (h->mapped_peak_unknown)
+		emit_null(e, "mapped_peak_bytes");
+	else
+		emit_u64(e, "mapped_peak_bytes", h->mapped_peak_bytes);
+	if (r->tree != NULL)
+		json_inherited(r, e);
 	emit_array(e, "timeline");
 	for (size_t i = 0; i < h->timeline_count; i++) {
 		emit_object(e, NULL);
@@ -115,12 +141,21 @@ static void json_stack(struct report *r, struct emit_json *e, uint32_t node)
 	emit_end(e);
 }
 
+static void json_holder(struct emit_json *e, const struct holder *h)
+{
+	emit_u64(e, "processes", h->processes);
+	emit_i64(e, "most_pid", h->pid);
+	emit_u64(e, "most_bytes", h->bytes);
+}
+
 void json_peak(struct report *r, struct emit_json *e)
 {
 	for (size_t i = 0; i < least(r->peak_count, r->top); i++) {
 		emit_object(e, NULL);
 		emit_u64(e, "bytes", r->peak[i]->peak_bytes);
 		emit_u64(e, "blocks", r->peak[i]->peak_blocks);
+		if (r->tree != NULL)
+			json_holder(e, &r->peak[i]->peak_in);
 		json_stack(r, e, r->peak[i]->node);
 		emit_end(e);
 	}
@@ -145,6 +180,8 @@ void json_leaks(struct report *r, struct emit_json *e)
 		emit_null(e, "reachability");
 		emit_double(e, "first_at_s", l->site->first_at_s);
 		emit_double(e, "last_at_s", l->site->last_at_s);
+		if (r->tree != NULL)
+			json_holder(e, &l->site->live_in);
 		json_stack(r, e, l->site->node);
 		emit_end(e);
 	}
@@ -237,6 +274,8 @@ void json_io(struct report *r, struct emit_json *e)
 static void json_connection(struct report *r, struct emit_json *e, const struct connection *c)
 {
 	emit_object(e, NULL);
+	if (r->tree != NULL)
+		emit_i64(e, "pid", c->pid);
 	emit_i64(e, "fd", c->fd);
 	emit_string(e, "family", c->family);
 	emit_string(e, "type", c->type);
@@ -268,12 +307,14 @@ void json_sockets(struct report *r, struct emit_json *e)
 	emit_end(e);
 }
 
-static void json_thread(struct emit_json *e, const struct thread *t)
+static void json_thread(struct report *r, struct emit_json *e, const struct thread *t)
 {
 	static const char *const unknown[] = {"running_s", "waiting_s", "sleeping_s",
 					      "unexplained_s"};
 
 	emit_object(e, NULL);
+	if (r->tree != NULL)
+		emit_i64(e, "pid", t->pid);
 	emit_i64(e, "tid", t->tid);
 	emit_string(e, "name", t->name);
 	emit_double(e, "started_at_s", t->started_at_s);
@@ -295,7 +336,7 @@ static void json_thread(struct emit_json *e, const struct thread *t)
 void json_threads(struct report *r, struct emit_json *e)
 {
 	for (size_t i = 0; i < least(r->run->thread_count, r->top); i++)
-		json_thread(e, &r->run->threads[i]);
+		json_thread(r, e, &r->run->threads[i]);
 }
 
 static void json_nameless(struct report *r, struct emit_json *e)

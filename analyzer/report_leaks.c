@@ -15,9 +15,7 @@
 
 #include "analyzer/format_text.h"
 
-#define LONG_RUN_S  10.0 /* shorter runs are all start-up: one block proves nothing */
-#define EARLY_SHARE 0.01 /* of a long run: its first moments */
-#define STDIO_OWN   3	 /* stdin, stdout, stderr */
+#define STDIO_OWN 3 /* stdin, stdout, stderr */
 
 __attribute__((format(printf, 2, 3))) static void why(struct leak *l, const char *format, ...)
 {
@@ -98,10 +96,10 @@ static bool is_cxx_own(struct report *r, uint32_t node)
 	return strncmp(name, "operator new", 12) != 0;
 }
 
-static bool is_one_early_block(const struct run *run, const struct site *s)
+/* Of a tree, how many have some of its blocks. */
+static uint64_t images_of(const struct site *s)
 {
-	return s->allocations == 1 && run->duration_s >= LONG_RUN_S &&
-	       s->first_at_s <= run->duration_s * EARLY_SHARE;
+	return s->live_in.processes != 0 ? s->live_in.processes : 1;
 }
 
 /* true when the blocks are explained, with the sentence that says how. */
@@ -127,12 +125,17 @@ static bool is_innocent(struct report *r, struct leak *l)
 		    node_module(run, inner));
 		return true;
 	}
-	if (class == MODULE_LIBC && l->site->live_blocks <= STDIO_OWN &&
+	if (class == MODULE_LIBC && l->site->live_blocks <= STDIO_OWN * images_of(l->site) &&
 	    is_stdio_buffer(r, inner)) {
 		why(l, "a buffer of stdio, which it keeps for the stream's life");
 		return true;
 	}
-	if (is_one_early_block(run, l->site)) {
+	if (l->site->live_in.processes != 0 &&
+	    l->site->early_processes == l->site->live_in.processes) {
+		why(l, "one block in each process that has it, allocated early and never again");
+		return true;
+	}
+	if (l->site->live_in.processes == 0 && site_is_early(run, l->site)) {
 		why(l, "one block, allocated %s after the start and never again in %s",
 		    format_seconds(at, l->site->first_at_s, false),
 		    format_seconds(of, run->duration_s, false));
@@ -190,10 +193,33 @@ static int score_share(const struct run *run, struct leak *l)
 /* Blocks of a process that was not done may yet have been freed. */
 static int score_end(const struct run *run, struct leak *l)
 {
+	const struct site *s = l->site;
+
+	if (s->live_in.processes != 0) {
+		if (s->other_ends < s->live_in.processes)
+			return 0;
+		why(l, s->live_in.processes == 1
+			       ? "its process did not end by exit: it may still have needed them"
+			       : "none of its processes ended by exit: they may still have needed "
+				 "them");
+		return -15;
+	}
 	if (strcmp(run->end, "exit") == 0)
 		return 0;
 	why(l, "the process did not end by exit: it may still have needed them");
 	return -15;
+}
+
+static void say_whose(struct leak *l)
+{
+	const struct holder *h = &l->site->live_in;
+	char n[FORMAT_ROOM], bytes[FORMAT_ROOM];
+
+	if (h->processes == 1)
+		why(l, "left by process %d (%s)", h->pid, h->program);
+	else if (h->processes > 1)
+		why(l, "left by %s processes, %s of it by %d (%s)", format_count(n, h->processes),
+		    format_bytes(bytes, (double)h->bytes), h->pid, h->program);
 }
 
 static void judge(struct report *r, struct leak *l)
@@ -201,6 +227,7 @@ static void judge(struct report *r, struct leak *l)
 	int score = 50;
 
 	l->suspect = !is_innocent(r, l);
+	say_whose(l);
 	if (!l->suspect) {
 		l->score = 5;
 		return;

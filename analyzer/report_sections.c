@@ -14,6 +14,7 @@ static const struct section {
 	{EVERY, "perfhook", false, json_perfhook, NULL},
 	{EVERY, "process", false, json_process, text_process},
 	{EVERY, "trace", false, json_trace, NULL},
+	{EVERY, "tree", false, NULL, text_processes},
 	{REPORT_WHOLE, "memory", false, json_memory, text_memory},
 	{REPORT_WHOLE, "peak", true, json_peak, text_peak},
 	{REPORT_WHOLE | REPORT_LEAKS, "leaks", true, json_leaks, text_leaks},
@@ -24,7 +25,7 @@ static const struct section {
 	{EVERY, "coverage", false, json_coverage, text_coverage},
 };
 
-/* Of each process, when one command is given several traces. */
+/* Of each trace, in "processes". */
 static const struct section process_sections[] = {
 	{EVERY, "process", false, json_process, NULL}, {EVERY, "trace", false, json_trace, NULL},
 	{EVERY, "memory", false, json_memory, NULL},   {EVERY, "io", false, json_io, NULL},
@@ -50,11 +51,39 @@ void report_json(struct report *r, enum report_kind kind, struct emit_json *e)
 			section_json(&sections[i], r, e);
 }
 
-void report_json_process(struct report *r, struct emit_json *e)
+/* Of an image: what is its own, and its place in the tree if there is one. */
+static void process_json(struct report *r, const struct tree *t, size_t place, struct emit_json *e)
 {
 	emit_object(e, NULL);
-	for (size_t i = 0; i < COUNT(process_sections); i++)
-		section_json(&process_sections[i], r, e);
+	for (size_t i = 0; i < COUNT(process_sections); i++) {
+		const struct section *s = &process_sections[i];
+
+		emit_object(e, s->key);
+		s->json(r, e);
+		if (t != NULL && s->json == json_process)
+			json_in_tree(t, place, e);
+		if (t != NULL && s->json == json_memory)
+			json_inherited(r, e);
+		emit_end(e);
+	}
+	emit_end(e);
+}
+
+void report_json_processes(struct report *r, struct emit_json *e)
+{
+	emit_array(e, "processes");
+	if (r->tree == NULL)
+		process_json(r, NULL, 0, e);
+	for (size_t i = 0; r->tree != NULL && i < r->tree->image_count; i++) {
+		struct report image;
+		struct run run;
+
+		if (report_image(&image, &run, r, i) != 0)
+			e->failed = true;
+		else
+			process_json(&image, r->tree, i, e);
+		report_image_close(&image);
+	}
 	emit_end(e);
 }
 

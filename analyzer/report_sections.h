@@ -9,6 +9,8 @@
 void json_perfhook(struct report *r, struct emit_json *e);
 void json_process(struct report *r, struct emit_json *e);
 void json_trace(struct report *r, struct emit_json *e);
+void json_in_tree(const struct tree *t, size_t place, struct emit_json *e);
+void json_inherited(struct report *r, struct emit_json *e);
 void json_memory(struct report *r, struct emit_json *e);
 void json_peak(struct report *r, struct emit_json *e);
 void json_leaks(struct report *r, struct emit_json *e);
@@ -18,6 +20,7 @@ void json_threads(struct report *r, struct emit_json *e);
 void json_coverage(struct report *r, struct emit_json *e);
 
 void text_process(struct report *r, struct emit_text *t);
+void text_processes(struct report *r, struct emit_text *t);
 void text_memory(struct report *r, struct emit_text *t);
 void text_peak(struct report *r, struct emit_text *t);
 void text_leaks(struct report *r, struct emit_text *t);

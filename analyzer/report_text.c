@@ -99,24 +99,54 @@ static void print_warning(struct emit_text *t, enum emit_style style, const char
 	fputc('\n', t->out);
 }
 
-/* Before any figure: what the figures below do not hold. */
-static void print_warnings(const struct run *run, struct emit_text *t)
+/* Of a tree that may be many: as many as any list, of each kind. */
+static void print_notices(struct report *r, struct emit_text *t, bool lost)
 {
+	size_t most = r->tree != NULL ? r->top : SIZE_MAX, count = 0;
+
+	for (size_t i = 0; i < r->run->notice_count; i++)
+		if (r->run->notices[i].lost == lost && count++ < most)
+			print_warning(t, lost ? STYLE_BAD : STYLE_WARNING,
+				      lost ? "LOST" : "not seen", r->run->notices[i].text);
+	if (count > most)
+		text_styled(t, STYLE_FAINT, "  %*s... %zu more (--top 0 shows all)\n", LABEL - 2,
+			    "", count - most);
+}
+
+/* Before any figure: what the figures below do not hold. */
+static void print_warnings(struct report *r, struct emit_text *t)
+{
+	const struct run *run = r->run;
 	char n[FORMAT_ROOM], text[160];
 
 	if (!run->complete)
 		print_warning(t, STYLE_BAD, "INCOMPLETE",
-			      "the figures are of what could be read of the trace");
-	for (size_t i = 0; i < run->notice_count; i++)
-		if (run->notices[i].lost)
-			print_warning(t, STYLE_BAD, "LOST", run->notices[i].text);
-	for (size_t i = 0; i < run->notice_count; i++)
-		if (!run->notices[i].lost)
-			print_warning(t, STYLE_WARNING, "not seen", run->notices[i].text);
+			      r->tree != NULL
+				      ? "the figures are of what could be read of the traces"
+				      : "the figures are of what could be read of the trace");
+	print_notices(r, t, true);
+	print_notices(r, t, false);
 	if (run->stalled_s > 0) {
 		snprintf(text, sizeof(text), "threads waited %s in all for the collector",
 			 format_seconds(n, run->stalled_s, t->utf8));
 		print_warning(t, STYLE_WARNING, "stalled", text);
+	}
+}
+
+/* The first process's, through all of its images, and how long the others went on. */
+static void print_tree_end(const struct tree *tree, struct emit_text *t)
+{
+	const struct tree_process *first = &tree->processes[0];
+	const struct tree_image *last = &tree->images[first->first_image + first->image_count - 1];
+	struct run run = last->run;
+	char time[FORMAT_ROOM];
+
+	run.duration_s = last->until_s;
+	print_end(&run, t);
+	if (tree->run.duration_s > last->until_s * 1.01) {
+		text_label(t, "");
+		fprintf(t->out, "the last process of the tree ended %s after the start\n",
+			format_seconds(time, tree->run.duration_s, t->utf8));
 	}
 }
 
@@ -126,8 +156,11 @@ void text_process(struct report *r, struct emit_text *t)
 	char n[FORMAT_ROOM], bytes[FORMAT_ROOM];
 
 	print_command(r, t);
-	print_end(run, t);
-	print_warnings(run, t);
+	if (r->tree != NULL)
+		print_tree_end(r->tree, t);
+	else
+		print_end(run, t);
+	print_warnings(r, t);
 	text_label(t, "process");
 	fprintf(t->out, "%d", run->pid);
 	if (run->ppid > 0)
@@ -144,7 +177,9 @@ void text_process(struct report *r, struct emit_text *t)
 		text_name(t, run->executable, r->full ? 0 : t->width - LABEL);
 		fputc('\n', t->out);
 	}
-	text_label(t, "trace");
+	text_label(t, r->tree != NULL ? "traces" : "trace");
+	if (r->tree != NULL)
+		fprintf(t->out, "%s with ", format_count(n, r->tree->image_count));
 	fprintf(t->out, "%s events in %s\n", format_count(n, run->events),
 		format_bytes(bytes, (double)run->trace_bytes));
 }
@@ -178,6 +213,19 @@ static void print_inherited(const struct heap *h, struct emit_text *t)
 	}
 }
 
+static void print_shared(const struct heap *h, struct emit_text *t)
+{
+	char a[FORMAT_ROOM], b[FORMAT_ROOM];
+
+	if (h->inherited_blocks > 0) {
+		text_label(t, "shared");
+		fprintf(t->out,
+			"%s in %s that forks left to children, counted in the parents only\n",
+			format_bytes(a, (double)h->inherited_bytes),
+			format_counted(b, h->inherited_blocks, "block"));
+	}
+}
+
 void text_memory(struct report *r, struct emit_text *t)
 {
 	const struct heap *h = &r->run->heap;
@@ -190,13 +238,17 @@ void text_memory(struct report *r, struct emit_text *t)
 		format_seconds(c, h->peak_at_s, t->utf8));
 	if (h->peak_uncertainty_bytes > 0) {
 		text_label(t, "");
-		fprintf(t->out, "up to %s more or less: the order of threads' events\n",
+		fprintf(t->out,
+			r->tree != NULL ? "up to %s more at another moment: the order of "
+					  "processes' events\n"
+					: "up to %s more or less: the order of threads' events\n",
 			format_bytes(a, (double)h->peak_uncertainty_bytes));
 	}
 	print_heap_timeline(r, t);
 	text_label(t, "at the end");
-	fprintf(t->out, "%s live in %s\n", format_bytes(a, (double)h->live_bytes),
-		format_counted(b, h->live_blocks, "block"));
+	fprintf(t->out, "%s live in %s%s\n", format_bytes(a, (double)h->live_bytes),
+		format_counted(b, h->live_blocks, "block"),
+		r->tree != NULL ? ", each process's at its end" : "");
 	text_label(t, "allocated");
 	fprintf(t->out, "%s by %s; %s\n", format_bytes(a, (double)h->allocated_bytes),
 		format_counted(b, h->allocations, "allocation"),
@@ -205,8 +257,16 @@ void text_memory(struct report *r, struct emit_text *t)
 	fprintf(t->out, "%s (%s) freed before their thread's next one\n",
 		format_counted(a, h->temporary_allocations, "allocation"),
 		format_percent(b, (double)h->temporary_allocations, (double)h->allocations));
-	print_inherited(h, t);
-	if (h->mappings > 0) {
+	if (r->tree != NULL)
+		print_shared(h, t);
+	else
+		print_inherited(h, t);
+	if (h->mappings > 0 && h->mapped_peak_unknown) {
+		text_label(t, "mapped");
+		fprintf(t->out, "%s at the end, apart from the heap, by %s\n",
+			format_bytes(a, (double)h->mapped_bytes),
+			format_counted(b, h->mappings, "mapping"));
+	} else if (h->mappings > 0) {
 		text_label(t, "mapped");
 		fprintf(t->out, "%s at most, apart from the heap, by %s\n",
 			format_bytes(a, (double)h->mapped_peak_bytes),
@@ -220,31 +280,76 @@ static void thread_row(struct text_table *table, const struct thread *th, bool u
 
 	if (row == NULL)
 		return;
-	snprintf(row->cells[0], TABLE_CELL, "%d", th->tid);
-	format_count(row->cells[1], th->allocations);
-	format_bytes(row->cells[2], (double)th->allocated_bytes);
-	format_bytes(row->cells[3], (double)(th->read_bytes + th->written_bytes));
-	format_seconds(row->cells[4], th->reading_s + th->writing_s, utf8);
-	format_bytes(row->cells[5], (double)(th->sent_bytes + th->received_bytes));
-	format_seconds(row->cells[6], th->network_s, utf8);
+	if (th->pid != 0)
+		snprintf(row->cells[0], TABLE_CELL, "%d", th->pid);
+	snprintf(row->cells[1], TABLE_CELL, "%d", th->tid);
+	format_count(row->cells[2], th->allocations);
+	format_bytes(row->cells[3], (double)th->allocated_bytes);
+	format_bytes(row->cells[4], (double)(th->read_bytes + th->written_bytes));
+	format_seconds(row->cells[5], th->reading_s + th->writing_s, utf8);
+	format_bytes(row->cells[6], (double)(th->sent_bytes + th->received_bytes));
+	format_seconds(row->cells[7], th->network_s, utf8);
+}
+
+static uint64_t thread_bytes(const struct thread *th)
+{
+	return th->allocated_bytes + th->read_bytes + th->written_bytes + th->sent_bytes +
+	       th->received_bytes;
+}
+
+static int by_work(const void *a, const void *b)
+{
+	const struct thread *x = *(const struct thread *const *)a;
+	const struct thread *y = *(const struct thread *const *)b;
+
+	if (thread_bytes(x) != thread_bytes(y))
+		return thread_bytes(x) < thread_bytes(y) ? 1 : -1;
+	return x < y ? -1 : x > y;
+}
+
+static bool is_sibling(const struct thread *a, const struct thread *b)
+{
+	return a->pid == b->pid && a->tid != b->tid;
+}
+
+/* Of a tree those of processes that have several, busiest first: a process's only
+ * one does what stands under PROCESSES. Malloc'ed. */
+static const struct thread **choose_threads(struct report *r, size_t *count)
+{
+	const struct run *run = r->run;
+	const struct thread **chosen = calloc(run->thread_count + 1, sizeof(const struct thread *));
+
+	*count = 0;
+	for (size_t i = 0; chosen != NULL && i < run->thread_count; i++) {
+		const struct thread *th = &run->threads[i];
+		if (r->tree == NULL || (i > 0 && is_sibling(th - 1, th)) ||
+		    (i + 1 < run->thread_count && is_sibling(th, th + 1)))
+			chosen[(*count)++] = th;
+	}
+	if (chosen != NULL && r->tree != NULL)
+		qsort((void *)chosen, *count, sizeof(*chosen), by_work);
+	return chosen;
 }
 
 void text_threads(struct report *r, struct emit_text *t)
 {
 	struct text_table table = {
-		.headers = {"tid", "allocs", "bytes", "file io", "time", "network", "time"},
-		.columns = 7,
+		.headers = {"pid", "tid", "allocs", "bytes", "file io", "time", "network", "time"},
+		.columns = 8,
 		.name_header = "thread",
 	};
+	size_t count;
+	const struct thread **chosen = choose_threads(r, &count);
 
-	if (r->run->thread_count < 2)
-		return;
-	text_heading(t, "THREADS", NULL);
-	for (size_t i = 0; i < r->run->thread_count && i < r->top; i++)
-		thread_row(&table, &r->run->threads[i], t->utf8);
-	table_print(t, &table);
-	table_free(&table);
-	text_more(r, t, r->run->thread_count, "threads");
+	if (count >= 2) {
+		text_heading(t, "THREADS", NULL);
+		for (size_t i = 0; i < count && i < r->top; i++)
+			thread_row(&table, chosen[i], t->utf8);
+		table_print(t, &table);
+		table_free(&table);
+		text_more(r, t, count, "threads");
+	}
+	free((void *)chosen);
 }
 
 void text_coverage(struct report *r, struct emit_text *t)

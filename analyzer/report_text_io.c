@@ -112,7 +112,8 @@ void text_io(struct report *r, struct emit_text *t)
 	print_files(r, t);
 }
 
-/* Family, type and both ends, as far as they are known. Malloc'ed. */
+/* Family, type and both ends, as far as they are known, and of a tree whose it is.
+ * Malloc'ed. */
 static char *connection_name(const struct connection *c)
 {
 	const char *by = c->opened_by != NULL ? c->opened_by : "";
@@ -124,9 +125,11 @@ static char *connection_name(const struct connection *c)
 			  : strcmp(c->closed_by, "reset") == 0 ? ", reset"
 			  : strcmp(c->closed_by, "peer") == 0  ? ", closed by peer"
 							       : "";
-	char *name = NULL;
+	char whose[16] = "", *name = NULL;
 
-	if (asprintf(&name, "fd %d %s%s%s%s%s%s%s%s%s%s", c->fd,
+	if (c->pid != 0)
+		snprintf(whose, sizeof(whose), "%d ", c->pid);
+	if (asprintf(&name, "%sfd %d %s%s%s%s%s%s%s%s%s%s", whose, c->fd,
 		     c->family != NULL ? c->family : "socket", c->type != NULL ? " " : "",
 		     c->type != NULL ? c->type : "", c->local != NULL ? " " : "",
 		     c->local != NULL ? c->local : "", peer != NULL ? arrow : "",
@@ -139,7 +142,8 @@ static void connection_row(struct text_table *table, const struct connection *c,
 			   const struct run *run, bool utf8)
 {
 	struct text_row *row = table_row(table, name);
-	double closed = isnan(c->closed_at_s) ? run->duration_s : c->closed_at_s;
+	double end = c->pid != 0 ? c->until_s : run->duration_s;
+	double closed = isnan(c->closed_at_s) ? end : c->closed_at_s;
 
 	if (row == NULL)
 		return;

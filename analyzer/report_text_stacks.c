@@ -136,6 +136,21 @@ static void print_holder(struct emit_text *t, size_t rank, const char *share, ui
 	fprintf(t->out, "  in %s block%s", format_count(n, blocks), plural(blocks));
 }
 
+static void print_whose(struct emit_text *t, const struct holder *h)
+{
+	char n[FORMAT_ROOM];
+
+	if (h->processes == 0)
+		return;
+	if (h->processes > 1)
+		fprintf(t->out, " of %s processes, most in", format_count(n, h->processes));
+	else
+		fputs(" of", t->out);
+	fprintf(t->out, " %d (", h->pid);
+	text_name(t, h->program, 24);
+	fputc(')', t->out);
+}
+
 void text_peak(struct report *r, struct emit_text *t)
 {
 	char share[FORMAT_ROOM], missing[96];
@@ -150,6 +165,7 @@ void text_peak(struct report *r, struct emit_text *t)
 
 		format_percent(share, (double)s->peak_bytes, (double)r->run->heap.peak_bytes);
 		print_holder(t, i + 1, share, s->peak_bytes, s->peak_blocks);
+		print_whose(t, &s->peak_in);
 		fputc('\n', t->out);
 		text_stack(r, t, s->node, 8);
 	}

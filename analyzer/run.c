@@ -17,6 +17,7 @@
 #include "analyzer/arena.h"
 #include "analyzer/heap.h"
 #include "analyzer/io.h"
+#include "analyzer/latency.h"
 #include "analyzer/merge.h"
 #include "analyzer/meta.h"
 #include "analyzer/stacks.h"
@@ -68,6 +69,8 @@ struct replay {
 	const struct replay *child;
 	uint32_t stop_at_fork; /* 0: do not */
 	bool stopped, fork_found;
+	bool seeks;	     /* a moment of the heap, and to stop there */
+	bool times_by_calls; /* see follow_call() */
 	/* For the notices. */
 	uint64_t lost, lost_from, lost_to; /* ticks */
 	uint64_t unknown_events, unknown_blocks;
@@ -257,6 +260,20 @@ static void note_confined(struct replay *r, const struct ph_call *c)
 	r->confined_at = c->entry;
 }
 
+static void take_fork(struct replay *r, const struct ph_call *c)
+{
+	struct run *run = r->run;
+
+	if (r->options == NULL || !r->options->for_tree || c->result <= 0 || c->result > INT32_MAX)
+		return;
+	if (!vector_reserve(run->forks, run->fork_room, run->fork_count + 1)) {
+		r->heap.failed = true;
+		return;
+	}
+	run->forks[run->fork_count++] =
+		(struct forked){(int)c->result, clock_s(&r->clock, c->entry)};
+}
+
 static void apply_call(struct replay *r, struct thread *t, unsigned action, const struct ph_call *c)
 {
 	uint64_t end;
@@ -294,9 +311,14 @@ static void apply_call(struct replay *r, struct thread *t, unsigned action, cons
 	case PH_KIND_SPAWN:
 	case ACTION_SPAWNED:
 		note_spawn(r, c);
+		if (exec_reason(c->arg) == NULL)
+			take_fork(r, c);
 		break;
 	case PH_KIND_CONFINE:
 		note_confined(r, c);
+		break;
+	case PH_KIND_FORK:
+		take_fork(r, c);
 		break;
 	case PH_KIND_NONE:
 		r->unknown_events++;
@@ -349,6 +371,57 @@ static inline void apply(struct replay *r, struct heap_stream *s, const struct p
 		show(r, t, e);
 }
 
+/* Stopping at a moment of the heap. */
+
+/* Is what comes at this stamp after the moment? */
+static bool is_past(struct replay *r, uint64_t stamp)
+{
+	struct run_moment *m = r->options->moment;
+	double at_s;
+
+	if (stamp <= r->heap.now)
+		return false;
+	at_s = clock_s(&r->clock, stamp);
+	/* The level may have been there when the time came. */
+	if (m->level != 0 && at_s > m->from_s + m->slack_s &&
+	    heap_own_bytes(&r->heap) >= m->level) {
+		m->found = true;
+		m->found_s = fmax(m->from_s, clock_s(&r->clock, r->heap.now));
+	}
+	r->stopped = m->found || at_s > m->at_s;
+	return r->stopped;
+}
+
+/* Has the level just been reached? */
+static void look_for_level(struct replay *r)
+{
+	struct run_moment *m = r->options->moment;
+
+	if (m->level == 0 || r->stopped || heap_own_bytes(&r->heap) < m->level ||
+	    clock_s(&r->clock, r->heap.now) < m->from_s - m->slack_s)
+		return;
+	m->found = true;
+	m->found_s = clock_s(&r->clock, r->heap.now);
+	r->stopped = true;
+}
+
+/*
+ * The shared clock word, which stamps the events of a process with one stream, may
+ * be some milliseconds behind. What comes after a call in the stream came after its
+ * end, and calls have times of their own: so the processes of a tree are set in time
+ * against each other by what they say to each other.
+ */
+static void follow_call(struct replay *r, const struct ph_call *c)
+{
+	uint64_t end;
+
+	if (__builtin_add_overflow(c->entry, c->duration, &end) ||
+	    (r->meta.has_end && end > r->meta.ended_ticks))
+		return;
+	if (!r->seeks || !is_past(r, end))
+		heap_time(&r->heap, end);
+}
+
 /* The merge's consumer. */
 
 static bool run_alone(void *context, size_t stream, const struct ph_event *events, size_t count)
@@ -360,8 +433,14 @@ static bool run_alone(void *context, size_t stream, const struct ph_event *event
 	for (size_t i = 0; i < count && !r->stopped; i++) {
 		if (i + AHEAD < count)
 			heap_prefetch(&r->heap, events[i + AHEAD].address);
+		if (r->seeks && is_past(r, events[i].stamp))
+			break;
 		heap_time(&r->heap, events[i].stamp);
 		apply(r, s, &events[i]);
+		if (r->seeks)
+			look_for_level(r);
+		if (r->times_by_calls && events[i].call != NULL)
+			follow_call(r, events[i].call);
 	}
 	return !r->stopped;
 }
@@ -405,6 +484,8 @@ static size_t run_tied(void *context, size_t stream, const struct ph_event *even
 	struct heap_stream *s = &r->heap.streams[stream];
 	size_t i;
 
+	if (r->seeks && is_past(r, events[0].stamp))
+		return count + 1;
 	heap_time(&r->heap, events[0].stamp);
 	heap_stretch_begins(&r->heap, s);
 	for (i = 0; i < count && !r->stopped; i++) {
@@ -413,6 +494,8 @@ static size_t run_tied(void *context, size_t stream, const struct ph_event *even
 		if (must_wait(r, &events[i], key))
 			break;
 		apply(r, s, &events[i]);
+		if (r->seeks)
+			look_for_level(r);
 	}
 	heap_stretch_ends(&r->heap, s);
 	r->run->events += i;
@@ -497,6 +580,20 @@ static bool read_descriptions(struct replay *r)
 	}
 	ph_buffer_free(&payload);
 	return good;
+}
+
+/* No more than the RUN block. */
+static void read_run(struct replay *r)
+{
+	struct ph_buffer payload = {0};
+
+	for (size_t i = 0; i < r->reader.block_count && !r->meta.has_run; i++) {
+		const struct block *b = &r->reader.blocks[i];
+
+		if (b->header.kind == PH_BLOCK_RUN && reader_payload(&r->reader, b, &payload))
+			meta_block(&r->meta, PH_BLOCK_RUN, &payload);
+	}
+	ph_buffer_free(&payload);
 }
 
 /* Numbers of addresses and nodes go on from block to block. Where one is missing
@@ -659,6 +756,16 @@ static void describe_process(struct replay *r)
 	const struct meta *m = &r->meta;
 
 	run->trace_path = arena_copy(r->arena, r->reader.path, strlen(r->reader.path));
+	memcpy(run->id, r->reader.id, sizeof(run->id));
+	run->process_start = m->process_start;
+	run->started_ns = m->started_ns;
+	run->parent = (struct origin){
+		.given = m->parent.given,
+		.pid = m->parent.pid,
+		.path = m->parent.path != NULL ? m->parent.path : "",
+		.fork = m->parent.fork,
+	};
+	memcpy(run->parent.id, m->parent.id, sizeof(run->parent.id));
 	run->trace_bytes = r->reader.size;
 	run->pid = m->pid;
 	run->ppid = m->ppid;
@@ -757,6 +864,24 @@ static struct replay *open_parent(struct replay *r, const char *path, struct err
 	return NULL;
 }
 
+/* One of the traces that were given together. */
+static struct replay *open_known_parent(struct replay *r)
+{
+	const struct replay *asked = r;
+	struct replay *p = NULL;
+
+	while (asked->child != NULL)
+		asked = asked->child;
+	for (size_t i = 0; asked->options != NULL && p == NULL && i < asked->options->known_count;
+	     i++) {
+		const struct run_known *k = &asked->options->known[i];
+
+		if (memcmp(k->id, r->meta.parent.id, sizeof(k->id)) == 0)
+			p = open_parent(r, k->path, NULL);
+	}
+	return p;
+}
+
 static struct replay *find_parent(struct replay *r, struct error *e)
 {
 	const char *path = r->meta.parent.path, *name = strrchr(path, '/');
@@ -777,6 +902,8 @@ static struct replay *find_parent(struct replay *r, struct error *e)
 					    name ? name + 1 : path),
 				NULL);
 	if (p == NULL)
+		p = open_known_parent(r);
+	if (p == NULL)
 		*e = first;
 	return p;
 }
@@ -785,16 +912,21 @@ static struct replay *find_parent(struct replay *r, struct error *e)
  * to ours. */
 static void import_stacks(struct replay *r, struct replay *p, struct map *known)
 {
-	const struct heap_block *b;
-
-	for (size_t at = 0; (b = heap_next_block(&p->heap, &at)) != NULL;)
-		stacks_import(&r->stacks, p->run, p->heap.sites[b->site].node, known, r->arena);
+	for (size_t i = 1; i < p->heap.site_count; i++)
+		if (p->heap.sites[i].live_blocks != 0)
+			stacks_import(&r->stacks, p->run, p->heap.sites[i].node, known, r->arena);
 }
 
 static void import_blocks(struct replay *r, const struct replay *p, const struct map *known)
 {
 	const struct heap_block *b;
 
+	/* In an order of its own, which the table of blocks does not have: reports of one
+	 * trace are to be the same. */
+	for (size_t i = 1; i < p->heap.site_count; i++)
+		if (p->heap.sites[i].live_blocks != 0)
+			heap_know_site(&r->heap, (uint32_t)map_get(known, p->heap.sites[i].node));
+	heap_expect(&r->heap, p->heap.block_count);
 	for (size_t at = 0; (b = heap_next_block(&p->heap, &at)) != NULL;)
 		heap_inherit(&r->heap, b->address, b->size,
 			     (uint32_t)map_get(known, p->heap.sites[b->site].node));
@@ -806,7 +938,8 @@ static struct replay *replay_parent(struct replay *r)
 	struct error why = {0};
 	struct replay *p;
 
-	if (!r->meta.parent.given || r->meta.parent.fork == 0)
+	/* What was inherited is not asked for at a moment. */
+	if (!r->meta.parent.given || r->meta.parent.fork == 0 || r->seeks)
 		return NULL;
 	p = find_parent(r, &why);
 	if (p != NULL && replay_events(p, &why) == 0 && p->fork_found) {
@@ -855,9 +988,16 @@ static bool begin_heap(struct replay *r)
 
 static int replay_events(struct replay *r, struct error *e)
 {
+	bool for_tree = r->options != NULL && r->options->for_tree;
+
 	io_init(&r->io, &r->clock, r->arena);
+	r->io.keep_recorders = for_tree;
+	if (for_tree && (r->run->profile = profile_new()) == NULL)
+		return out_of_memory(r, e);
 	if (r->io.failed || !begin_heap(r))
 		return out_of_memory(r, e);
+	r->heap.profile = r->run->profile;
+	r->times_by_calls = (for_tree || r->seeks) && r->merge.stream_count == 1;
 	publish(r);
 	if (!merge_run(&r->merge) || r->heap.failed || r->io.failed)
 		return out_of_memory(r, e);
@@ -1054,6 +1194,7 @@ static int load(struct run *run, const char *path, const struct run_options *opt
 	if (r == NULL)
 		return fail(e, ERROR_MEMORY, 0, "%s: out of memory", path);
 	r->options = options;
+	r->seeks = options != NULL && options->moment != NULL;
 	r->visit = visit;
 	r->visit_context = context;
 	result = replay_open(r, run, path, e);
@@ -1077,8 +1218,63 @@ int run_dump(struct run *run, const char *path, event_fn *visit, void *context, 
 	return load(run, path, NULL, visit, context, e);
 }
 
+int run_peek(struct run_head *head, const char *path, struct error *e)
+{
+	struct replay *r = calloc(1, sizeof(*r));
+	int result;
+
+	if (r == NULL)
+		return fail(e, ERROR_MEMORY, 0, "%s: out of memory", path);
+	r->reader.fd = -1;
+	r->arena = arena_new();
+	result = r->arena == NULL ? fail(e, ERROR_MEMORY, 0, "%s: out of memory", path)
+				  : reader_open(&r->reader, path, e);
+	if (result == 0) {
+		meta_init(&r->meta, r->arena);
+		read_run(r);
+		*head = (struct run_head){.started_ns = r->meta.started_ns, .pid = r->meta.pid};
+		memcpy(head->id, r->reader.id, sizeof(head->id));
+		meta_free(&r->meta);
+		reader_close(&r->reader);
+	}
+	arena_free(r->arena);
+	free(r);
+	return result;
+}
+
+/* Shorter runs are all start-up: one block proves nothing. */
+#define LONG_RUN_S  10.0
+#define EARLY_SHARE 0.01 /* of a long run: its first moments */
+
+bool site_is_early(const struct run *run, const struct site *s)
+{
+	return s->allocations == 1 && run->duration_s >= LONG_RUN_S &&
+	       s->first_at_s <= run->duration_s * EARLY_SHARE;
+}
+
+static void free_recorder(struct recorder *r)
+{
+	if (r != NULL)
+		latency_free(r);
+	free(r);
+}
+
+void run_free_recorders(struct run *run)
+{
+	for (size_t i = 0; i < run->file_count; i++) {
+		free_recorder(run->files[i].traffic.recorder);
+		run->files[i].traffic.recorder = NULL;
+	}
+	free_recorder(run->io.total.recorder);
+	free_recorder(run->sockets.total.recorder);
+	run->io.total.recorder = run->sockets.total.recorder = NULL;
+}
+
 void run_free(struct run *run)
 {
+	run_free_recorders(run);
+	profile_free(run->profile);
+	free(run->forks);
 	free(run->notices);
 	free(run->heap.timeline);
 	free(run->sites);

@@ -41,6 +41,14 @@ struct module {
 	bool unloaded;
 };
 
+/* Of a tree of processes, the one with most of something. */
+struct holder {
+	int pid;
+	const char *program; /* its name without folders */
+	uint64_t bytes;
+	uint32_t processes; /* how many images have any */
+};
+
 /* What one stack did to the heap. Only stacks that did something stand here. */
 struct site {
 	uint32_t node;
@@ -51,6 +59,12 @@ struct site {
 	uint64_t peak_bytes, peak_blocks; /* at the process's peak */
 	double first_at_s, last_at_s;	  /* of its allocations */
 	double last_live_at_s;		  /* newest allocation among those still live */
+	/* Of the live ones, those that a fork left. */
+	uint64_t inherited_bytes, inherited_blocks;
+	/* Of a tree of processes (tree.h), whose live blocks are without these: */
+	struct holder live_in, peak_in;
+	uint32_t early_processes; /* of live_in's: with one early block, see site_is_early() */
+	uint32_t other_ends;	  /* of live_in's: that did not end by exit */
 };
 
 struct heap_sample {
@@ -67,10 +81,12 @@ struct heap {
 	uint64_t unmatched_frees;		    /* of blocks whose allocation was not seen */
 	uint64_t inherited_bytes, inherited_blocks; /* live when a fork made this process */
 	bool inherited_unknown;			    /* the parent's trace could not be found */
-	struct heap_sample *timeline;		    /* evenly spaced buckets, at most 128 */
+	uint64_t inherited_live_bytes, inherited_live_blocks; /* of these: at the end */
+	struct heap_sample *timeline; /* evenly spaced buckets, at most 128 */
 	size_t timeline_count;
 	/* Mapped memory, apart from the above. */
 	uint64_t mappings, unmappings, mapped_bytes, mapped_peak_bytes;
+	bool mapped_peak_unknown;
 };
 
 /* Traffic over one file, connection or whole. */
@@ -81,6 +97,7 @@ struct traffic {
 	uint64_t sync_calls; /* fsync and its like */
 	double time_s, read_time_s, write_time_s, sync_time_s;
 	struct latency latency;
+	struct recorder *recorder; /* what `latency` was made of, if it was asked for */
 };
 
 /* One path; its opens are added up. */
@@ -109,6 +126,8 @@ struct connection {
 	const char *closed_by; /* "local", "peer", "reset": who ended a stream first; NULL */
 	struct traffic traffic;
 	uint32_t top_node;
+	int pid;	/* in a tree of processes; else 0 */
+	double until_s; /* likewise: closed, or the end of its process */
 };
 
 struct rate_sample {
@@ -129,6 +148,22 @@ struct thread {
 	uint64_t allocations, allocated_bytes;
 	uint64_t read_bytes, written_bytes, sent_bytes, received_bytes;
 	double reading_s, writing_s, network_s;
+	int pid; /* in a tree of processes; else 0 */
+};
+
+/* A child that a call of fork made. */
+struct forked {
+	int pid;
+	double at_s;
+};
+
+/* Who forked this process, as far as it was recorded. */
+struct origin {
+	bool given;
+	int pid;
+	uint8_t id[16]; /* of its trace */
+	const char *path;
+	uint32_t fork; /* 0: not by fork */
 };
 
 /* Something lost or not seen: the report's first screen says it. */
@@ -139,6 +174,10 @@ struct notice {
 
 struct run {
 	const char *trace_path;
+	uint8_t id[16];
+	uint64_t process_start; /* tells a pid's uses apart; 0: not known */
+	uint64_t started_ns;	/* since 1970; 0: not known */
+	struct origin parent;
 	/* The process. */
 	int pid, ppid;
 	const char *executable;
@@ -176,21 +215,62 @@ struct run {
 	struct module *modules;
 	size_t module_count;
 
+	/* Only if they were asked for. */
+	struct forked *forks; /* children, in order */
+	size_t fork_count, fork_room;
+	struct profile *profile;
+
 	void *arena; /* owner of the strings */
 };
 
 /* Called now and then during long work; done and total are in bytes of the trace. */
 typedef void progress_fn(void *context, uint64_t done, uint64_t total);
 
+/* An instant to stop at. With `level`: the first at which the process's own live
+ * bytes, without what it inherited, are as many, not before from_s nor after
+ * at_s. */
+struct run_moment {
+	double from_s, at_s; /* of the process's time */
+	double slack_s;	     /* what is as close to from_s is at it */
+	uint64_t level;	     /* 0: at_s it is */
+	bool found;
+	double found_s;
+};
+
+/* A trace that may be a parent's. */
+struct run_known {
+	uint8_t id[16];
+	const char *path;
+};
+
 struct run_options {
 	progress_fn *progress; /* may be NULL */
 	void *progress_context;
+	bool for_tree; /* keep what adding processes up needs: forks, profile, recorders */
+	const struct run_known *known; /* where else to look for parents */
+	size_t known_count;
+	struct run_moment *moment; /* not NULL: the heap, without what was inherited, then */
 };
 
 /* Read and replay a whole trace. 0, or -1 with *e filled. A damaged trace gives
  * what can be saved, complete = false and a notice. */
 int run_load(struct run *run, const char *path, const struct run_options *options, struct error *e);
 void run_free(struct run *run);
+
+/* What puts traces in order before they are replayed. */
+struct run_head {
+	uint8_t id[16];
+	uint64_t started_ns;
+	int pid;
+};
+/* The recorders that options.for_tree kept; they are not needed for printing. */
+void run_free_recorders(struct run *run);
+
+/* Only the RUN block is read. */
+int run_peek(struct run_head *head, const char *path, struct error *e);
+
+/* A long run's one early block. */
+bool site_is_early(const struct run *run, const struct site *s);
 
 /* Every event in time order, for `dump`. `t_s` is seconds since start; `tid` the
  * thread's. Return non-zero from `visit` to stop. */

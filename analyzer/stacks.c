@@ -230,6 +230,8 @@ static int32_t import_module(struct stacks *s, const struct run *from, int32_t t
 	m = from->modules[theirs];
 	m.path = arena_copy(arena, m.path, strlen(m.path));
 	m.build_id = arena_copy(arena, m.build_id, strlen(m.build_id));
+	if (s->rebased)
+		m.base = 0;
 	ours = intern_module(s, &m);
 	s->failed |= !map_put(known, key, (uint64_t)ours + 1);
 	return ours;
@@ -240,8 +242,9 @@ static uint32_t import_frame(struct stacks *s, const struct run *from, uint32_t 
 {
 	const struct address *a = &from->addresses[from->nodes[node].address];
 	int32_t module = import_module(s, from, a->module, known, arena);
+	uint64_t base = s->rebased && a->module >= 0 ? from->modules[a->module].base : 0;
 
-	return intern_node(s, parent, intern_address(s, a->pc, module));
+	return intern_node(s, parent, intern_address(s, a->pc - base, module));
 }
 
 uint32_t stacks_import(struct stacks *s, const struct run *from, uint32_t node, struct map *known,

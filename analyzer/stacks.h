@@ -29,7 +29,8 @@ struct stacks {
 	struct code_range *ranges;
 	size_t range_count;
 	uint64_t patience;
-	bool failed; /* out of memory */
+	bool rebased; /* what is imported: see stacks_rebase() */
+	bool failed;  /* out of memory */
 };
 
 /* All modules are known. The caller frees even after a failure. */
@@ -46,6 +47,13 @@ void stacks_add(struct stacks *s, size_t first_address, size_t first_node,
 static inline uint32_t stacks_node(const struct stacks *s, uint32_t file_node)
 {
 	return file_node < s->file_node_count ? s->file_nodes[file_node] : 0;
+}
+
+/* From here on modules that are imported are one wherever they were loaded, with
+ * a base of 0, and addresses are those within a module's file. */
+static inline void stacks_rebase(struct stacks *s)
+{
+	s->rebased = true;
 }
 
 /* A copy of another run's stack: its node here. `known` remembers what was

@@ -109,6 +109,7 @@ static const char *write_trace(const char *name, int pid)
 	char *to = path[which++ % 2];
 
 	make_trace_begin(&t);
+	t.id[0] = (uint8_t)pid;
 	snprintf(more, sizeof(more), "\"pid\":%d", pid);
 	t.run_more = more;
 	node = make_node(&t, 0, 0x1234);
@@ -252,7 +253,8 @@ static void test_report_json_of_two(void **state)
 	root = cJSON_Parse(said.out);
 	assert_non_null(root);
 	one = cJSON_GetObjectItem(cJSON_GetObjectItem(root, "memory"), "live_bytes");
-	assert_int_equal(one->valueint, 100);
+	assert_int_equal(one->valueint, 200);
+	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(root, "leaks")), 1);
 	processes = cJSON_GetObjectItem(root, "processes");
 	assert_int_equal(cJSON_GetArraySize(processes), 2);
 	for (int i = 0; i < 2; i++) {
@@ -262,10 +264,49 @@ static void test_report_json_of_two(void **state)
 		assert_int_equal(one->valueint, 64);
 	}
 	cJSON_Delete(root);
-	/* One that cannot be read: no half of an object. */
+}
+
+/* Of several, those that can be read are reported, and the others named. */
+static void test_unreadable_among_several(void **state)
+{
+	const char *first = write_trace("first.trace", 5);
+	const cJSON *lost;
+	cJSON *root;
+
+	(void)state;
 	perfhook(line_of("report --json %s /nowhere/x.trace", first));
+	assert_int_equal(said.status, 0);
+	assert_string_equal(said.err, "");
+	root = cJSON_Parse(said.out);
+	assert_non_null(root);
+	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(root, "processes")), 1);
+	lost = cJSON_GetObjectItem(cJSON_GetObjectItem(root, "coverage"), "lost");
+	assert_int_equal(cJSON_GetArraySize(lost), 1);
+	assert_said(cJSON_GetArrayItem(lost, 0)->valuestring, "/nowhere/x.trace");
+	assert_true(
+		cJSON_IsFalse(cJSON_GetObjectItem(cJSON_GetObjectItem(root, "trace"), "complete")));
+	cJSON_Delete(root);
+	perfhook(line_of("report /nowhere/x.trace %s", first));
+	assert_int_equal(said.status, 0);
+	assert_said(said.out, "LOST        left out: /nowhere/x.trace");
+	/* None: the first one's reason, and nothing else. */
+	perfhook(line_of("report --json /nowhere/x.trace /nowhere/y.trace"));
 	assert_int_equal(said.status, 2);
 	assert_string_equal(said.out, "");
+	assert_one_line(said.err);
+	assert_said(said.err, "/nowhere/x.trace");
+}
+
+/* Twice is once. */
+static void test_same_trace_twice(void **state)
+{
+	const char *first = write_trace("first.trace", 5);
+
+	(void)state;
+	perfhook(line_of("report %s %s", first, first));
+	assert_int_equal(said.status, 0);
+	assert_said(said.out, "counted once");
+	assert_said(said.out, "100 B live in 1 block");
 }
 
 static void test_text_of_two(void **state)
@@ -279,7 +320,9 @@ static void test_text_of_two(void **state)
 	assert_int_equal(said.status, 0);
 	heap = strstr(said.out, "HEAP");
 	assert_non_null(heap);
-	assert_non_null(strstr(heap + 1, "HEAP"));
+	assert_null(strstr(heap + 1, "HEAP"));
+	assert_said(said.out, "PROCESSES  2 in 2 images");
+	assert_said(said.out, "200 B live in 2 blocks");
 	assert_null(strchr(said.out, '\x1b'));
 	perfhook(line_of("report --color=always %s", first));
 	assert_non_null(strstr(said.out, "\x1b[1;36mHEAP\x1b[0m"));
@@ -346,6 +389,8 @@ int main(void)
 		cmocka_unit_test(test_dump_json),
 		cmocka_unit_test(test_report_json_of_two),
 		cmocka_unit_test(test_text_of_two),
+		cmocka_unit_test(test_unreadable_among_several),
+		cmocka_unit_test(test_same_trace_twice),
 		cmocka_unit_test(test_output_file),
 		cmocka_unit_test(test_full_disk),
 	};

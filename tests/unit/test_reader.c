@@ -490,7 +490,7 @@ static void see_progress(void *context, uint64_t done, uint64_t total)
 static void test_progress(void **state)
 {
 	uint64_t last = 0;
-	struct run_options options = {see_progress, &last};
+	struct run_options options = {.progress = see_progress, .progress_context = &last};
 	struct error e = {0};
 
 	(void)state;

@@ -1,0 +1,748 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Adding processes up. Sites and files are added as the traces come, so that
+ * stacks and recorders need not be kept; what is in the tree's order (threads,
+ * connections, notices) and what needs its whole span (timelines, the peak) when
+ * all are there. A block that a fork left to a child is counted once, where it
+ * was allocated.
+ */
+#include "analyzer/tree.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/io.h"
+#include "analyzer/latency.h"
+#include "analyzer/profile.h"
+#include "analyzer/vector.h"
+
+enum {
+	TIMELINE = 128, /* samples, as of one run */
+	NAMED = 4,	/* pids that a sentence names */
+};
+
+#define SHORTEST_S 1e-6 /* a bucket of a timeline of one */
+
+static int out_of_memory(struct error *e)
+{
+	return fail(e, ERROR_MEMORY, 0, "out of memory");
+}
+
+/* The order of the traces. */
+
+static int by_start(const void *a, const void *b)
+{
+	const struct tree_trace *x = a, *y = b;
+	/* Without a start it cannot be placed: last, and no beginning of the tree. */
+	uint64_t p = x->head.started_ns - 1, q = y->head.started_ns - 1;
+	int by_id = memcmp(x->head.id, y->head.id, sizeof(x->head.id));
+
+	if (x->usable != y->usable)
+		return x->usable ? -1 : 1;
+	if (!x->usable)
+		return strcmp(x->path, y->path);
+	if (p != q)
+		return p < q ? -1 : 1;
+	if (x->head.pid != y->head.pid)
+		return x->head.pid < y->head.pid ? -1 : 1;
+	return by_id != 0 ? by_id : strcmp(x->path, y->path);
+}
+
+void tree_order(struct tree_trace *traces, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct tree_trace *t = &traces[i];
+
+		t->usable = t->error.code == 0 && run_peek(&t->head, t->path, &t->error) == 0;
+	}
+	if (count == 0)
+		return;
+	qsort(traces, count, sizeof(*traces), by_start);
+	for (size_t i = 1, kept = 0; i < count && traces[i].usable; i++) {
+		const struct tree_trace *last = &traces[kept];
+
+		if (traces[i].head.pid != last->head.pid ||
+		    memcmp(traces[i].head.id, last->head.id, sizeof(last->head.id)) != 0) {
+			kept = i;
+			continue;
+		}
+		traces[i].usable = false;
+		fail(&traces[i].error, ERROR_USAGE, 0, "%s: the same trace as %s, counted once",
+		     traces[i].path, last->path);
+	}
+	qsort(traces, count, sizeof(*traces), by_start);
+}
+
+/* Sites. */
+
+struct site *tree_site(struct tree *t, uint32_t node)
+{
+	struct run *run = &t->run;
+	size_t place = map_get(&t->site_by_node, (uint64_t)node + 1);
+
+	if (place != 0)
+		return &run->sites[place - 1];
+	if (!vector_reserve(run->sites, t->site_room, run->site_count + 1) ||
+	    !map_put(&t->site_by_node, (uint64_t)node + 1, run->site_count + 1)) {
+		t->failed = true;
+		return NULL;
+	}
+	run->sites[run->site_count] = (struct site){.node = node};
+	return &run->sites[run->site_count++];
+}
+
+void tree_held_by(struct holder *h, const struct run *run, uint64_t bytes)
+{
+	const char *slash = run->executable != NULL ? strrchr(run->executable, '/') : NULL;
+
+	if (h->processes++ != 0 && bytes <= h->bytes)
+		return;
+	h->pid = run->pid;
+	h->program = slash != NULL ? slash + 1 : run->executable != NULL ? run->executable : "";
+	h->bytes = bytes;
+}
+
+static void add_times(struct site *to, const struct site *s, double at_s)
+{
+	if (s->allocations == 0)
+		return;
+	if (to->allocations == 0 || s->first_at_s + at_s < to->first_at_s)
+		to->first_at_s = s->first_at_s + at_s;
+	if (to->allocations == 0 || s->last_at_s + at_s > to->last_at_s)
+		to->last_at_s = s->last_at_s + at_s;
+}
+
+static void add_live(struct site *to, const struct run *run, const struct site *s, double at_s)
+{
+	uint64_t blocks = s->live_blocks - s->inherited_blocks;
+
+	if (blocks == 0)
+		return;
+	to->live_blocks += blocks;
+	to->live_bytes += s->live_bytes - s->inherited_bytes;
+	tree_held_by(&to->live_in, run, s->live_bytes - s->inherited_bytes);
+	to->early_processes += site_is_early(run, s);
+	to->other_ends += strcmp(run->end, "exit") != 0;
+	if (s->last_live_at_s + at_s > to->last_live_at_s)
+		to->last_live_at_s = s->last_live_at_s + at_s;
+}
+
+static void add_site(struct tree *t, const struct tree_image *image, const struct site *s,
+		     struct map *known)
+{
+	struct site *to;
+
+	if (s->allocations == 0 && s->frees == 0 && s->live_blocks == s->inherited_blocks)
+		return;
+	to = tree_site(t, stacks_import(&t->stacks, &image->run, s->node, known, t->arena));
+	if (to == NULL)
+		return;
+	add_times(to, s, image->at_s);
+	add_live(to, &image->run, s, image->at_s);
+	to->allocations += s->allocations;
+	to->allocated_bytes += s->allocated_bytes;
+	to->frees += s->frees;
+	to->temporary += s->temporary;
+}
+
+/* What was held at the process's own peak: that may be the tree's. */
+static void keep_held(struct tree *t, struct tree_image *image, const struct map *known)
+{
+	const struct run *run = &image->run;
+
+	if (run->heap.inherited_blocks != 0)
+		return;
+	image->held = calloc(run->site_count + 1, sizeof(*image->held));
+	if (image->held == NULL) {
+		t->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < run->site_count; i++) {
+		const struct site *s = &run->sites[i];
+
+		if (s->peak_blocks > 0)
+			image->held[image->held_count++] = (struct tree_held){
+				(uint32_t)map_get(known, s->node), s->peak_bytes, s->peak_blocks};
+	}
+}
+
+static void find_own_peak(struct tree_image *image)
+{
+	const struct profile *p = image->run.profile;
+
+	for (size_t i = 0; p != NULL && i < p->count; i++) {
+		if (p->stretches[i].band.high > image->own_peak_bytes)
+			image->own_peak_bytes = p->stretches[i].band.high;
+	}
+}
+
+/* Files. */
+
+static void add_traffic(struct tree *t, struct traffic *to, const struct traffic *from)
+{
+	traffic_add(to, from);
+	if (from->recorder == NULL)
+		return;
+	if (to->recorder == NULL)
+		to->recorder = calloc(1, sizeof(*to->recorder));
+	t->failed |= to->recorder == NULL || !latency_merge(to->recorder, from->recorder);
+}
+
+static uint64_t calls_of(const struct traffic *t)
+{
+	return t->read_calls + t->write_calls;
+}
+
+/* What has no name but its descriptor is not the same file elsewhere. */
+static const char *file_name(struct tree *t, const struct run *run, const char *path)
+{
+	if (path == NULL)
+		path = "(unknown)";
+	return strncmp(path, "fd ", 3) == 0 ? arena_print(t->arena, "%s of %d", path, run->pid)
+					    : path;
+}
+
+static struct file *file_of(struct tree *t, const char *path)
+{
+	struct run *run = &t->run;
+	uint64_t hash = map_hash_bytes(path, strlen(path));
+	size_t at = SIZE_MAX;
+	uint32_t place;
+
+	while ((place = index_find(&t->file_by_path, hash, &at)) != 0) {
+		if (strcmp(run->files[place - 1].path, path) == 0)
+			return &run->files[place - 1];
+	}
+	if (run->file_count >= UINT32_MAX - 1 ||
+	    !vector_reserve(run->files, t->file_room, run->file_count + 1) ||
+	    !index_insert(&t->file_by_path, hash, (uint32_t)run->file_count + 1)) {
+		t->failed = true;
+		return NULL;
+	}
+	run->files[run->file_count] =
+		(struct file){.path = arena_copy(t->arena, path, strlen(path))};
+	return &run->files[run->file_count++];
+}
+
+/* The stack with most time in it is taken from the process with most. Until all
+ * are added, that time stands where the longest latency will. */
+static void add_file(struct tree *t, const struct tree_image *image, const struct file *f)
+{
+	struct file *to = file_of(t, file_name(t, &image->run, f->path));
+	double most;
+
+	if (to == NULL)
+		return;
+	most = to->traffic.latency.max;
+	if (calls_of(&f->traffic) != 0) {
+		bool first = calls_of(&to->traffic) == 0;
+
+		if (first || f->first_at_s + image->at_s < to->first_at_s)
+			to->first_at_s = f->first_at_s + image->at_s;
+		if (first || f->last_at_s + image->at_s > to->last_at_s)
+			to->last_at_s = f->last_at_s + image->at_s;
+	}
+	if (f->top_node != 0 && (to->top_node == 0 || f->traffic.time_s > most)) {
+		to->top_node = f->top_node;
+		to->traffic.latency.max = f->traffic.time_s;
+	}
+	to->opens += f->opens;
+	add_traffic(t, &to->traffic, &f->traffic);
+}
+
+/* Sums. */
+
+static void add_heap(struct heap *to, const struct heap *h)
+{
+	to->allocations += h->allocations;
+	to->frees += h->frees;
+	to->allocated_bytes += h->allocated_bytes;
+	to->live_bytes += h->live_bytes - h->inherited_live_bytes;
+	to->live_blocks += h->live_blocks - h->inherited_live_blocks;
+	to->temporary_allocations += h->temporary_allocations;
+	to->unmatched_frees += h->unmatched_frees;
+	to->inherited_bytes += h->inherited_bytes;
+	to->inherited_blocks += h->inherited_blocks;
+	to->inherited_live_bytes += h->inherited_live_bytes;
+	to->inherited_live_blocks += h->inherited_live_blocks;
+	to->inherited_unknown |= h->inherited_unknown;
+	to->mappings += h->mappings;
+	to->unmappings += h->unmappings;
+	to->mapped_bytes += h->mapped_bytes;
+}
+
+static void add_sums(struct tree *t, const struct run *run)
+{
+	struct run *to = &t->run;
+
+	to->events += run->events;
+	to->dropped += run->dropped;
+	to->trace_bytes += run->trace_bytes;
+	to->complete = (to->complete || t->image_count == 1) && run->complete;
+	to->stalled_s += run->stalled_s;
+	to->free_stacks |= run->free_stacks;
+	if (run->depth != 0 && (to->depth == 0 || run->depth < to->depth))
+		to->depth = run->depth;
+	add_heap(&to->heap, &run->heap);
+	add_traffic(t, &to->io.total, &run->io.total);
+	add_traffic(t, &to->sockets.total, &run->sockets.total);
+}
+
+static void translate(struct tree *t, const struct run *run, uint32_t *node, struct map *known)
+{
+	*node = stacks_import(&t->stacks, run, *node, known, t->arena);
+}
+
+/* Only what the tree's order or span decides, and what is printed of the image. */
+static void drop_details(struct run *run)
+{
+	run_free_recorders(run);
+	free(run->sites);
+	free(run->addresses);
+	free(run->nodes);
+	free(run->modules);
+	run->sites = NULL;
+	run->addresses = NULL;
+	run->nodes = NULL;
+	run->modules = NULL;
+	run->site_count = run->address_count = run->node_count = run->module_count = 0;
+}
+
+int tree_begin(struct tree *t, struct error *e)
+{
+	struct meta none = {0};
+
+	*t = (struct tree){.arena = arena_new()};
+	if (t->arena == NULL || !stacks_begin(&t->stacks, &none))
+		return out_of_memory(e);
+	stacks_rebase(&t->stacks);
+	t->run.arena = NULL;
+	t->run.end = "unknown";
+	t->run.status = -1;
+	return 0;
+}
+
+int tree_add(struct tree *t, struct run *run, struct error *e)
+{
+	struct map known = {0};
+	struct tree_image *image;
+
+	if (!vector_reserve(t->images, t->image_room, t->image_count + 1)) {
+		run_free(run);
+		return out_of_memory(e);
+	}
+	image = &t->images[t->image_count++];
+	*image = (struct tree_image){.run = *run};
+	*run = (struct run){0};
+	run = &image->run;
+	if (t->image_count == 1)
+		t->base_ns = run->started_ns;
+	if (run->started_ns != 0)
+		image->at_s = (double)(int64_t)(run->started_ns - t->base_ns) / 1e9;
+	for (size_t i = 0; i < run->site_count; i++)
+		add_site(t, image, &run->sites[i], &known);
+	keep_held(t, image, &known);
+	find_own_peak(image);
+	for (size_t i = 0; i < run->file_count; i++) {
+		translate(t, run, &run->files[i].top_node, &known);
+		add_file(t, image, &run->files[i]);
+	}
+	for (size_t i = 0; i < run->connection_count; i++)
+		translate(t, run, &run->connections[i].top_node, &known);
+	add_sums(t, run);
+	drop_details(run);
+	map_free(&known);
+	return t->failed || t->stacks.failed ? out_of_memory(e) : 0;
+}
+
+/* Notices. */
+
+static void add_notice(struct tree *t, bool lost, const char *text)
+{
+	struct run *run = &t->run;
+
+	if (!vector_reserve(run->notices, t->notice_room, run->notice_count + 1)) {
+		t->failed = true;
+		return;
+	}
+	run->notices[run->notice_count++] = (struct notice){lost, text};
+}
+
+void tree_leave_out(struct tree *t, const struct error *why)
+{
+	t->unreadable |= why->code != ERROR_USAGE;
+	add_notice(t, why->code != ERROR_USAGE, arena_print(t->arena, "left out: %s", why->text));
+}
+
+/* "process 7", "processes 7, 8, 9, 10 and 36 more". */
+struct pids {
+	int first[NAMED], last;
+	size_t count;
+};
+
+static void add_pid(struct pids *p, int pid)
+{
+	if (p->count != 0 && p->last == pid)
+		return;
+	if (p->count < NAMED)
+		p->first[p->count] = pid;
+	p->last = pid;
+	p->count++;
+}
+
+static const char *list_pids(struct tree *t, const struct pids *p)
+{
+	const char *list = arena_print(t->arena, "%d", p->first[0]);
+
+	for (size_t i = 1; i < p->count && i < NAMED; i++)
+		list = arena_print(t->arena, "%s, %d", list, p->first[i]);
+	return p->count > NAMED ? arena_print(t->arena, "%s and %zu more", list, p->count - NAMED)
+				: list;
+}
+
+/* A sentence, and who says it. */
+struct said {
+	bool lost;
+	const char *text;
+	struct pids pids;
+};
+
+struct sentences {
+	struct said *all;
+	size_t count, room;
+	struct index by_text;
+};
+
+/* NULL: out of memory. */
+static struct said *find_sentence(struct sentences *s, const struct notice *n)
+{
+	uint64_t hash = map_hash_bytes(n->text, strlen(n->text));
+	size_t at = SIZE_MAX;
+	uint32_t place;
+
+	while (s->all != NULL && (place = index_find(&s->by_text, hash, &at)) != 0) {
+		struct said *said = &s->all[place - 1];
+
+		if (said->lost == n->lost && strcmp(said->text, n->text) == 0)
+			return said;
+	}
+	if (!vector_reserve(s->all, s->room, s->count + 1) ||
+	    !index_insert(&s->by_text, hash, (uint32_t)s->count + 1))
+		return NULL;
+	s->all[s->count] = (struct said){.lost = n->lost, .text = n->text};
+	return &s->all[s->count++];
+}
+
+/* Of all images, in the tree's order; the same sentence once. */
+static void gather_notices(struct tree *t)
+{
+	struct sentences s = {.count = 0};
+
+	for (size_t i = 0; i < t->image_count; i++) {
+		const struct run *run = &t->images[i].run;
+
+		for (size_t k = 0; k < run->notice_count; k++) {
+			struct said *said = find_sentence(&s, &run->notices[k]);
+
+			if (said != NULL)
+				add_pid(&said->pids, run->pid);
+			else
+				t->failed = true;
+		}
+	}
+	for (size_t i = 0; i < s.count; i++)
+		add_notice(t, s.all[i].lost,
+			   arena_print(t->arena, "%s %s: %s",
+				       s.all[i].pids.count == 1 ? "process" : "processes",
+				       list_pids(t, &s.all[i].pids), s.all[i].text));
+	free(s.all);
+	index_free(&s.by_text);
+}
+
+/* Is the child of a fork among the traces? */
+static bool has_child(const struct tree *t, const struct tree_image *parent, const struct forked *f)
+{
+	double at_s = parent->at_s + f->at_s;
+
+	for (size_t p = 0; p < t->process_count; p++) {
+		const struct tree_image *first = &t->images[t->processes[p].first_image];
+
+		if (first->run.pid == f->pid &&
+		    (t->processes[p].parent == parent->process || fabs(first->at_s - at_s) < 1))
+			return true;
+	}
+	return false;
+}
+
+static void note_missing(struct tree *t)
+{
+	for (size_t i = 0; i < t->image_count; i++) {
+		const struct tree_image *image = &t->images[i];
+		struct pids missing = {.count = 0};
+
+		for (size_t k = 0; k < image->run.fork_count; k++) {
+			if (!has_child(t, image, &image->run.forks[k]))
+				add_pid(&missing, image->run.forks[k].pid);
+		}
+		if (missing.count != 0)
+			add_notice(t, false,
+				   arena_print(t->arena, "%d forked %zu %s whose %s not given: %s",
+					       image->run.pid, missing.count,
+					       missing.count == 1 ? "child" : "children",
+					       missing.count == 1 ? "trace was" : "traces were",
+					       list_pids(t, &missing)));
+	}
+}
+
+static void note_roots(struct tree *t)
+{
+	struct pids roots = {.count = 0};
+
+	for (size_t p = 0; p < t->process_count; p++) {
+		const struct run *run = &t->images[t->processes[p].first_image].run;
+
+		if (t->processes[p].parent != TREE_NONE)
+			continue;
+		add_pid(&roots, run->pid);
+		if (run->parent.given)
+			add_notice(t, false,
+				   arena_print(t->arena,
+					       "%d was forked by %d, whose trace was not given%s%s",
+					       run->pid, run->parent.pid,
+					       *run->parent.path != '\0' ? ": " : "",
+					       run->parent.path));
+	}
+	if (t->root_count > 1)
+		add_notice(t, false,
+			   arena_print(t->arena,
+				       "the traces are of %zu processes, and of what came from "
+				       "them, that no trace given here connects: %s",
+				       t->root_count, list_pids(t, &roots)));
+}
+
+/* What stands in the tree's order. */
+
+static void take_connection(struct tree *t, const struct tree_image *image,
+			    const struct connection *c)
+{
+	struct connection *to = &t->run.connections[t->run.connection_count++];
+
+	*to = *c;
+	to->pid = image->run.pid;
+	to->opened_at_s += image->at_s;
+	to->closed_at_s += image->at_s; /* still open: NaN stays NaN */
+	to->until_s = isnan(to->closed_at_s) ? image->until_s : to->closed_at_s;
+}
+
+static void take_thread(struct tree *t, const struct tree_image *image, const struct thread *th)
+{
+	struct thread *to = &t->run.threads[t->run.thread_count++];
+
+	*to = *th;
+	to->pid = image->run.pid;
+	to->started_at_s += image->at_s;
+	to->ended_at_s += image->at_s;
+}
+
+static bool string_together(struct tree *t)
+{
+	size_t connections = 0, threads = 0;
+
+	for (size_t i = 0; i < t->image_count; i++) {
+		connections += t->images[i].run.connection_count;
+		threads += t->images[i].run.thread_count;
+	}
+	t->run.connections = calloc(connections + 1, sizeof(*t->run.connections));
+	t->run.threads = calloc(threads + 1, sizeof(*t->run.threads));
+	if (t->run.connections == NULL || t->run.threads == NULL)
+		return false;
+	for (size_t i = 0; i < t->image_count; i++) {
+		const struct tree_image *image = &t->images[i];
+
+		for (size_t k = 0; k < image->run.connection_count; k++)
+			take_connection(t, image, &image->run.connections[k]);
+		for (size_t k = 0; k < image->run.thread_count; k++)
+			take_thread(t, image, &image->run.threads[k]);
+	}
+	return true;
+}
+
+/* Timelines of traffic. */
+
+/* A stretch's bytes, spread evenly, go where they fall. */
+static void spread(struct io *to, double width_s, double from_s, double to_s,
+		   const struct rate_sample *rate)
+{
+	size_t first = from_s > 0 ? (size_t)fmin(from_s / width_s, TIMELINE - 1) : 0;
+
+	for (size_t i = first; i < to->timeline_count; i++) {
+		double begin = fmax(from_s, (double)i * width_s);
+		double end = fmin(to_s, (double)(i + 1) * width_s);
+
+		/* What rounding leaves beyond the end belongs to the last. */
+		if (i + 1 == to->timeline_count)
+			end = to_s;
+		if (end <= begin)
+			break;
+		to->timeline[i].read_bytes_per_s +=
+			rate->read_bytes_per_s * (end - begin) / width_s;
+		to->timeline[i].written_bytes_per_s +=
+			rate->written_bytes_per_s * (end - begin) / width_s;
+	}
+}
+
+static const struct io *io_of(const struct run *run, bool sockets)
+{
+	return sockets ? &run->sockets : &run->io;
+}
+
+static void add_image_rates(const struct tree *t, const struct tree_image *image, bool sockets,
+			    struct io *to)
+{
+	const struct io *from = io_of(&image->run, sockets);
+	double step = from->timeline_count > 1 ? from->timeline[1].at_s : SHORTEST_S;
+
+	for (size_t i = 0; i < from->timeline_count; i++)
+		spread(to, t->run.duration_s / TIMELINE, image->at_s + from->timeline[i].at_s,
+		       image->at_s + from->timeline[i].at_s + step, &from->timeline[i]);
+}
+
+static bool add_rates(struct tree *t, bool sockets)
+{
+	struct io *to = sockets ? &t->run.sockets : &t->run.io;
+	bool any = false;
+
+	for (size_t i = 0; i < t->image_count; i++)
+		any |= io_of(&t->images[i].run, sockets)->timeline_count != 0;
+	if (!any || !(t->run.duration_s > 0))
+		return true;
+	to->timeline = calloc(TIMELINE, sizeof(*to->timeline));
+	if (to->timeline == NULL)
+		return false;
+	to->timeline_count = TIMELINE;
+	for (size_t i = 0; i < TIMELINE; i++)
+		to->timeline[i].at_s = (double)i * t->run.duration_s / TIMELINE;
+	for (size_t i = 0; i < t->image_count; i++)
+		add_image_rates(t, &t->images[i], sockets, to);
+	return true;
+}
+
+/* The end. */
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct file *x = a, *y = b;
+	uint64_t p = x->traffic.read_bytes + x->traffic.written_bytes;
+	uint64_t q = y->traffic.read_bytes + y->traffic.written_bytes;
+
+	if (p != q)
+		return p < q ? 1 : -1;
+	if (x->traffic.time_s != y->traffic.time_s)
+		return x->traffic.time_s < y->traffic.time_s ? 1 : -1;
+	return strcmp(x->path, y->path);
+}
+
+static void settle_latency(struct traffic *t)
+{
+	static const struct recorder none = {0};
+
+	latency_result(t->recorder != NULL ? t->recorder : &none, &t->latency);
+}
+
+static void settle_files(struct tree *t)
+{
+	struct run *run = &t->run;
+
+	for (size_t i = 0; i < run->file_count; i++)
+		settle_latency(&run->files[i].traffic);
+	settle_latency(&run->io.total);
+	settle_latency(&run->sockets.total);
+	run_free_recorders(run);
+	index_free(&t->file_by_path);
+	if (run->file_count != 0)
+		qsort(run->files, run->file_count, sizeof(*run->files), by_bytes);
+}
+
+static void publish_stacks(struct tree *t)
+{
+	struct run *run = &t->run;
+	struct stacks *s = &t->stacks;
+
+	run->addresses = s->addresses;
+	run->address_count = s->address_count;
+	run->nodes = s->nodes;
+	run->node_count = s->node_count;
+	run->modules = s->modules;
+	run->module_count = s->module_count;
+	s->addresses = NULL;
+	s->nodes = NULL;
+	s->modules = NULL;
+}
+
+/* The first image of the first process says what the whole is called. */
+static void describe(struct tree *t)
+{
+	const struct run *first = &t->images[0].run;
+	struct run *run = &t->run;
+
+	run->pid = first->pid;
+	run->ppid = first->ppid;
+	run->executable = first->executable;
+	run->command = first->command;
+	run->host = first->host;
+	run->version = first->version;
+	run->end = first->end;
+	run->status = first->status;
+	memcpy(run->started, first->started, sizeof(run->started));
+	for (size_t i = 0; i < t->image_count; i++)
+		run->duration_s = fmax(run->duration_s, t->images[i].until_s);
+}
+
+int tree_finish(struct tree *t, const struct run_options *options, struct error *e)
+{
+	if (t->image_count == 0 || !tree_link(t))
+		return out_of_memory(e);
+	describe(t);
+	t->run.complete &= !t->unreadable;
+	settle_files(t);
+	gather_notices(t);
+	note_missing(t);
+	note_roots(t);
+	if (!string_together(t) || !add_rates(t, false) || !add_rates(t, true))
+		return out_of_memory(e);
+	if (tree_find_peak(t, options, e) != 0)
+		return -1;
+	publish_stacks(t);
+	return t->failed || t->stacks.failed ? out_of_memory(e) : 0;
+}
+
+struct run tree_image_run(const struct tree *t, size_t image)
+{
+	struct run run = t->images[image].run;
+
+	run.addresses = t->run.addresses;
+	run.address_count = t->run.address_count;
+	run.nodes = t->run.nodes;
+	run.node_count = t->run.node_count;
+	run.modules = t->run.modules;
+	run.module_count = t->run.module_count;
+	return run;
+}
+
+void tree_free(struct tree *t)
+{
+	for (size_t i = 0; i < t->image_count; i++) {
+		free(t->images[i].held);
+		run_free(&t->images[i].run);
+	}
+	free(t->images);
+	free(t->processes);
+	map_free(&t->site_by_node);
+	index_free(&t->file_by_path);
+	stacks_free(&t->stacks);
+	run_free(&t->run);
+	arena_free(t->arena);
+	*t = (struct tree){0};
+}

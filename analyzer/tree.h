@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Several traces as one tree of processes, and one struct run that is the sum of
+ * them all. An image is what one trace holds; exec gives a process another one.
+ * Traces are added in the order of their starts (tree_order()), one at a time:
+ * of each, only what its own part of the report needs is kept. Times are seconds
+ * since the first image's start. Not thread-safe.
+ */
+#ifndef PH_ANALYZER_TREE_H
+#define PH_ANALYZER_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analyzer/arena.h"
+#include "analyzer/map.h"
+#include "analyzer/run.h"
+#include "analyzer/stacks.h"
+
+#define TREE_NONE SIZE_MAX
+
+/* What a stack held when its process held most. */
+struct tree_held {
+	uint32_t node;
+	uint64_t bytes, blocks;
+};
+
+struct tree_image {
+	/* Without sites and stacks: its nodes are the tree's. */
+	struct run run;
+	double at_s;	 /* its start */
+	double until_s;	 /* its end, or the next image's start */
+	unsigned number; /* how many of its process's images come before it here */
+	size_t process;
+	uint64_t own_peak_bytes; /* of what it allocated itself */
+	struct tree_held *held;	 /* only if nothing was inherited */
+	size_t held_count;
+};
+
+struct tree_process {
+	size_t first_image, image_count; /* places in images[] */
+	size_t parent, parent_image;	 /* TREE_NONE: a root */
+	size_t first_child, next;	 /* TREE_NONE: none */
+	unsigned depth;
+};
+
+struct tree {
+	/* After tree_finish() both in the tree's order: a process's images, then its
+	 * children, each in order of their starts. */
+	struct tree_image *images;
+	size_t image_count, image_room;
+	struct tree_process *processes;
+	size_t process_count, root_count;
+	struct run run; /* the sum; what describes a process is the first one's */
+
+	/* In the making. */
+	struct arena *arena;
+	struct stacks stacks;
+	struct map site_by_node;
+	struct index file_by_path;
+	size_t site_room, file_room, notice_room;
+	uint64_t base_ns; /* since 1970: time 0 */
+	bool unreadable;  /* a trace was left out */
+	bool failed;	  /* out of memory */
+};
+
+/* A trace's place on the command line. */
+struct tree_trace {
+	const char *path;
+	struct run_head head;
+	bool usable; /* false: why stands in `error` */
+	struct error error;
+};
+
+/* Read what orders the traces, and order them; the unusable ones come last. One
+ * that is given twice is usable once. */
+void tree_order(struct tree_trace *traces, size_t count);
+
+/* 0, or -1 with *e filled: out of memory. tree_free() in any case. */
+int tree_begin(struct tree *t, struct error *e);
+/* Takes `run` over, also when it fails; loaded with options.for_tree. */
+int tree_add(struct tree *t, struct run *run, struct error *e);
+/* A trace that is no part of it, and why. */
+void tree_leave_out(struct tree *t, const struct error *why);
+/* All are added. Reads some of the traces a second time, up to the tree's peak. */
+int tree_finish(struct tree *t, const struct run_options *options, struct error *e);
+void tree_free(struct tree *t);
+
+/* What one image was, over its stacks in the tree: borrows from both. */
+struct run tree_image_run(const struct tree *t, size_t image);
+
+/* Its parts (tree_links.c, tree_peak.c). */
+
+/* Which images are a process, and whose child each process is; then all is put in
+ * the tree's order. */
+bool tree_link(struct tree *t);
+/* The image that began this one's process; TREE_NONE: none of these. */
+size_t tree_parent_image(const struct tree *t, size_t image);
+/* The highest sum of live bytes, when it was, and who held it. */
+int tree_find_peak(struct tree *t, const struct run_options *options, struct error *e);
+/* A site of the tree's run by its node; NULL: out of memory. */
+struct site *tree_site(struct tree *t, uint32_t node);
+void tree_held_by(struct holder *h, const struct run *run, uint64_t bytes);
+
+#endif
