@@ -38,7 +38,8 @@ ANALYZER_SRC  := $(wildcard analyzer/*.c)
 
 obj = $(patsubst %,$(BUILD)/obj/%.o,$(1))
 TRACE_OBJ    := $(call obj,$(TRACE_SRC))
-PRELOAD_OBJ  := $(call obj,$(PRELOAD_SRC)) $(BUILD)/obj/preload/shared/functions.c.o
+PRELOAD_OBJ  := $(call obj,$(PRELOAD_SRC)) $(BUILD)/obj/preload/shared/functions.c.o \
+	$(BUILD)/obj/preload/shared/image.c.o
 # Everything of the perfhook binary but its main: the tests link it too.
 LIBRARY_OBJ  := $(TRACE_OBJ) $(call obj,$(COLLECTOR_SRC) $(filter-out analyzer/main.c,$(ANALYZER_SRC)))
 MAIN_OBJ     := $(call obj,analyzer/main.c)
@@ -115,7 +116,7 @@ TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/bin/%,$(TEST_SRC))
 
 # The ring's test has both ends in one program: the library without its hooks.
 RING_OBJ := $(filter-out %/hooks_process.c.o %/hooks_memory.c.o %/hooks_mapping.c.o %/hooks_io.c.o \
-	%/hooks_descriptors.c.o %/hooks_jump.S.o %/init.c.o %/functions.c.o,$(PRELOAD_OBJ))
+	%/hooks_descriptors.c.o %/hooks_jump.S.o %/init.c.o %/functions.c.o %/image.c.o,$(PRELOAD_OBJ))
 $(BUILD)/tests/bin/unit/test_ring: $(RING_OBJ)
 # Parts of the library that need nothing else of it.
 $(BUILD)/tests/bin/unit/test_config: $(call obj,preload/config.c preload/log.c)

@@ -64,7 +64,7 @@ for pair in 'trace:preload|collector|analyzer' 'preload:collector|analyzer' \
 		sed 's/^/layers: /' | grep . && bad=1
 done
 
-check trace 'format|varint|columns' 'cell' 'encode|buffer|functions|segment' 'clock|decode' 'block|stacks'
+check trace 'format|varint|columns|image' 'cell' 'encode|buffer|functions|segment' 'clock|decode' 'block|stacks'
 check preload 'compiler|types|sys' 'log|config' 'segment|spawn|session|alone' 'real|process' \
 	'thread|stack|unwind|unwind_libunwind|modules' 'objects' 'record' \
 	'hooks|hooks_memory|hooks_mapping|hooks_io|hooks_descriptors|hooks_process' 'init'
