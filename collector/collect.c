@@ -197,6 +197,8 @@ static void attach(struct collector *c, struct target *t)
 		t->segment->process_start = proc_start_time(t->segment->pid);
 	if (proc_start_time(t->segment->pid) == t->segment->process_start)
 		t->pidfd = proc_open(t->segment->pid);
+	t->io_fd = proc_io_open(t->segment->pid);
+	proc_thread_name(t->segment->pid, t->segment->pid, t->name, sizeof(t->name));
 	end_former_image(c, t->segment);
 	if (choose_name(c, t))
 		t->fd = outname_create(t->trace_path, why, sizeof(why));
@@ -339,6 +341,7 @@ static void look_for_ends(struct collector *c)
 		look_for_segments(c);
 		if (i >= c->target_count || c->targets[i] != t)
 			return;
+		target_look(t, true);
 		end = end_of(c, t);
 		end_target(c, i, &end);
 	}
@@ -507,7 +510,7 @@ static void set_signals(void)
 		cpu.rlim_cur = cpu.rlim_max;
 		setrlimit(RLIMIT_CPU, &cpu);
 	}
-	/* Two descriptors a process. */
+	/* Three descriptors a process. */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);

@@ -101,7 +101,7 @@ static struct target *map_as(const char *segment_path, const char *control_path,
 	if (t == NULL)
 		goto out;
 	t->segment = segment;
-	t->fd = t->pidfd = -1;
+	t->fd = t->pidfd = t->io_fd = -1;
 	t->streams = calloc(segment->slot_count, sizeof(*t->streams));
 	t->cells = malloc(TARGET_CELLS * sizeof(*t->cells));
 	snprintf(t->segment_path, sizeof(t->segment_path), "%s", segment_path);
@@ -132,6 +132,8 @@ void target_free(struct target *t)
 		close(t->fd);
 	if (t->pidfd >= 0)
 		close(t->pidfd);
+	if (t->io_fd >= 0)
+		close(t->io_fd);
 	free(t->streams);
 	free(t->cells);
 	free(t->node_number);
@@ -488,6 +490,49 @@ static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
 	return tail - from;
 }
 
+/* ---- what is not seen ---------------------------------------------------- */
+
+/* Still the program that the trace is of, and not one that it became by exec and
+ * that did not load the library? A zombie has no executable, but a name. */
+static bool is_same_program(const struct target *t, bool ended)
+{
+	const struct ph_segment *s = t->segment;
+	char path[64], link[sizeof(s->executable)];
+
+	if (atomic_load(&s->exec_begun) != 0)
+		return false;
+	if (ended) {
+		proc_thread_name(s->pid, s->pid, link, sizeof(link));
+		return strcmp(link, t->name) == 0;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/exe", s->pid);
+	return proc_link(path, link, sizeof(link)) &&
+	       strncmp(link, s->executable, sizeof(link)) == 0;
+}
+
+void target_look(struct target *t, bool ended)
+{
+	struct ph_segment *s = t->segment;
+	struct ph_io_look look = {.began = ph_clock_now(s->clock_kind)};
+
+	if (t->io_fd < 0 || !is_same_program(t, ended) || !proc_io_read(t->io_fd, &look.whole))
+		return;
+	/* Asked for afterwards: without any, the above has none of theirs. */
+	look.reaped = proc_has_reaped(s->pid);
+	/* A zombie has no other threads left to add up. */
+	if (look.reaped &&
+	    ((ended && atomic_load(&s->streams) > 1) || !proc_io_threads(s->pid, &look.threads)))
+		return;
+	s->io_sampled.began = look.began;
+	s->io_sampled.whole = look.whole;
+	s->io_sampled.threads = look.threads;
+	s->io_sampled.reaped = look.reaped;
+	atomic_store_explicit(&s->io_sampled.ticks, ph_clock_now(s->clock_kind),
+			      memory_order_release);
+	if (!ended && proc_has_anonymous(s->pid, "[io_uring]"))
+		atomic_fetch_or(&s->unseen, PH_UNSEEN_IO_URING);
+}
+
 uint64_t target_drain(struct target *t, bool all)
 {
 	uint32_t used = atomic_load_explicit(&t->segment->slots_used, memory_order_acquire);
@@ -500,6 +545,7 @@ uint64_t target_drain(struct target *t, bool all)
 	if (now - t->last_flush > FLUSH_AFTER_NS) {
 		t->last_flush = now;
 		all = true;
+		target_look(t, false);
 	}
 	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++)
 		moved += drain_slot(t, i, all);

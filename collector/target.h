@@ -36,6 +36,8 @@ struct target {
 	char trace_path[4200];
 	int fd;		     /* the trace */
 	int pidfd;	     /* -1: it had ended before we looked */
+	int io_fd;	     /* /proc/PID/io; -1: not to be had */
+	char name[16];	     /* as the kernel had it when it was attached */
 	uint64_t file_bytes; /* written */
 
 	struct stream_state *streams; /* one a slot */
@@ -93,6 +95,10 @@ bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell, ui
 
 /* A thread that is gone, for the trace's list. */
 void target_add_thread(struct target *t, const struct thread_entry *e);
+
+/* While it lives, about once a second, and when it has just ended: what the kernel
+ * counts and what else is not seen (struct ph_io_look). */
+void target_look(struct target *t, bool ended);
 
 /* Give back the slots of threads that are gone. */
 void target_reclaim(struct target *t);

@@ -10,6 +10,7 @@
 #include "preload/record.h"
 #include "preload/session.h"
 #include "preload/spawn.h"
+#include "preload/unseen.h"
 #include "preload/unwind.h"
 
 #define COLLECTOR_WAIT_NS INT64_C(3000000000)
@@ -128,6 +129,7 @@ static __attribute__((constructor)) void begin(void)
 {
 	ph_quiet_begin();
 	ph_real_resolve();
+	ph_unseen_look_for_malloc();
 	if (ph_process_start()) {
 		ph_process->segment->unwinder = ph_unwind_load();
 		await_collector();
@@ -137,6 +139,7 @@ static __attribute__((constructor)) void begin(void)
 		export_environment();
 		/* First registered, last called: after the program's own. */
 		on_exit(at_exit, NULL);
+		ph_unseen_begin(ph_process->segment);
 	}
 	ph_quiet_end();
 	ph_record_flush_early();

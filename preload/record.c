@@ -7,6 +7,7 @@
 
 #include "preload/config.h"
 #include "preload/real.h"
+#include "preload/unseen.h"
 #include "trace/functions.h"
 
 static inline bool carries_stack(unsigned op)
@@ -216,6 +217,7 @@ void ph_note_end(int status)
 	ph_put(s, cells, PH_CALL_CELLS);
 	sys2(SYS_prctl, PR_GET_NAME, s->slot->name);
 	ph_leave(s);
+	ph_unseen_end(g);
 	g->end_status = status & 0xff;
 	g->end_ticks = call.entry;
 	atomic_store_explicit(&g->ended, 1, memory_order_release);

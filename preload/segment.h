@@ -18,7 +18,7 @@ struct ph_birth {
 	bool by_fork;
 	int32_t pid;
 	uint8_t id[16];
-	uint32_t fork; /* number of the PH_OP_FORKED event; 0: none */
+	uint32_t fork;			  /* number of the PH_OP_FORKED event; 0: none */
 	const struct ph_segment *segment; /* the parent's, still mapped; may be NULL */
 };
 
