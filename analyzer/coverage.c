@@ -140,4 +140,3 @@ const char *coverage_known(const struct meta *m, unsigned i, struct arena *arena
 			return unseen[k].text;
 	return NULL;
 }
-

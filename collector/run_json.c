@@ -236,7 +236,7 @@ static cJSON *kernel_io_json(const struct ph_segment *s)
 	uint64_t ended = atomic_load_explicit(&s->io_end.ticks, memory_order_acquire);
 	uint64_t began = atomic_load_explicit(&begin->ticks, memory_order_acquire);
 	const struct ph_io_count *from, *to;
-	uint64_t written;
+	uint64_t read_bytes, written;
 	cJSON *o;
 
 	if (sampled > ended)
@@ -246,12 +246,13 @@ static cJSON *kernel_io_json(const struct ph_segment *s)
 	from = last->reaped ? &begin->threads : &begin->whole;
 	to = last->reaped ? &last->threads : &last->whole;
 	/* A thread that is gone takes its part of `threads` with it. */
+	read_bytes = to->read - at_most(to->read, from->read);
 	written = to->written - at_most(to->written, from->written);
 	o = cJSON_CreateObject();
 	add_u64(o, "begin_ticks", began);
 	add_u64(o, "look_ticks", last->began);
 	add_u64(o, "ticks", atomic_load(&last->ticks));
-	add_u64(o, "read_bytes", to->read - at_most(to->read, from->read));
+	add_u64(o, "read_bytes", read_bytes - at_most(read_bytes, last->looked_bytes));
 	add_u64(o, "written_bytes", written - at_most(written, s->spilled_bytes));
 	cJSON_AddBoolToObject(o, "threads", last->reaped != 0);
 	return o;

@@ -515,17 +515,22 @@ void target_look(struct target *t, bool ended)
 	struct ph_segment *s = t->segment;
 	struct ph_io_look look = {.began = ph_clock_now(s->clock_kind)};
 
-	if (t->io_fd < 0 || !is_same_program(t, ended) || !proc_io_read(t->io_fd, &look.whole))
+	if (t->io_fd < 0 || !proc_io_read(t->io_fd, &look.whole))
 		return;
+	look.looked_bytes = atomic_load(&s->looked_bytes);
 	/* Asked for afterwards: without any, the above has none of theirs. */
 	look.reaped = proc_has_reaped(s->pid);
 	/* A zombie has no other threads left to add up. */
 	if (look.reaped &&
 	    ((ended && atomic_load(&s->streams) > 1) || !proc_io_threads(s->pid, &look.threads)))
 		return;
+	/* Afterwards: what it became by then has been looked at. */
+	if (!is_same_program(t, ended))
+		return;
 	s->io_sampled.began = look.began;
 	s->io_sampled.whole = look.whole;
 	s->io_sampled.threads = look.threads;
+	s->io_sampled.looked_bytes = look.looked_bytes;
 	s->io_sampled.reaped = look.reaped;
 	atomic_store_explicit(&s->io_sampled.ticks, ph_clock_now(s->clock_kind),
 			      memory_order_release);

@@ -106,9 +106,8 @@ static bool has_reaped(void)
 	return children.ru_minflt != 0 || children.ru_majflt != 0;
 }
 
-/* What the kernel has counted so far; `begin`: as it stands when this is over, for
- * looking is reading, which is counted as well. */
-static void look(struct ph_segment *g, struct ph_io_look *out, bool begin)
+/* What the kernel has counted so far, and that looking was counted as well. */
+static void look(struct ph_segment *g, struct ph_io_look *out, bool threads_too)
 {
 	uint64_t began = ph_clock_now(g->clock_kind);
 	struct ph_io_count whole = {0, 0};
@@ -120,16 +119,15 @@ static void look(struct ph_segment *g, struct ph_io_look *out, bool begin)
 		return;
 	/* Asked for afterwards: without any, the above has none. */
 	reaped = has_reaped();
-	if (reaped || begin)
+	if (reaped || threads_too)
 		each_number("/proc/self/task/", add_thread, &threads);
 	out->began = began;
 	out->whole = whole;
 	out->threads = threads.sum;
+	/* It has the look at `whole` already. */
 	out->threads.read -= own < threads.sum.read ? own : threads.sum.read;
-	if (begin) {
-		out->whole.read += own + threads.own;
-		out->threads.read += own + threads.own;
-	}
+	out->looked_bytes = atomic_fetch_add_explicit(&g->looked_bytes, own + threads.own,
+						      memory_order_relaxed);
 	out->reaped = reaped;
 	atomic_store_explicit(&out->ticks, ph_clock_now(g->clock_kind), memory_order_release);
 }
@@ -180,7 +178,7 @@ void ph_unseen_look_for_malloc(void)
 		return;
 	ph_append(own_malloc, sizeof(own_malloc), 0,
 		  theirs.dli_fname != NULL && *theirs.dli_fname != '\0' ? theirs.dli_fname
-									 : "the program itself");
+									: "the program itself");
 }
 
 void ph_unseen_namespaces(struct ph_segment *g)

@@ -156,6 +156,7 @@ struct ph_io_look {
 	_Atomic uint64_t ticks; /* when it was over; last, release; 0: it failed */
 	uint64_t began;		/* ticks */
 	struct ph_io_count whole, threads;
+	uint64_t looked_bytes; /* of ours among them, see struct ph_segment */
 	uint32_t reaped;
 	uint32_t reserved;
 };
@@ -196,7 +197,9 @@ struct ph_segment {
 	/* Of what is not seen. A look is the library's when the constructor is over
 	 * and when the process ends, the collector's now and then. */
 	struct ph_io_look io_begin, io_end, io_sampled;
-	uint64_t spilled_bytes;	 /* alone: written by us, and counted by the kernel */
+	/* What we ourselves read and wrote since the first look, counted likewise. */
+	_Atomic uint64_t looked_bytes;
+	uint64_t spilled_bytes;
 	_Atomic uint32_t unseen; /* PH_UNSEEN_... */
 	char own_malloc[256];	 /* path of a module whose malloc stands before ours; empty: none */
 
