@@ -14,6 +14,23 @@
  * and malloc is us. It takes static TLS, which is scarce: stay well under 1 KiB. */
 #define PH_TLS __thread __attribute__((tls_model("initial-exec")))
 
+/*
+ * Only glibc has these. Weak, so that the library can also be loaded into a program
+ * that uses musl, which then runs unrecorded: see ph_is_glibc(). (The last two are
+ * what pthread_cleanup_push is made of.)
+ */
+#pragma weak gnu_get_libc_version
+#pragma weak on_exit
+#pragma weak dladdr1
+#pragma weak __pthread_register_cancel
+#pragma weak __pthread_unregister_cancel
+
+extern const char *gnu_get_libc_version(void);
+static inline int ph_is_glibc(void)
+{
+	return gnu_get_libc_version != 0;
+}
+
 /* Orders our stores for a signal handler of the same thread; costs nothing. */
 #define signal_fence() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 

@@ -89,6 +89,11 @@ static bool configure(void)
 	if (environment == NULL)
 		return false;
 	lineage.configured = true;
+	if (!ph_is_glibc()) {
+		lineage.refused = true;
+		ph_log("this program uses musl, not glibc: it runs unrecorded", NULL);
+		return false;
+	}
 	lineage.refused = !ph_config_read(environment) || !ph_config.start;
 	return true;
 }

@@ -155,19 +155,21 @@ static bool is_io_uring(const char *path, void *context)
 /* ---- what the loader knows -------------------------------------------------- */
 
 static char own_malloc[256];
-static const struct r_debug *loader; /* glibc's _r_debug, asked for: musl has none */
+static const struct r_debug *loader; /* _r_debug */
 
 /* A module whose malloc the program's calls find before ours. One that merely
  * takes malloc's address (a stub of its own, without a definition) is none. */
 void ph_unseen_look_for_malloc(void)
 {
-	void *found = dlsym(RTLD_DEFAULT, "malloc");
-	void *extra = NULL;
+	void *found, *extra = NULL;
 	const ElfW(Sym) * symbol;
 	Dl_info theirs, ours;
 
+	if (!ph_is_glibc())
+		return;
+	found = dlsym(RTLD_DEFAULT, "malloc");
 	loader = dlsym(RTLD_DEFAULT, "_r_debug");
-	if (loader == NULL)
+	if (found == NULL || loader == NULL)
 		dlerror();
 	if (found == NULL || dladdr(&own_malloc, &ours) == 0 ||
 	    dladdr1(found, &theirs, &extra, RTLD_DL_SYMENT) == 0 ||
