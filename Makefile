@@ -116,7 +116,7 @@ TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/bin/%,$(TEST_SRC))
 
 # The ring's test has both ends in one program: the library without its hooks.
 RING_OBJ := $(filter-out %/hooks_process.c.o %/hooks_memory.c.o %/hooks_mapping.c.o %/hooks_io.c.o \
-	%/hooks_descriptors.c.o %/hooks_jump.S.o %/init.c.o %/functions.c.o %/image.c.o,$(PRELOAD_OBJ))
+	%/hooks_descriptors.c.o %/hooks_jump.S.o %/init.c.o %/functions.c.o %/image.c.o %/sanitizer.c.o,$(PRELOAD_OBJ))
 $(BUILD)/tests/bin/unit/test_ring: $(RING_OBJ)
 # Parts of the library that need nothing else of it.
 $(BUILD)/tests/bin/unit/test_config: $(call obj,preload/config.c preload/log.c)

@@ -67,8 +67,8 @@ done
 check trace 'format|varint|columns|image' 'cell' 'encode|buffer|functions|segment' 'clock|decode' 'block|stacks'
 check preload 'compiler|types|sys' 'log|config' 'segment|spawn|session|alone|unseen' 'real|process' \
 	'thread|stack|unwind|unwind_libunwind|modules' 'objects' 'record' \
-	'hooks|hooks_memory|hooks_mapping|hooks_io|hooks_descriptors|hooks_process' 'init'
-check collector 'proc|outname' 'target|run_json|tidy' 'spill' 'collector|collect|record|finish'
+	'hooks|sanitizer|hooks_memory|hooks_mapping|hooks_io|hooks_descriptors|hooks_process' 'init'
+check collector 'proc|outname|command' 'target|run_json|tidy' 'spill' 'collector|collect|record|finish'
 check analyzer 'error|vector|map|arena|format_text' \
 	'buckets|mapped|clock|meta|reader|sockaddr|address_ranges|demangle|emit_json|emit_text|run.h|symbols.h' \
 	'latency|stacks|merge|debug_files' 'heap|io|coverage|dwarf_index|symbol_table' 'run|symbols' 'report|report_leaks' \
