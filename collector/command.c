@@ -71,26 +71,32 @@ static bool classify(const char *path, struct ph_image *image)
 	return true;
 }
 
-bool command_unrecordable(const char *path, char *why, size_t room)
+/* Why the library is not loaded into it, to stand behind its name; NULL: it is. One
+ * that may be run but not read tells of its rights only. */
+static const char *why_not(const char *path, struct ph_image *image)
+{
+	const char *why = why_protected(path);
+
+	*image = (struct ph_image){.flags = PH_IMAGE_UNKNOWN};
+	return classify(path, image) && why == NULL ? ph_image_why(image, path) : why;
+}
+
+enum command_fate command_fate(const char *path, char *why, size_t room)
 {
 	struct ph_image image;
 	char interpreter[PH_IMAGE_PATH];
-	const char *reason;
+	const char *reason = why_not(path, &image);
 
-	if (classify(path, &image) && (image.flags & PH_IMAGE_SCRIPT)) {
+	if (image.flags & PH_IMAGE_SCRIPT) {
+		/* Its own rights are nothing to the kernel. */
 		snprintf(interpreter, sizeof(interpreter), "%s", image.interpreter);
-		reason = why_protected(interpreter);
-		if (reason == NULL && classify(interpreter, &image))
-			reason = ph_image_why(&image, interpreter);
-		if (reason != NULL)
-			snprintf(why, room, "%s is run by %s, which %s", path, interpreter, reason);
-		return reason != NULL;
+		reason = why_not(interpreter, &image);
+		snprintf(why, room, "%s is run by %s, which %s", path, interpreter,
+			 reason != NULL ? reason : "");
+	} else {
+		snprintf(why, room, "%s %s", path, reason != NULL ? reason : "");
 	}
-	/* One that may be run but not read tells nothing more. */
-	reason = why_protected(path);
-	if (reason == NULL && classify(path, &image))
-		reason = ph_image_why(&image, path);
-	if (reason != NULL)
-		snprintf(why, room, "%s %s", path, reason);
-	return reason != NULL;
+	if (reason == NULL)
+		return COMMAND_RECORDED;
+	return image.flags & PH_IMAGE_MUSL ? COMMAND_SAYS_SO : COMMAND_UNRECORDED;
 }

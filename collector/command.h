@@ -9,8 +9,14 @@
 /* Where execvp(3) finds it. False: nowhere. */
 bool command_find(const char *name, char *out, size_t room);
 
-/* A sentence that says why the file `path`, or what its #! line names, runs
- * unrecorded, into `why`. False: nothing is known that speaks against it. */
-bool command_unrecordable(const char *path, char *why, size_t room);
+enum command_fate {
+	COMMAND_RECORDED, /* nothing is known that speaks against it */
+	COMMAND_UNRECORDED,
+	COMMAND_SAYS_SO, /* unrecorded; the library, loaded by musl, says so itself */
+};
+
+/* What becomes of the file `path`, or of what its #! line names. UNRECORDED: `why`
+ * is a sentence. */
+enum command_fate command_fate(const char *path, char *why, size_t room);
 
 #endif

@@ -172,16 +172,17 @@ static int wait_for(pid_t child)
 	return status;
 }
 
-/* Said before it runs: it may run for long. */
-static bool said_unrecordable(const char *name)
+/* Whether it is said why it runs unrecorded; before it runs, which may be long. */
+static bool said_unrecorded(const char *name)
 {
 	char path[PATH_MAX], why[2 * PATH_MAX];
+	enum command_fate fate = COMMAND_RECORDED;
 
-	if (!command_find(name, path, sizeof(path)) ||
-	    !command_unrecordable(path, why, sizeof(why)))
-		return false;
-	fprintf(stderr, "perfhook: record: %s; it runs unrecorded\n", why);
-	return true;
+	if (command_find(name, path, sizeof(path)))
+		fate = command_fate(path, why, sizeof(why));
+	if (fate == COMMAND_UNRECORDED)
+		fprintf(stderr, "perfhook: record: %s; it runs unrecorded\n", why);
+	return fate != COMMAND_RECORDED;
 }
 
 /* A name that was asked for and cannot be written is a mistake to be told before
@@ -216,7 +217,7 @@ int collector_record(const struct record_options *options, char **command)
 		return complain("no shared memory for recording can be had in", "/dev/shm");
 	if (!start_collector(&s))
 		return complain("the collector could not be started", NULL);
-	said = said_unrecordable(command[0]);
+	said = said_unrecorded(command[0]);
 	fflush(NULL);
 	child = fork();
 	if (child < 0)

@@ -200,8 +200,9 @@ struct ph_segment {
 	/* What we ourselves read and wrote since the first look, counted likewise. */
 	_Atomic uint64_t looked_bytes;
 	uint64_t spilled_bytes;
-	_Atomic uint32_t unseen; /* PH_UNSEEN_... */
-	char own_malloc[256];	 /* path of a module whose malloc stands before ours; empty: none */
+	_Atomic uint32_t unseen;     /* PH_UNSEEN_... */
+	_Atomic uint32_t trace_gone; /* removed with its folder, as the collector saw it last */
+	char own_malloc[256]; /* path of a module whose malloc stands before ours; empty: none */
 
 	/* Shared and changing, each on a line of its own. */
 	_Alignas(PH_CACHE_LINE) _Atomic uint64_t clock;	     /* ticks, and PH_CLOCK_ASLEEP */
