@@ -557,7 +557,7 @@ static void test_top(void **state)
 	discard(&p);
 	p = print(&run, REPORT_WHOLE, 1, false);
 	assert_non_null(strstr(p.text, "... 3 more stacks"));
-	assert_non_null(strstr(p.text, "... 1 more files"));
+	assert_non_null(strstr(p.text, "... 1 more file "));
 	discard(&p);
 }
 
