@@ -249,22 +249,32 @@ static bool copy_bytes(int from, int to, uint64_t bytes)
 	return true;
 }
 
+/* Under its name at once and whole, unless something is there: errno is EEXIST. */
+static bool put_in_place(const char *part, const char *path)
+{
+	/* Not every file system has links. */
+	return link(part, path) == 0 ? unlink(part) == 0
+				     : errno != EEXIST && errno != ENOENT && rename(part, path) == 0;
+}
+
 void target_keep(struct target *t)
 {
+	char part[sizeof(t->trace_path) + 8];
 	struct stat st;
 	int fd;
 
 	if (t->replaced || t->fd < 0 || fstat(t->fd, &st) != 0 || st.st_nlink > 0)
 		return;
-	fd = open(t->trace_path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	/* A newer recording by the same name, or what its owner wants to be there. */
-	t->replaced = fd < 0 && errno == EEXIST;
+	snprintf(part, sizeof(part), "%s.part", t->trace_path);
+	fd = open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	atomic_store(&t->segment->trace_gone, fd < 0 && (errno == ENOENT || errno == ENOTDIR));
 	if (fd < 0)
 		return;
 	flock(fd, LOCK_EX | LOCK_NB);
-	if (!copy_bytes(t->fd, fd, t->file_bytes)) {
-		unlink(t->trace_path);
+	if (!copy_bytes(t->fd, fd, t->file_bytes) || !put_in_place(part, t->trace_path)) {
+		/* A newer recording by the same name, or what its owner wants to be there. */
+		t->replaced = errno == EEXIST;
+		unlink(part);
 		close(fd);
 		return;
 	}
