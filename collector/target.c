@@ -253,8 +253,9 @@ static bool copy_bytes(int from, int to, uint64_t bytes)
 static bool put_in_place(const char *part, const char *path)
 {
 	/* Not every file system has links. */
-	return link(part, path) == 0 ? unlink(part) == 0
-				     : errno != EEXIST && errno != ENOENT && rename(part, path) == 0;
+	return link(part, path) == 0
+		       ? unlink(part) == 0
+		       : errno != EEXIST && errno != ENOENT && rename(part, path) == 0;
 }
 
 void target_keep(struct target *t)

@@ -15,17 +15,11 @@
 #define PH_TLS __thread __attribute__((tls_model("initial-exec")))
 
 /*
- * Only glibc has these. Weak, so that the library can also be loaded into a program
- * that uses musl, which then runs unrecorded: see ph_is_glibc(). (The last two are
- * what pthread_cleanup_push is made of.)
+ * What only glibc has is imported weakly (`#pragma weak` where it is used), so that
+ * the library can also be loaded into a program that uses musl, which then runs
+ * unrecorded.
  */
-#pragma weak gnu_get_libc_version
-#pragma weak on_exit
-#pragma weak dladdr1
-#pragma weak __pthread_register_cancel
-#pragma weak __pthread_unregister_cancel
-
-extern const char *gnu_get_libc_version(void);
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
 static inline int ph_is_glibc(void)
 {
 	return gnu_get_libc_version != 0;

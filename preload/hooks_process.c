@@ -9,6 +9,10 @@
 
 #include "preload/hooks.h"
 
+/* What pthread_cleanup_push is made of; musl has neither. */
+#pragma weak __pthread_register_cancel
+#pragma weak __pthread_unregister_cancel
+
 /* ---- threads ------------------------------------------------------------ */
 
 /* What a new thread's trampoline needs; taken from a pool, because a hook never

@@ -13,6 +13,8 @@
 #include "preload/unseen.h"
 #include "preload/unwind.h"
 
+#pragma weak on_exit
+
 #define COLLECTOR_WAIT_NS INT64_C(3000000000)
 
 static bool holds_relative_path(const char *list)

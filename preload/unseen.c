@@ -13,6 +13,8 @@
 #include "preload/sys.h"
 #include "trace/clock.h"
 
+#pragma weak dladdr1
+
 /* ---- what the kernel counts ---------------------------------------------- */
 
 static bool number_after(const char *text, const char *name, uint64_t *out)

@@ -31,18 +31,19 @@ static void wait_for(const char *path)
 int main(int argc, char **argv)
 {
 	pthread_t thread;
-	void *back = NULL;
+	void *back = NULL, *more;
 	int status = 1;
 	pid_t child;
 
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 1; i <= 1000; i++) {
 		kept = calloc(3, (size_t)i);
 		free(kept);
 	}
 	if (argc > 1)
 		wait_for(argv[1]);
 	kept = malloc(12345);
-	kept = realloc(kept, 23456);
+	more = realloc(kept, 23456);
+	kept = more;
 	if (kept == NULL || pthread_create(&thread, NULL, in_thread, malloc(50)) != 0 ||
 	    pthread_join(thread, &back) != 0)
 		return 1;
