@@ -627,7 +627,8 @@ void target_look(struct target *t, bool ended)
 	s->io_sampled.reaped = look.reaped;
 	atomic_store_explicit(&s->io_sampled.ticks, ph_clock_now(s->clock_kind),
 			      memory_order_release);
-	if (!ended && proc_has_anonymous(s->pid, "[io_uring]"))
+	if (!ended && !(atomic_load(&s->unseen) & PH_UNSEEN_IO_URING) &&
+	    proc_has_anonymous(s->pid, "[io_uring]"))
 		atomic_fetch_or(&s->unseen, PH_UNSEEN_IO_URING);
 }
 

@@ -166,6 +166,21 @@ static void what_was_not_asked_for_is_not_missed(void **state)
 	check_said(json, uncovered, false);
 }
 
+/* To look would be its death. */
+static void filtered_program_lives(void **state)
+{
+	struct outcome o = record(ARGV(program("filtered")), NULL);
+
+	(void)state;
+	if (o.status == 77)
+		skip_because("no seccomp filters here");
+	check_status(&o, 6);
+	check(json_u64(report(o.trace), "memory.frees") >= 1000, "not recorded");
+	o = record(ARGV(program("filtered"), "_exit"), NULL);
+	check_status(&o, 5);
+	check_u64(json_u64(report(o.trace), "process.status"), 5, "status");
+}
+
 /* Text has it before any figure. */
 static void first_screen(void **state)
 {
@@ -280,6 +295,7 @@ int main(void)
 		boxed(children_are_left_out),
 		boxed(a_fork_child_has_its_own),
 		boxed(what_was_not_asked_for_is_not_missed),
+		boxed(filtered_program_lives),
 		boxed(first_screen),
 		boxed(own_malloc_is_named),
 		boxed(own_malloc_of_the_program),
