@@ -116,7 +116,7 @@ TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/bin/%,$(TEST_SRC))
 .SECONDARY: $(call obj,$(TEST_SRC)) $(TEST_HELP)
 
 # The ring's test has both ends in one program: the library without its hooks.
-RING_OBJ := $(filter-out $(BUILD)/obj/preload/hooks_% %/init.c.o %/functions.c.o %/image.c.o,$(PRELOAD_OBJ))
+RING_OBJ := $(filter-out $(BUILD)/obj/preload/hooks_% %/init.c.o %/functions.c.o %/image.c.o %/sanitizer.c.o,$(PRELOAD_OBJ))
 $(BUILD)/tests/bin/unit/test_ring: $(RING_OBJ)
 # Parts of the library that need nothing else of it.
 $(BUILD)/tests/bin/unit/test_config: $(call obj,preload/config.c preload/log.c)

@@ -137,6 +137,15 @@ static bool parse_id(const cJSON *item, uint8_t id[16])
 	return true;
 }
 
+static bool list_has(const cJSON *list, const char *text)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, list) if (cJSON_IsString(item) &&
+					   strcmp(item->valuestring, text) == 0) return true;
+	return false;
+}
+
 static bool take_run(struct meta *m, const cJSON *root)
 {
 	const cJSON *parent = member(root, "parent");
@@ -154,6 +163,8 @@ static bool take_run(struct meta *m, const cJSON *root)
 	m->ticks_per_s = (double)get_u64(root, "ticks_per_s");
 	m->free_stacks = cJSON_IsTrue(member(root, "free_stacks"));
 	m->depth = get_u32(root, "depth");
+	m->records_io =
+		list_has(member(root, "events"), "io") && list_has(member(root, "events"), "net");
 	take_command(m, member(root, "command"));
 	take_notes(m, root);
 	if (cJSON_IsObject(parent)) {
@@ -269,6 +280,29 @@ static bool take_threads(struct meta *m, const cJSON *root)
 	return cJSON_IsArray(list);
 }
 
+static void take_unseen(struct meta *m, const cJSON *root)
+{
+	static const char *const names[] = {"namespace", "io_uring", "go"};
+	const cJSON *io = member(root, "kernel_io");
+
+	if (cJSON_IsString(member(root, "own_malloc")))
+		m->own_malloc = get_text(m, root, "own_malloc");
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (list_has(member(root, "unseen"), names[i]))
+			m->unseen |= 1u << i;
+	if (!cJSON_IsObject(io))
+		return;
+	m->kernel_io = (struct kernel_io){
+		.given = true,
+		.threads = cJSON_IsTrue(member(io, "threads")),
+		.begin_ticks = get_u64(io, "begin_ticks"),
+		.ticks = get_u64(io, "ticks"),
+		.look_ticks = get_u64(io, "look_ticks"),
+		.read_bytes = get_u64(io, "read_bytes"),
+		.written_bytes = get_u64(io, "written_bytes"),
+	};
+}
+
 static bool take_end(struct meta *m, const cJSON *root)
 {
 	static const char *const ends[] = {"exit", "signal", "exec", "unknown"};
@@ -288,6 +322,7 @@ static bool take_end(struct meta *m, const cJSON *root)
 	m->short_stacks = get_u64(root, "short_stacks");
 	m->objects_unknown = get_u64(root, "objects_unknown");
 	m->children_unrecorded = get_u64(root, "children_unrecorded");
+	take_unseen(m, root);
 	take_notes(m, root);
 	return true;
 }

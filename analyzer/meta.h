@@ -39,6 +39,21 @@ struct parent {
 	uint32_t fork; /* 0: not by fork */
 };
 
+/* What the kernel counted between two looks at it. */
+struct kernel_io {
+	bool given;
+	/* Of the threads that lived at the end only: children that were waited for
+	 * cannot be told from those that had ended. */
+	bool threads;
+	uint64_t begin_ticks, ticks; /* the looks */
+	uint64_t look_ticks;	     /* when the last one began */
+	uint64_t read_bytes, written_bytes;
+};
+
+#define META_UNSEEN_NAMESPACE 1u
+#define META_UNSEEN_IO_URING  2u
+#define META_UNSEEN_GO	      4u
+
 struct meta {
 	struct arena *arena;
 	/* RUN */
@@ -50,6 +65,7 @@ struct meta {
 	double ticks_per_s;
 	bool monotonic, free_stacks;
 	uint32_t depth;
+	bool records_io; /* PERFHOOK_EVENTS has both io and net */
 	struct parent parent;
 	/* FUNCTIONS, by number */
 	bool has_functions;
@@ -69,6 +85,9 @@ struct meta {
 	int status; /* -1: unknown */
 	uint64_t ended_ticks, lost, nested_lost, stalled_ns, short_stacks, objects_unknown;
 	uint64_t children_unrecorded, unslotted_lost;
+	const char *own_malloc; /* a module's path; NULL: ours is called */
+	uint32_t unseen;	/* META_UNSEEN_... */
+	struct kernel_io kernel_io;
 	/* RUN and END */
 	const char **notes;
 	size_t note_count, note_room;

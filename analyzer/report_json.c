@@ -360,10 +360,24 @@ static void json_nameless(struct report *r, struct emit_json *e)
 			    : (double)NAN);
 }
 
+static void emit_known(struct emit_json *e, const char *key, bool known, uint64_t value)
+{
+	if (known)
+		emit_u64(e, key, value);
+	else
+		emit_null(e, key);
+}
+
 void json_coverage(struct report *r, struct emit_json *e)
 {
-	emit_null(e, "kernel_counted_bytes");
-	emit_null(e, "seen_bytes");
+	const struct coverage *c = &r->run->coverage;
+
+	emit_known(e, "kernel_counted_bytes", c->known, c->counted[0] + c->counted[1]);
+	emit_known(e, "kernel_counted_read_bytes", c->known, c->counted[0]);
+	emit_known(e, "kernel_counted_written_bytes", c->known, c->counted[1]);
+	emit_known(e, "seen_bytes", c->wanted, c->seen[0] + c->seen[1]);
+	emit_known(e, "seen_read_bytes", c->wanted, c->seen[0]);
+	emit_known(e, "seen_written_bytes", c->wanted, c->seen[1]);
 	emit_array(e, "not_seen");
 	for (size_t i = 0; i < r->run->notice_count; i++)
 		if (!r->run->notices[i].lost)

@@ -18,11 +18,13 @@ void text_label(struct emit_text *t, const char *label)
 
 void text_more(struct report *r, struct emit_text *t, size_t count, const char *what)
 {
+	size_t more = count > r->top ? count - r->top : 0;
 	char n[FORMAT_ROOM];
 
-	if (count > r->top)
-		text_styled(t, STYLE_FAINT, "  ... %s more %s (--top 0 shows all)\n",
-			    format_count(n, count - r->top), what);
+	/* `what` ends in s. */
+	if (more > 0)
+		text_styled(t, STYLE_FAINT, "  ... %s more %.*s (--top 0 shows all)\n",
+			    format_count(n, more), (int)(strlen(what) - (more == 1)), what);
 }
 
 void text_timeline(struct report *r, struct emit_text *t, const double *values, size_t count,

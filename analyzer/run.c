@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "analyzer/arena.h"
+#include "analyzer/coverage.h"
 #include "analyzer/heap.h"
 #include "analyzer/io.h"
 #include "analyzer/latency.h"
@@ -58,6 +59,7 @@ struct replay {
 	struct stacks stacks;
 	struct replay_heap heap;
 	struct replay_io io;
+	struct coverage_count coverage;
 	struct merge merge;
 	uint8_t actions[256];
 	uint32_t *thread_of; /* by the merge's streams */
@@ -324,8 +326,10 @@ static void apply_call(struct replay *r, struct thread *t, unsigned action, cons
 		r->unknown_events++;
 		break;
 	default:
-		if (io_is_about(action))
+		if (io_is_about(action)) {
 			io_call(&r->io, t, action, c);
+			coverage_add(&r->coverage, (size_t)(t - r->run->threads), c);
+		}
 	}
 }
 
@@ -715,7 +719,7 @@ static bool make_threads(struct replay *r)
 			r->thread_of[stream] = (uint32_t)place - 1;
 	}
 	map_free(&by_root);
-	return good;
+	return good && coverage_begin(&r->coverage, m, r->run->thread_count);
 }
 
 /* Opening. */
@@ -813,6 +817,7 @@ static void replay_close(struct replay *r)
 	merge_free(&r->merge);
 	heap_free(&r->heap);
 	io_free(&r->io);
+	coverage_free(&r->coverage);
 	stacks_free(&r->stacks);
 	clock_free(&r->clock);
 	meta_free(&r->meta);
@@ -1132,6 +1137,7 @@ static void note_unrecorded(struct replay *r)
 static void note_unseen(struct replay *r)
 {
 	uint64_t n = r->run->heap.unmatched_frees;
+	const char *text;
 
 	if (r->clock.unevenness > 0.01)
 		notice(r, false,
@@ -1159,8 +1165,28 @@ static void note_unseen(struct replay *r)
 	if (n != 0)
 		notice(r, false, "%llu %s not be named: the table of descriptors was full",
 		       (unsigned long long)n, plural(n, "file could", "files could"));
+	for (unsigned i = 0; (text = coverage_known(&r->meta, i, r->arena)) != NULL; i++)
+		notice(r, false, "%s", text);
+	text = coverage_text(&r->run->coverage, r->run->dropped, r->arena);
+	if (text != NULL)
+		notice(r, false, "%s", text);
 	for (size_t i = 0; i < r->meta.note_count; i++)
 		notice(r, false, "%s", r->meta.notes[i]);
+}
+
+static void compare_with_kernel(struct replay *r)
+{
+	bool *gone = calloc(r->run->thread_count + 1, sizeof(*gone));
+	double looked_at_s = clock_s(&r->clock, r->coverage.looked);
+
+	if (gone == NULL) {
+		r->heap.failed = true;
+		return;
+	}
+	for (size_t i = 0; i < r->run->thread_count; i++)
+		gone[i] = r->run->threads[i].ended_at_s < looked_at_s;
+	coverage_result(&r->coverage, &r->meta, gone, r->run);
+	free(gone);
 }
 
 static int replay_finish(struct replay *r, struct error *e)
@@ -1174,6 +1200,7 @@ static int replay_finish(struct replay *r, struct error *e)
 	run->duration_s = end_ns > 0 ? end_ns / 1e9 : 0;
 	heap_result(&r->heap, run, end_ns);
 	io_result(&r->io, run, end_ns);
+	compare_with_kernel(r);
 	if (r->heap.failed || r->io.failed)
 		return out_of_memory(r, e);
 	note_lost(r);

@@ -172,6 +172,14 @@ struct notice {
 	const char *text;
 };
 
+/* Of the calls that /proc/PID/io counts, from the library's constructor until the
+ * kernel was last asked; read, written. */
+struct coverage {
+	bool known;  /* what the kernel counted */
+	bool wanted; /* files and sockets were recorded */
+	uint64_t counted[2], seen[2];
+};
+
 struct run {
 	const char *trace_path;
 	uint8_t id[16];
@@ -196,6 +204,7 @@ struct run {
 	double stalled_s;
 	struct notice *notices;
 	size_t notice_count;
+	struct coverage coverage;
 
 	struct heap heap;
 	struct site *sites; /* unsorted */

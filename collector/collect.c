@@ -215,6 +215,8 @@ static void attach(struct collector *c, struct target *t)
 		t->segment->process_start = proc_start_time(t->segment->pid);
 	if (proc_start_time(t->segment->pid) == t->segment->process_start)
 		t->pidfd = proc_open(t->segment->pid);
+	t->io_fd = proc_io_open(t->segment->pid);
+	proc_thread_name(t->segment->pid, t->segment->pid, t->name, sizeof(t->name));
 	end_former_image(c, t->segment);
 	t->fd = open_trace(c, t, why, sizeof(why));
 	/* Until the end: no reader takes it for abandoned. */
@@ -358,6 +360,7 @@ static void look_for_ends(struct collector *c)
 		look_for_segments(c);
 		if (i >= c->target_count || c->targets[i] != t)
 			return;
+		target_look(t, true);
 		end = end_of(c, t);
 		end_target(c, i, &end);
 	}
@@ -526,7 +529,7 @@ static void set_signals(void)
 		cpu.rlim_cur = cpu.rlim_max;
 		setrlimit(RLIMIT_CPU, &cpu);
 	}
-	/* Two descriptors a process. */
+	/* Three descriptors a process. */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);

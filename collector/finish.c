@@ -171,10 +171,10 @@ static bool collector_alive(const struct unfinished *u)
 
 static struct ph_slot *slot_of(const struct target *t, uint32_t stream, uint32_t *index)
 {
-	uint32_t used = atomic_load(&t->segment->slots_used);
+	uint32_t used = target_slots(t);
 
-	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++) {
-		struct ph_slot *slot = ph_slot_at(t->segment, i);
+	for (uint32_t i = 0; i < used; i++) {
+		struct ph_slot *slot = target_slot(t, i);
 
 		if (slot->stream == stream && atomic_load(&slot->state) != PH_SLOT_FREE) {
 			*index = i;

@@ -142,3 +142,27 @@ int outname_create(const char *path, char *why, size_t room)
 		snprintf(why, room, "the trace %s cannot be created: %s", path, strerror(errno));
 	return fd;
 }
+
+bool outname_check(const char *pattern, char *why, size_t room)
+{
+	const char *slash = strrchr(pattern, '/');
+	size_t length = slash == NULL ? 0 : slash == pattern ? 1 : (size_t)(slash - pattern);
+	char folder[4096];
+	struct stat st;
+
+	snprintf(folder, sizeof(folder), "%.*s", length > 0 ? (int)length : 1,
+		 length > 0 ? pattern : ".");
+	if (strchr(folder, '%') == NULL) {
+		int error = stat(folder, &st) != 0	       ? errno
+			    : !S_ISDIR(st.st_mode)	       ? ENOTDIR
+			    : access(folder, W_OK | X_OK) != 0 ? errno
+							       : 0;
+
+		if (error != 0) {
+			snprintf(why, room, "the trace %s cannot be created: %s", pattern,
+				 strerror(error));
+			return false;
+		}
+	}
+	return strchr(pattern, '%') != NULL || judge_existing(pattern, why, room) >= 0;
+}

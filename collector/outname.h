@@ -36,4 +36,11 @@ bool outname_has_pid(const char *pattern);
 #define OUTNAME_BUSY (-2)
 int outname_create(const char *path, char *why, size_t room);
 
+/*
+ * Could a trace be created by this name (relative to the working directory)? As far
+ * as can be told while the names in it stand for nothing yet. False, with a
+ * sentence in `why`; nothing is created.
+ */
+bool outname_check(const char *pattern, char *why, size_t room);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "collector/proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,6 +12,8 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "trace/segment.h"
 
 /* <linux/pidfd.h> of Linux 6.15; Debian 12's headers are older. */
 struct pidfd_info_v0 {
@@ -151,4 +154,102 @@ bool proc_link(const char *path, char *out, size_t room)
 
 	out[n > 0 ? n : 0] = '\0';
 	return n > 0;
+}
+
+/* ---- what the kernel counts -------------------------------------------------- */
+
+int proc_io_open(int pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/io", pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static bool add_io(int fd, struct ph_io_count *sum)
+{
+	char text[256];
+	ssize_t n = fd >= 0 ? pread(fd, text, sizeof(text) - 1, 0) : -1;
+	unsigned long long read_bytes, written_bytes;
+
+	text[n > 0 ? n : 0] = '\0';
+	if (sscanf(text, "rchar: %llu wchar: %llu", &read_bytes, &written_bytes) != 2)
+		return false;
+	sum->read += read_bytes;
+	sum->written += written_bytes;
+	return true;
+}
+
+bool proc_io_read(int fd, struct ph_io_count *out)
+{
+	*out = (struct ph_io_count){0, 0};
+	return add_io(fd, out);
+}
+
+/* A folder of /proc/PID whose entries are numbers. */
+static DIR *open_folder(int pid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	return opendir(path);
+}
+
+bool proc_io_threads(int pid, struct ph_io_count *out)
+{
+	DIR *tasks = open_folder(pid, "task");
+	struct dirent *entry;
+	bool any = false;
+
+	*out = (struct ph_io_count){0, 0};
+	while (tasks != NULL && (entry = readdir(tasks)) != NULL) {
+		char path[300];
+		int fd;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/io", entry->d_name);
+		fd = openat(dirfd(tasks), path, O_RDONLY | O_CLOEXEC);
+		any |= add_io(fd, out);
+		if (fd >= 0)
+			close(fd);
+	}
+	if (tasks != NULL)
+		closedir(tasks);
+	return any;
+}
+
+bool proc_has_reaped(int pid)
+{
+	char text[1024];
+	const char *field = stat_field(pid, 11, text, sizeof(text));
+	unsigned long long minor, major_of_own, major;
+
+	/* cminflt, majflt, cmajflt: whatever ran for a moment had a page fault. */
+	return field != NULL &&
+	       sscanf(field, "%llu %llu %llu", &minor, &major_of_own, &major) == 3 &&
+	       (minor != 0 || major != 0);
+}
+
+bool proc_has_anonymous(int pid, const char *name)
+{
+	enum { MOST = 4096 };
+	DIR *descriptors = open_folder(pid, "fd");
+	struct dirent *entry;
+	bool found = false;
+
+	for (int i = 0; i < MOST && !found && descriptors != NULL; i++) {
+		char link[64];
+		ssize_t n;
+
+		entry = readdir(descriptors);
+		if (entry == NULL)
+			break;
+		n = readlinkat(dirfd(descriptors), entry->d_name, link, sizeof(link) - 1);
+		link[n > 0 ? n : 0] = '\0';
+		found = strncmp(link, "anon_inode:", 11) == 0 && strcmp(link + 11, name) == 0;
+	}
+	if (descriptors != NULL)
+		closedir(descriptors);
+	return found;
 }

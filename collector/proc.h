@@ -29,6 +29,19 @@ bool proc_ended(int pidfd, int pid, uint64_t start_time);
  * Linux 6.15, or a zombie's /proc/PID/stat. False: not known. */
 bool proc_wait_status(int pidfd, int pid, int *status);
 
+/* What the kernel has counted, of /proc/PID/io (proc_pid_io(5)). A descriptor that
+ * is kept goes on being readable when the process has become a zombie; -1. */
+struct ph_io_count;
+int proc_io_open(int pid);
+bool proc_io_read(int fd, struct ph_io_count *out);
+/* The sum over the threads that live. */
+bool proc_io_threads(int pid, struct ph_io_count *out);
+/* Has it waited for children, whose counts are among its own since? */
+bool proc_has_reaped(int pid);
+
+/* Is one of its descriptors an anonymous inode of this name ("[io_uring]")? */
+bool proc_has_anonymous(int pid, const char *name);
+
 /* CPU-independent name lookup: readlink into a NUL-terminated buffer. */
 bool proc_link(const char *path, char *out, size_t room);
 

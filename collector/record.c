@@ -2,7 +2,6 @@
 /* `perfhook record`: a session whose first process is a command of ours. */
 #include "collector/collector.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "collector/command.h"
+#include "collector/outname.h"
 #include "collector/proc.h"
 #include "trace/segment.h"
 
@@ -158,60 +159,6 @@ static void run_command(const struct session *s, const struct record_options *op
 	_exit(error == ENOENT ? 127 : 126);
 }
 
-/* Where a command on the PATH stands. */
-static bool find_command(const char *name, char *out, size_t room)
-{
-	const char *path = getenv("PATH");
-
-	if (strchr(name, '/') != NULL) {
-		snprintf(out, room, "%s", name);
-		return access(out, X_OK) == 0;
-	}
-	for (path = path != NULL ? path : "/usr/bin:/bin"; *path != '\0';) {
-		size_t n = strcspn(path, ":");
-
-		snprintf(out, room, "%.*s/%s", (int)n, path, name);
-		if (n > 0 && access(out, X_OK) == 0)
-			return true;
-		path += n + (path[n] == ':');
-	}
-	return false;
-}
-
-/* Why the library may not have been loaded: ELF gABI, an executable without
- * PT_INTERP is not dynamically linked. */
-static const char *why_unrecorded(const char *name)
-{
-	char path[PATH_MAX];
-	Elf64_Ehdr header;
-	struct stat st;
-	const char *why = "it did not load the library";
-	int fd;
-
-	if (!find_command(name, path, sizeof(path)) || stat(path, &st) != 0)
-		return why;
-	if (st.st_mode & (S_ISUID | S_ISGID))
-		return "it is set-uid or set-gid, which the loader protects from LD_PRELOAD";
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return why;
-	if (pread(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
-	    memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
-	    header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_phentsize == sizeof(Elf64_Phdr)) {
-		why = "it is statically linked";
-		for (unsigned i = 0; i < header.e_phnum; i++) {
-			Elf64_Phdr p;
-
-			if (pread(fd, &p, sizeof(p), (off_t)(header.e_phoff + i * sizeof(p))) ==
-				    (ssize_t)sizeof(p) &&
-			    p.p_type == PT_INTERP)
-				why = "it did not load the library";
-		}
-	}
-	close(fd);
-	return why;
-}
-
 static int wait_for(pid_t child)
 {
 	int status;
@@ -225,11 +172,40 @@ static int wait_for(pid_t child)
 	return status;
 }
 
+/* Whether it is said why it runs unrecorded; before it runs, which may be long. */
+static bool said_unrecorded(const char *name)
+{
+	char path[PATH_MAX], why[2 * PATH_MAX];
+	enum command_fate fate = COMMAND_RECORDED;
+
+	if (command_find(name, path, sizeof(path)))
+		fate = command_fate(path, why, sizeof(why));
+	if (fate == COMMAND_UNRECORDED)
+		fprintf(stderr, "perfhook: record: %s; it runs unrecorded\n", why);
+	return fate != COMMAND_RECORDED;
+}
+
+/* A name that was asked for and cannot be written is a mistake to be told before
+ * the command runs. Placeholders are filled in later, by the collector. */
+static bool output_is_usable(const char *output)
+{
+	char why[PATH_MAX + 128];
+
+	if (output == NULL || outname_check(output, why, sizeof(why)))
+		return true;
+	fprintf(stderr, "perfhook: record: %s; the command was not run\n", why);
+	return false;
+}
+
 int collector_record(const struct record_options *options, char **command)
 {
 	struct session s = {.control = NULL};
+	bool said;
 	pid_t child;
 	int status;
+
+	if (!output_is_usable(options->output))
+		return 2;
 
 	if (!find_library(s.library, sizeof(s.library))) {
 		fprintf(stderr,
@@ -241,6 +217,7 @@ int collector_record(const struct record_options *options, char **command)
 		return complain("no shared memory for recording can be had in", "/dev/shm");
 	if (!start_collector(&s))
 		return complain("the collector could not be started", NULL);
+	said = said_unrecorded(command[0]);
 	fflush(NULL);
 	child = fork();
 	if (child < 0)
@@ -250,9 +227,10 @@ int collector_record(const struct record_options *options, char **command)
 	status = wait_for(child);
 	atomic_store(&s.control->root_status, status);
 	atomic_store(&s.control->root_ended, 1);
-	if (atomic_load(&s.control->announced) == 0 &&
+	if (!said && atomic_load(&s.control->announced) == 0 &&
 	    !(WIFEXITED(status) && (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127)))
-		fprintf(stderr, "perfhook: record: %s was not recorded: %s\n", command[0],
-			why_unrecorded(command[0]));
+		fprintf(stderr,
+			"perfhook: record: %s was not recorded: it did not load the library\n",
+			command[0]);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

@@ -223,6 +223,57 @@ cJSON *threads_json(const struct thread_entry *threads, size_t count)
 	return root;
 }
 
+static uint64_t at_most(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* What the kernel counted between the first look and the last. */
+static cJSON *kernel_io_json(const struct ph_segment *s)
+{
+	const struct ph_io_look *begin = &s->io_begin, *last = &s->io_end;
+	uint64_t sampled = atomic_load_explicit(&s->io_sampled.ticks, memory_order_acquire);
+	uint64_t ended = atomic_load_explicit(&s->io_end.ticks, memory_order_acquire);
+	uint64_t began = atomic_load_explicit(&begin->ticks, memory_order_acquire);
+	const struct ph_io_count *from, *to;
+	uint64_t read_bytes, written;
+	cJSON *o;
+
+	if (sampled > ended)
+		last = &s->io_sampled;
+	if (began == 0 || (sampled == 0 && ended == 0))
+		return cJSON_CreateNull();
+	from = last->reaped ? &begin->threads : &begin->whole;
+	to = last->reaped ? &last->threads : &last->whole;
+	/* A thread that is gone takes its part of `threads` with it. */
+	read_bytes = to->read - at_most(to->read, from->read);
+	written = to->written - at_most(to->written, from->written);
+	o = cJSON_CreateObject();
+	add_u64(o, "begin_ticks", began);
+	add_u64(o, "look_ticks", last->began);
+	add_u64(o, "ticks", atomic_load(&last->ticks));
+	add_u64(o, "read_bytes", read_bytes - at_most(read_bytes, last->looked_bytes));
+	add_u64(o, "written_bytes", written - at_most(written, s->spilled_bytes));
+	cJSON_AddBoolToObject(o, "threads", last->reaped != 0);
+	return o;
+}
+
+static void add_unseen(cJSON *o, const struct ph_segment *s)
+{
+	static const char *const names[] = {"namespace", "io_uring", "go"};
+	cJSON *list = cJSON_AddArrayToObject(o, "unseen");
+	char path[sizeof(s->own_malloc)];
+
+	snprintf(path, sizeof(path), "%.*s", (int)sizeof(path) - 1, s->own_malloc);
+	if (path[0] != '\0')
+		cJSON_AddStringToObject(o, "own_malloc", path);
+	else
+		cJSON_AddNullToObject(o, "own_malloc");
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (atomic_load(&s->unseen) & 1u << i)
+			cJSON_AddItemToArray(list, cJSON_CreateString(names[i]));
+}
+
 cJSON *end_json(const struct ph_segment *s, const struct end_facts *facts)
 {
 	cJSON *o = cJSON_CreateObject();
@@ -244,6 +295,8 @@ cJSON *end_json(const struct ph_segment *s, const struct end_facts *facts)
 		(uint64_t)atomic_load(&s->addresses.full) + atomic_load(&s->nodes.full));
 	add_u64(o, "objects_unknown", atomic_load(&s->objects_unknown));
 	add_u64(o, "children_unrecorded", atomic_load(&s->children_unrecorded));
+	cJSON_AddItemToObject(o, "kernel_io", kernel_io_json(s));
+	add_unseen(o, s);
 	cJSON_AddStringToObject(o, "unwinder", s->unwinder != 0 ? "libunwind" : "none");
 	notes = cJSON_AddArrayToObject(o, "notes");
 	if (s->unwinder == 0 && s->depth > 0)

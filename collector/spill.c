@@ -65,10 +65,10 @@ static void add_thread(struct target *t, const struct ph_spill *r)
 
 static void hand_over(struct target *t, const struct stamps *stamps)
 {
-	uint32_t used = atomic_load(&t->segment->slots_used);
+	uint32_t used = target_slots(t);
 
-	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++) {
-		const struct ph_slot *slot = ph_slot_at(t->segment, i);
+	for (uint32_t i = 0; i < used; i++) {
+		const struct ph_slot *slot = target_slot(t, i);
 
 		if (slot->stream < stamps->room) {
 			t->streams[i].stream = slot->stream;

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -64,28 +66,69 @@ static bool grow32(struct target *t, uint32_t **array, uint32_t *room, uint32_t 
 
 /* ---- mapping ------------------------------------------------------------ */
 
-static bool plausible(const struct ph_segment *s, uint64_t bytes)
+/* `count` things of `size` from `offset` on lie within `bytes`. */
+static bool fits(uint64_t offset, uint64_t count, uint64_t size, uint64_t bytes)
+{
+	return offset >= sizeof(struct ph_segment) && offset % 8 == 0 && offset <= bytes &&
+	       count <= (bytes - offset) / size;
+}
+
+static bool copy_table(const struct ph_table *table, uint64_t bytes, struct table_layout *out)
+{
+	uint32_t level_0 = table->level_0, levels = table->levels_max;
+
+	out->offset = table->offset;
+	if (levels > PH_TABLE_LEVELS_MAX || level_0 == 0 || level_0 > UINT32_MAX >> levels)
+		return false;
+	out->entries = ph_level_base(level_0, levels);
+	return fits(out->offset, out->entries, sizeof(uint64_t), bytes);
+}
+
+/* Checks the copy: what stands in the segment may change at any time. */
+static bool copy_layout(const struct ph_segment *s, uint64_t bytes, struct segment_layout *l)
 {
 	/* Pairs with the library's release: with the magic, the rest is there. */
-	return __atomic_load_n(&s->magic, __ATOMIC_ACQUIRE) == PH_SEGMENT_MAGIC &&
-	       s->version == PH_SEGMENT_VERSION && s->bytes == bytes && s->slots_offset < bytes &&
-	       s->rings_end <= bytes &&
-	       s->slots_offset + s->slot_count * sizeof(struct ph_slot) <= bytes &&
-	       s->modules_offset + s->modules_bytes <= bytes &&
-	       s->addresses.offset + 8u * (uint64_t)ph_level_base(s->addresses.level_0,
-								  s->addresses.levels_max) <=
-		       bytes &&
-	       s->nodes.offset + 8u * (uint64_t)ph_level_base(s->nodes.level_0,
-							      s->nodes.levels_max) <=
-		       bytes &&
-	       s->addresses.levels_max <= PH_TABLE_LEVELS_MAX &&
-	       s->nodes.levels_max <= PH_TABLE_LEVELS_MAX;
+	if (__atomic_load_n(&s->magic, __ATOMIC_ACQUIRE) != PH_SEGMENT_MAGIC ||
+	    s->version != PH_SEGMENT_VERSION || s->bytes != bytes)
+		return false;
+	*l = (struct segment_layout){.bytes = bytes,
+				     .slots_offset = s->slots_offset,
+				     .modules_offset = s->modules_offset,
+				     .modules_bytes = s->modules_bytes,
+				     .rings_offset = s->rings_offset,
+				     .slot_count = s->slot_count};
+	return l->slot_count <= PH_SLOTS_MOST &&
+	       fits(l->slots_offset, l->slot_count, sizeof(struct ph_slot), bytes) &&
+	       l->slots_offset % PH_CACHE_LINE == 0 &&
+	       fits(l->modules_offset, l->modules_bytes, 1, bytes) &&
+	       fits(l->rings_offset, 0, 1, bytes) &&
+	       copy_table(&s->addresses, bytes, &l->addresses) &&
+	       copy_table(&s->nodes, bytes, &l->nodes);
+}
+
+/* Text is read up to its NUL. */
+static void end_texts(struct ph_segment *s)
+{
+	s->executable[sizeof(s->executable) - 1] = '\0';
+	s->directory[sizeof(s->directory) - 1] = '\0';
+	s->output[sizeof(s->output) - 1] = '\0';
+	s->host[sizeof(s->host) - 1] = '\0';
+	s->spill[sizeof(s->spill) - 1] = '\0';
+	s->parent_trace[sizeof(s->parent_trace) - 1] = '\0';
+}
+
+uint32_t target_slots(const struct target *t)
+{
+	uint32_t used = atomic_load_explicit(&t->segment->slots_used, memory_order_acquire);
+
+	return used < t->layout.slot_count ? used : t->layout.slot_count;
 }
 
 static struct target *map_as(const char *segment_path, const char *control_path, int sharing)
 {
 	int fd = open(segment_path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	struct ph_segment *segment = MAP_FAILED;
+	struct segment_layout layout;
 	struct target *t = NULL;
 	struct stat st;
 
@@ -96,14 +139,16 @@ static struct target *map_as(const char *segment_path, const char *control_path,
 	close(fd);
 	if (segment == MAP_FAILED)
 		return NULL;
-	if (!plausible(segment, (uint64_t)st.st_size))
+	if (!copy_layout(segment, (uint64_t)st.st_size, &layout))
 		goto out;
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		goto out;
+	end_texts(segment);
 	t->segment = segment;
-	t->fd = t->pidfd = -1;
-	t->streams = calloc(segment->slot_count, sizeof(*t->streams));
+	t->layout = layout;
+	t->fd = t->pidfd = t->io_fd = -1;
+	t->streams = calloc(layout.slot_count + 1, sizeof(*t->streams));
 	t->cells = malloc(TARGET_CELLS * sizeof(*t->cells));
 	snprintf(t->segment_path, sizeof(t->segment_path), "%s", segment_path);
 	snprintf(t->control_path, sizeof(t->control_path), "%s", control_path);
@@ -128,11 +173,13 @@ struct target *target_map_copy(const char *segment_path)
 
 void target_free(struct target *t)
 {
-	munmap(t->segment, t->segment->bytes);
+	munmap(t->segment, t->layout.bytes);
 	if (t->fd >= 0)
 		close(t->fd);
 	if (t->pidfd >= 0)
 		close(t->pidfd);
+	if (t->io_fd >= 0)
+		close(t->io_fd);
 	free(t->streams);
 	free(t->cells);
 	free(t->node_number);
@@ -188,6 +235,53 @@ static bool flush_sealed(struct target *t)
 		release_cells(t->waiting_slot, t->waiting_tail);
 	t->waiting_slot = NULL;
 	return true;
+}
+
+static bool copy_bytes(int from, int to, uint64_t bytes)
+{
+	off_t at = 0;
+
+	while ((uint64_t)at < bytes) {
+		size_t left = bytes - (uint64_t)at < 1u << 30 ? bytes - (uint64_t)at : 1u << 30;
+
+		if (sendfile(to, from, &at, left) <= 0)
+			return false;
+	}
+	return true;
+}
+
+/* Under its name at once and whole, unless something is there: errno is EEXIST. */
+static bool put_in_place(const char *part, const char *path)
+{
+	/* Not every file system has links. */
+	return link(part, path) == 0
+		       ? unlink(part) == 0
+		       : errno != EEXIST && errno != ENOENT && rename(part, path) == 0;
+}
+
+void target_keep(struct target *t)
+{
+	char part[sizeof(t->trace_path) + 8];
+	struct stat st;
+	int fd;
+
+	if (t->replaced || t->fd < 0 || fstat(t->fd, &st) != 0 || st.st_nlink > 0)
+		return;
+	snprintf(part, sizeof(part), "%s.part", t->trace_path);
+	fd = open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	atomic_store(&t->segment->trace_gone, fd < 0 && (errno == ENOENT || errno == ENOTDIR));
+	if (fd < 0)
+		return;
+	flock(fd, LOCK_EX | LOCK_NB);
+	if (!copy_bytes(t->fd, fd, t->file_bytes) || !put_in_place(part, t->trace_path)) {
+		/* A newer recording by the same name, or what its owner wants to be there. */
+		t->replaced = errno == EEXIST;
+		unlink(part);
+		close(fd);
+		return;
+	}
+	close(t->fd);
+	t->fd = fd;
 }
 
 /* Seal a block behind what already waits in `sealed`, and note it in the index. */
@@ -301,7 +395,8 @@ void target_begin(struct target *t, const char *parent_path)
 
 /* ---- stacks ------------------------------------------------------------- */
 
-static uint64_t table_entry(const struct target *t, const struct ph_table *table, uint32_t index)
+static uint64_t table_entry(const struct target *t, const struct table_layout *table,
+			    uint32_t index)
 {
 	const _Atomic uint64_t *entries =
 		(const _Atomic uint64_t *)((const char *)t->segment + table->offset);
@@ -313,8 +408,7 @@ static uint32_t address_number(struct target *t, uint32_t index)
 {
 	uint64_t word;
 
-	if (index >= ph_level_base(t->segment->addresses.level_0,
-				   t->segment->addresses.levels_max) ||
+	if (index >= t->layout.addresses.entries ||
 	    !grow32(t, &t->address_number, &t->address_room, index + 1))
 		return 0;
 	if (t->address_number[index] != 0)
@@ -322,7 +416,7 @@ static uint32_t address_number(struct target *t, uint32_t index)
 	if (!grow(t, &t->new_addresses, &t->new_address_room, t->new_address_count + 1,
 		  sizeof(*t->new_addresses)))
 		return 0;
-	word = table_entry(t, &t->segment->addresses, index);
+	word = table_entry(t, &t->layout.addresses, index);
 	t->new_addresses[t->new_address_count++] = (struct ph_new_address){
 		.address = PH_ADDRESS_PC(word), .epoch = PH_ADDRESS_EPOCH(word)};
 	return t->address_number[index] = ++t->addresses_written;
@@ -333,11 +427,11 @@ static uint32_t address_number(struct target *t, uint32_t index)
 static uint32_t map_node(void *context, uint32_t node)
 {
 	struct target *t = context;
-	uint32_t most = ph_level_base(t->segment->nodes.level_0, t->segment->nodes.levels_max);
+	uint32_t most = t->layout.nodes.entries;
 	uint32_t chain[4200];
 	uint32_t depth = 0, parent = 0;
 
-	for (; node != 0; node = (uint32_t)(table_entry(t, &t->segment->nodes, node - 1) >> 32)) {
+	for (; node != 0; node = (uint32_t)(table_entry(t, &t->layout.nodes, node - 1) >> 32)) {
 		if (node > most || depth >= sizeof(chain) / sizeof(chain[0]) ||
 		    !grow32(t, &t->node_number, &t->node_room, node))
 			return 0;
@@ -348,7 +442,7 @@ static uint32_t map_node(void *context, uint32_t node)
 		chain[depth++] = node;
 	}
 	while (depth > 0) {
-		uint64_t word = table_entry(t, &t->segment->nodes, chain[--depth] - 1);
+		uint64_t word = table_entry(t, &t->layout.nodes, chain[--depth] - 1);
 		uint32_t address = address_number(t, (uint32_t)word - 1);
 
 		if (address == 0 || !grow(t, &t->new_nodes, &t->new_node_room,
@@ -384,10 +478,10 @@ static void add_modules(struct target *t)
 {
 	const struct ph_segment *s = t->segment;
 	uint64_t used = atomic_load_explicit(&s->modules_used, memory_order_acquire);
-	const char *log = (const char *)s + s->modules_offset;
+	const char *log = (const char *)s + t->layout.modules_offset;
 	cJSON *root, *list;
 
-	if (used == t->modules_read || used > s->modules_bytes)
+	if (used == t->modules_read || used > t->layout.modules_bytes)
 		return;
 	root = cJSON_CreateObject();
 	list = cJSON_AddArrayToObject(root, "modules");
@@ -424,8 +518,8 @@ static void copy_cells(struct target *t, const struct ph_ring *ring, uint64_t fr
 static bool ring_is_sane(const struct target *t, const struct ph_ring *ring)
 {
 	return ring->mask < TARGET_CELLS && (ring->mask & (ring->mask + 1)) == 0 &&
-	       ring->offset >= t->segment->rings_offset &&
-	       ring->offset + (ring->mask + 1) * sizeof(struct ph_cell) <= t->segment->bytes;
+	       ring->offset >= t->layout.rings_offset &&
+	       fits(ring->offset, ring->mask + 1, sizeof(struct ph_cell), t->layout.bytes);
 }
 
 bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell, uint64_t count,
@@ -454,15 +548,15 @@ bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell, ui
 /* Cells [from, to) of one ring become an EVENTS block. False: not written, try
  * again later. */
 static bool write_cells(struct target *t, struct stream_state *state, const struct ph_slot *slot,
-			uint64_t from, uint64_t to)
+			const struct ph_ring *ring, uint64_t from, uint64_t to)
 {
-	copy_cells(t, &slot->rings[state->ring], from, to);
+	copy_cells(t, ring, from, to);
 	return target_add_cells(t, slot->stream, from, to - from, &state->stamp);
 }
 
 static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
 {
-	struct ph_slot *slot = ph_slot_at(t->segment, index);
+	struct ph_slot *slot = target_slot(t, index);
 	struct stream_state *state = &t->streams[index];
 	uint64_t head, tail, from;
 	uint32_t rings;
@@ -475,7 +569,8 @@ static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
 	rings = atomic_load_explicit(&slot->ring_count, memory_order_acquire);
 	from = tail = atomic_load_explicit(&slot->tail, memory_order_relaxed);
 	while (tail < head && !t->stuck && rings <= PH_RING_GROWTHS) {
-		const struct ph_ring *ring = &slot->rings[state->ring];
+		/* A copy, to be checked and used. */
+		const struct ph_ring own = slot->rings[state->ring], *ring = &own;
 		bool last = state->ring + 1 >= rings;
 		uint64_t end = last ? head : slot->rings[state->ring + 1].first;
 
@@ -494,7 +589,7 @@ static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
 		if (tail < end) {
 			if (last && !all && end - tail < (ring->mask + 1) / 2)
 				break;
-			if (!write_cells(t, state, slot, tail, end))
+			if (!write_cells(t, state, slot, ring, tail, end))
 				break;
 			tail = end;
 			/* On a full disk they stay in the ring as well. */
@@ -511,9 +606,58 @@ static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
 	return tail - from;
 }
 
+/* ---- what is not seen ---------------------------------------------------- */
+
+/* Still the program that the trace is of, and not one that it became by exec and
+ * that did not load the library? A zombie has no executable, but a name. */
+static bool is_same_program(const struct target *t, bool ended)
+{
+	const struct ph_segment *s = t->segment;
+	char path[64], link[sizeof(s->executable)];
+
+	if (atomic_load(&s->exec_begun) != 0)
+		return false;
+	if (ended) {
+		proc_thread_name(s->pid, s->pid, link, sizeof(link));
+		return strcmp(link, t->name) == 0;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/exe", s->pid);
+	return proc_link(path, link, sizeof(link)) &&
+	       strncmp(link, s->executable, sizeof(link)) == 0;
+}
+
+void target_look(struct target *t, bool ended)
+{
+	struct ph_segment *s = t->segment;
+	struct ph_io_look look = {.began = ph_clock_now(s->clock_kind)};
+
+	if (t->io_fd < 0 || !proc_io_read(t->io_fd, &look.whole))
+		return;
+	look.looked_bytes = atomic_load(&s->looked_bytes);
+	/* Asked for afterwards: without any, the above has none of theirs. */
+	look.reaped = proc_has_reaped(s->pid);
+	/* A zombie has no other threads left to add up. */
+	if (look.reaped &&
+	    ((ended && atomic_load(&s->streams) > 1) || !proc_io_threads(s->pid, &look.threads)))
+		return;
+	/* Afterwards: what it became by then has been looked at. */
+	if (!is_same_program(t, ended))
+		return;
+	s->io_sampled.began = look.began;
+	s->io_sampled.whole = look.whole;
+	s->io_sampled.threads = look.threads;
+	s->io_sampled.looked_bytes = look.looked_bytes;
+	s->io_sampled.reaped = look.reaped;
+	atomic_store_explicit(&s->io_sampled.ticks, ph_clock_now(s->clock_kind),
+			      memory_order_release);
+	if (!ended && !(atomic_load(&s->unseen) & PH_UNSEEN_IO_URING) &&
+	    proc_has_anonymous(s->pid, "[io_uring]"))
+		atomic_fetch_or(&s->unseen, PH_UNSEEN_IO_URING);
+}
+
 uint64_t target_drain(struct target *t, bool all)
 {
-	uint32_t used = atomic_load_explicit(&t->segment->slots_used, memory_order_acquire);
+	uint32_t used = target_slots(t);
 	uint64_t now = now_ns(CLOCK_MONOTONIC);
 	uint64_t moved = 0;
 
@@ -523,12 +667,14 @@ uint64_t target_drain(struct target *t, bool all)
 	if (now - t->last_flush > FLUSH_AFTER_NS) {
 		t->last_flush = now;
 		all = true;
+		target_keep(t);
+		target_look(t, false);
 	}
 	if (now - t->last_clock > CLOCK_AFTER_NS) {
 		t->last_clock = now;
 		add_clock(t);
 	}
-	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++)
+	for (uint32_t i = 0; i < used; i++)
 		moved += drain_slot(t, i, all);
 	return moved;
 }
@@ -584,7 +730,7 @@ static void push_free(struct target *t, uint32_t index)
 	uint64_t next;
 
 	do {
-		ph_slot_at(t->segment, index)->next_free = (uint32_t)seen;
+		target_slot(t, index)->next_free = (uint32_t)seen;
 		next = ((seen >> 32) + 1) << 32 | (index + 1);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&s->free_slots, &seen, next, memory_order_release, memory_order_relaxed));
@@ -593,13 +739,15 @@ static void push_free(struct target *t, uint32_t index)
 /* The slot's thread is gone and its ring is empty. It keeps its largest ring. */
 static void reclaim_slot(struct target *t, uint32_t index)
 {
-	struct ph_slot *slot = ph_slot_at(t->segment, index);
+	struct ph_slot *slot = target_slot(t, index);
 	uint64_t gone = ph_clock_now(t->segment->clock_kind);
+	uint32_t rings = atomic_load(&slot->ring_count);
 
 	note_thread(t, slot, &t->streams[index], slot->ended != 0 ? slot->ended : gone);
 	t->lost += atomic_exchange(&slot->lost, 0);
 	t->stalled += atomic_exchange(&slot->stalled, 0);
-	slot->rings[0] = slot->rings[atomic_load(&slot->ring_count) - 1];
+	if (rings > 0 && rings <= PH_RING_GROWTHS)
+		slot->rings[0] = slot->rings[rings - 1];
 	slot->rings[0].first = 0;
 	atomic_store(&slot->ring_count, 1);
 	atomic_store(&slot->head, 0);
@@ -612,10 +760,10 @@ static void reclaim_slot(struct target *t, uint32_t index)
 
 void target_reclaim(struct target *t)
 {
-	uint32_t used = atomic_load_explicit(&t->segment->slots_used, memory_order_acquire);
+	uint32_t used = target_slots(t);
 
-	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++) {
-		struct ph_slot *slot = ph_slot_at(t->segment, i);
+	for (uint32_t i = 0; i < used; i++) {
+		struct ph_slot *slot = target_slot(t, i);
 
 		if (atomic_load_explicit(&slot->state, memory_order_acquire) == PH_SLOT_FREE)
 			continue;
@@ -662,8 +810,9 @@ static void add_index(struct target *t)
 
 bool target_finish(struct target *t, const struct target_end *end)
 {
-	uint32_t used = atomic_load_explicit(&t->segment->slots_used, memory_order_acquire);
+	uint32_t used = target_slots(t);
 
+	target_keep(t);
 	for (int tries = 0; tries < 10; tries++) {
 		target_drain(t, true);
 		if (!t->stuck)
@@ -672,8 +821,8 @@ bool target_finish(struct target *t, const struct target_end *end)
 	}
 	if (t->stuck || t->memory_short)
 		return false;
-	for (uint32_t i = 0; i < used && i < t->segment->slot_count; i++) {
-		const struct ph_slot *slot = ph_slot_at(t->segment, i);
+	for (uint32_t i = 0; i < used; i++) {
+		const struct ph_slot *slot = target_slot(t, i);
 
 		if (atomic_load(&slot->state) == PH_SLOT_FREE)
 			continue;

@@ -29,13 +29,28 @@ struct thread_entry {
 	char name[16];
 };
 
+/* Where what stands in a segment: copied when it is mapped and checked once, for
+ * the program may overwrite it later. */
+struct table_layout {
+	uint64_t offset;
+	uint32_t entries;
+};
+struct segment_layout {
+	uint64_t bytes, slots_offset, modules_offset, modules_bytes, rings_offset;
+	uint32_t slot_count;
+	struct table_layout addresses, nodes;
+};
+
 struct target {
 	struct ph_segment *segment;
+	struct segment_layout layout;
 	char segment_path[256];
 	char control_path[256];
 	char trace_path[4200];
 	int fd;		     /* the trace */
 	int pidfd;	     /* -1: it had ended before we looked */
+	int io_fd;	     /* /proc/PID/io; -1: not to be had */
+	char name[16];	     /* as the kernel had it when it was attached */
 	uint64_t file_bytes; /* written */
 
 	struct stream_state *streams; /* one a slot */
@@ -63,8 +78,9 @@ struct target {
 	/* The slot whose cells wait in `sealed`: its tail moves once they are written. */
 	struct ph_slot *waiting_slot;
 	uint64_t waiting_tail;
-	bool stuck;   /* the last write failed: what is in `sealed` is tried again */
-	bool damaged; /* a ring held what is no event: said in END */
+	bool stuck;    /* the last write failed: what is in `sealed` is tried again */
+	bool replaced; /* another file has the trace's name by now: ours is nobody's */
+	bool damaged;  /* a ring held what is no event: said in END */
 	bool memory_short;
 };
 
@@ -73,6 +89,14 @@ struct target_end {
 	const char *kind; /* "exit", "signal", "exec", "unknown" */
 	int status;	  /* -1: not known */
 };
+
+/* A slot that is in the segment, whatever its header says by now. */
+static inline struct ph_slot *target_slot(const struct target *t, uint32_t index)
+{
+	return (struct ph_slot *)((uintptr_t)t->segment + t->layout.slots_offset) + index;
+}
+/* Of those that were ever used, all that can be there. */
+uint32_t target_slots(const struct target *t);
 
 /* Map a segment. NULL: not one, or not ready. */
 struct target *target_map(const char *segment_path, const char *control_path);
@@ -96,6 +120,14 @@ bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell, ui
 
 /* A thread that is gone, for the trace's list. */
 void target_add_thread(struct target *t, const struct thread_entry *e);
+
+/* Somebody may have removed the trace meanwhile: write it again under its name, as
+ * long as its folder is there and nothing else has taken the name. */
+void target_keep(struct target *t);
+
+/* While it lives, about once a second, and when it has just ended: what the kernel
+ * counts and what else is not seen (struct ph_io_look). */
+void target_look(struct target *t, bool ended);
 
 /* Give back the slots of threads that are gone. */
 void target_reclaim(struct target *t);

@@ -320,6 +320,7 @@ static bool spill_ring(struct ph_segment *s, struct ph_slot *slot, bool over)
 	parts[2] = (struct iovec){cells, (record.cells - before_wrap) * sizeof(*cells)};
 	if (!append_parts(s, parts, 3))
 		return false;
+	s->spilled_bytes += sizeof(record) + record.cells * sizeof(*cells);
 	atomic_store_explicit(&slot->tail, head, memory_order_release);
 	return true;
 }

@@ -14,6 +14,17 @@
  * and malloc is us. It takes static TLS, which is scarce: stay well under 1 KiB. */
 #define PH_TLS __thread __attribute__((tls_model("initial-exec")))
 
+/*
+ * What only glibc has is imported weakly (`#pragma weak` where it is used), so that
+ * the library can also be loaded into a program that uses musl, which then runs
+ * unrecorded.
+ */
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
+static inline int ph_is_glibc(void)
+{
+	return gnu_get_libc_version != 0;
+}
+
 /* Orders our stores for a signal handler of the same thread; costs nothing. */
 #define signal_fence() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 

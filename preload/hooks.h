@@ -44,7 +44,7 @@ void ph_end_pair(struct ph_call_state *c, unsigned op, const int fds[2], int r, 
 		 uintptr_t frame, void *caller);
 
 /* To be registered with at_quick_exit() before the program can. */
-void ph_at_quick_exit(void);
+void ph_at_quick_exit(void *unused);
 
 /* PERFHOOK_ROOT as children see it: "PERFHOOK_ROOT=PID:FOLDER", in memory of ours. */
 extern char *ph_root_entry;

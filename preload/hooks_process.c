@@ -11,6 +11,10 @@
 
 #include "preload/hooks.h"
 
+/* What pthread_cleanup_push is made of; musl has neither. */
+#pragma weak __pthread_register_cancel
+#pragma weak __pthread_unregister_cancel
+
 /* ---- threads ------------------------------------------------------------ */
 
 /* What a new thread's trampoline needs; taken from a pool, because a hook never
@@ -314,8 +318,9 @@ void ph_hook_exit(int status)
 /* The last of at_quick_exit's functions, because it was registered first. */
 static int quick_status;
 
-void ph_at_quick_exit(void)
+void ph_at_quick_exit(void *unused)
 {
+	(void)unused;
 	ph_note_end(quick_status);
 }
 

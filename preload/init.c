@@ -11,7 +11,10 @@
 #include "preload/record.h"
 #include "preload/session.h"
 #include "preload/spawn.h"
+#include "preload/unseen.h"
 #include "preload/unwind.h"
+
+#pragma weak on_exit
 
 #define COLLECTOR_WAIT_NS INT64_C(3000000000)
 
@@ -120,6 +123,10 @@ static void await_collector(void)
 	ph_process_abandon();
 }
 
+/* What at_quick_exit() is made of; other C libraries do not have it. */
+extern int __cxa_at_quick_exit(void (*function)(void *), void *library) /* NOLINT: its name */
+	__attribute__((weak));
+
 static void at_exit(int status, void *unused)
 {
 	(void)unused;
@@ -131,6 +138,7 @@ static __attribute__((constructor)) void begin(void)
 	ph_quiet_begin();
 	ph_real_resolve();
 	ph_library_learn(environ);
+	ph_unseen_look_for_malloc();
 	if (ph_process_start()) {
 		ph_process->segment->unwinder = ph_unwind_load();
 		await_collector();
@@ -140,7 +148,9 @@ static __attribute__((constructor)) void begin(void)
 		export_environment();
 		/* First registered, last called: after the program's own. */
 		on_exit(at_exit, NULL);
-		at_quick_exit(ph_at_quick_exit);
+		if (__cxa_at_quick_exit != NULL)
+			__cxa_at_quick_exit(ph_at_quick_exit, NULL);
+		ph_unseen_begin(ph_process->segment);
 	}
 	ph_quiet_end();
 	ph_record_flush_early();

@@ -10,6 +10,7 @@
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/sys.h"
+#include "preload/unseen.h"
 #include "preload/unwind.h"
 
 struct ph_modules_state ph_modules;
@@ -380,7 +381,9 @@ void ph_modules_update(void)
 		return;
 	ph_modules.dirty = false;
 	dl_iterate_phdr(peek_counters, &changed);
-	if (changed)
+	if (changed) {
 		scan();
+		ph_unseen_namespaces(ph_process->segment);
+	}
 	atomic_flag_clear_explicit(&state.busy, memory_order_release);
 }

@@ -14,6 +14,7 @@
 #include "preload/log.h"
 #include "preload/session.h"
 #include "preload/spawn.h"
+#include "preload/unseen.h"
 
 static struct ph_process nothing;
 struct ph_process *ph_process = &nothing;
@@ -88,6 +89,11 @@ static bool configure(void)
 	if (environment == NULL)
 		return false;
 	lineage.configured = true;
+	if (!ph_is_glibc()) {
+		lineage.refused = true;
+		ph_log("this program uses musl, not glibc: it runs unrecorded", NULL);
+		return false;
+	}
 	lineage.refused = !ph_config_read(environment) || !ph_config.start;
 	return true;
 }
@@ -296,6 +302,8 @@ static void tell_parent(void)
 
 bool ph_process_start(void)
 {
+	bool fork_child = lineage.is_fork_child;
+
 	if (ph_process->generation != 0)
 		return ph_process->generation != PH_OFF;
 	if (!configure() && !lineage.configured)
@@ -311,6 +319,9 @@ bool ph_process_start(void)
 		return false;
 	}
 	ph_fork_note.number = 0;
+	/* An image begins to count when its constructor is over. */
+	if (fork_child)
+		ph_unseen_begin(ph_process->segment);
 	/* Last: whoever sees a generation finds everything else in place. */
 	__atomic_store_n(&ph_process->generation, ++lineage.generation, __ATOMIC_RELEASE);
 	return true;

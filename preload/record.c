@@ -8,6 +8,7 @@
 #include "preload/config.h"
 #include "preload/log.h"
 #include "preload/real.h"
+#include "preload/unseen.h"
 #include "trace/functions.h"
 
 static inline bool carries_stack(unsigned op)
@@ -335,6 +336,13 @@ void ph_note_end(int status)
 	if (!ph_confined)
 		sys2(SYS_prctl, PR_GET_NAME, s->slot->name);
 	ph_leave(s);
+	ph_unseen_end(g);
+	/* A child's standard error may be its program's data file by now. */
+	if (atomic_load_explicit(&g->trace_gone, memory_order_relaxed) && g->parent_pid == 0)
+		ph_log("the trace ", g->trace,
+		       " was removed with its folder while it was written: nothing is left of this "
+		       "recording",
+		       NULL);
 	g->end_status = status & 0xff;
 	g->end_ticks = call.entry;
 	atomic_store_explicit(&g->ended, 1, memory_order_release);

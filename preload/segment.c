@@ -26,9 +26,31 @@ static long populate(void *start, uint64_t bytes)
 	return sys3(SYS_madvise, page, length, MADV_POPULATE_WRITE);
 }
 
+/* Linux before 5.14: an atomic addition of nothing to each page, by the kernel, to
+ * which a page that cannot be had is an error and no signal (futex(2),
+ * FUTEX_WAKE_OP). */
+static bool touch(void *start, uint64_t bytes)
+{
+	uintptr_t end = (uintptr_t)start + bytes;
+
+	for (uintptr_t page = (uintptr_t)start & ~UINT64_C(4095); page < end; page += 4096)
+		if (sys6(SYS_futex, (long)page, FUTEX_WAKE_OP_PRIVATE, 0, 0, (long)page,
+			 FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0)) < 0)
+			return false;
+	return true;
+}
+
 bool ph_populate(void *start, uint64_t bytes)
 {
-	return no_populate || (!ph_confined && populate(start, bytes) == 0);
+	long error;
+
+	if (ph_confined)
+		return false;
+	error = no_populate ? -EINVAL : populate(start, bytes);
+	if (error != -EINVAL)
+		return error == 0;
+	no_populate = true;
+	return touch(start, bytes);
 }
 
 /* Field 22 of /proc/SELF/stat, after the command's closing parenthesis: proc(5). */
@@ -266,14 +288,10 @@ static struct ph_segment *create(const char *path, const struct size *size)
 	if (s == NULL)
 		return NULL;
 	memcpy(s, &head, offsetof(struct ph_segment, clock));
-	/* Linux before 5.14 has it not: then a full tmpfs can be SIGBUS. */
 	if (!ph_populate(s, header_bytes)) {
-		if (populate(s, header_bytes) != -EINVAL) {
-			sys_munmap(s, head.bytes);
-			sys3(SYS_unlinkat, AT_FDCWD, path, 0);
-			return NULL;
-		}
-		no_populate = true;
+		sys_munmap(s, head.bytes);
+		sys3(SYS_unlinkat, AT_FDCWD, path, 0);
+		return NULL;
 	}
 	return s;
 }

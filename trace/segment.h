@@ -143,6 +143,29 @@ enum ph_clock_kind {
 #define PH_OVERFLOW_BLOCK 0u
 #define PH_OVERFLOW_DROP  1u
 
+/*
+ * What the kernel has counted for a process, rchar and wchar of /proc/PID/io
+ * (proc_pid_io(5)), at one moment. `whole` also has what children did that were
+ * waited for. Once there are such (`reaped`), only `threads` can be told from it:
+ * the sum over /proc/PID/task of the threads that live.
+ */
+struct ph_io_count {
+	uint64_t read, written;
+};
+struct ph_io_look {
+	_Atomic uint64_t ticks; /* when it was over; last, release; 0: it failed */
+	uint64_t began;		/* ticks */
+	struct ph_io_count whole, threads;
+	uint64_t looked_bytes; /* of ours among them, see struct ph_segment */
+	uint32_t reaped;
+	uint32_t reserved;
+};
+
+/* What is known not to be seen: said on the report's first screen. */
+#define PH_UNSEEN_NAMESPACE 1u /* dlmopen(3): libraries with a libc of their own */
+#define PH_UNSEEN_IO_URING  2u
+#define PH_UNSEEN_GO	    4u /* a Go program: it makes its system calls itself */
+
 struct ph_segment {
 	uint64_t magic;
 	uint32_t version;
@@ -171,6 +194,15 @@ struct ph_segment {
 	/* More than one stream: events take the counter itself as their stamp, not
 	 * the shared word. Set before the second stream's first event. */
 	_Atomic uint32_t fine_stamps;
+	/* Of what is not seen. A look is the library's when the constructor is over
+	 * and when the process ends, the collector's now and then. */
+	struct ph_io_look io_begin, io_end, io_sampled;
+	/* What we ourselves read and wrote since the first look, counted likewise. */
+	_Atomic uint64_t looked_bytes;
+	uint64_t spilled_bytes;
+	_Atomic uint32_t unseen;     /* PH_UNSEEN_... */
+	_Atomic uint32_t trace_gone; /* removed with its folder, as the collector saw it last */
+	char own_malloc[256]; /* path of a module whose malloc stands before ours; empty: none */
 
 	/* Shared and changing, each on a line of its own. */
 	_Alignas(PH_CACHE_LINE) _Atomic uint64_t clock;	     /* ticks, and PH_CLOCK_ASLEEP */

@@ -13,7 +13,7 @@
 #define THREADS 4
 #define ROUNDS	150
 
-static const char *const sets[] = {"EUC-JP", "BIG5", "KOI8-R", "EUC-KR", "SHIFT_JIS",
+static const char *const sets[] = {"EUC-JP",  "BIG5",	 "KOI8-R",     "EUC-KR", "SHIFT_JIS",
 				   "GB18030", "IBM1047", "ISO-8859-7", "CP1251", "UTF-7"};
 #define SETS (sizeof(sets) / sizeof(sets[0]))
 

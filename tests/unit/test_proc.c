@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "collector/proc.h"
+#include "trace/segment.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,6 +88,71 @@ static uint64_t start_of_plain_name(void)
 		assert_int_equal(fscanf(stat, "%63s", field), 1);
 	fclose(stat);
 	return strtoull(field, NULL, 10);
+}
+
+static void test_io_counts(void **state)
+{
+	struct ph_io_count before, after, threads;
+	char bytes[5000] = {0};
+	int fd = proc_io_open(getpid()), ends[2];
+	struct child c;
+
+	(void)state;
+	assert_true(fd >= 0 && pipe(ends) == 0);
+	assert_true(proc_io_read(fd, &before));
+	assert_int_equal(write(ends[1], bytes, 5000), 5000);
+	assert_int_equal(read(ends[0], bytes, 3000), 3000);
+	assert_true(proc_io_read(fd, &after));
+	assert_int_equal(after.written - before.written, 5000);
+	/* With what looking cost. */
+	assert_in_range(after.read - before.read, 3000, 3400);
+	assert_true(proc_io_threads(getpid(), &threads));
+	assert_true(threads.written <= after.written && threads.written >= 5000);
+	close(fd);
+	/* Kept open it tells of a zombie, and of nobody once that is gone. */
+	c = begin();
+	fd = proc_io_open(c.pid);
+	end_with(&c, 3);
+	assert_true(proc_io_read(fd, &after));
+	assert_int_equal(after.read, 1);
+	reap(&c);
+	assert_false(proc_io_read(fd, &after));
+	assert_false(proc_io_threads(c.pid, &after));
+	assert_false(proc_io_read(-1, &after));
+	close(fd);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void test_reaped(void **state)
+{
+	struct child c = begin();
+	pid_t parent;
+	int status;
+
+	(void)state;
+	assert_false(proc_has_reaped(c.pid));
+	kill_with(&c, SIGKILL);
+	reap(&c);
+	assert_true(proc_has_reaped(getpid()));
+	parent = fork();
+	if (parent == 0)
+		_exit(proc_has_reaped(getpid()));
+	assert_int_equal(waitpid(parent, &status, 0), parent);
+	assert_int_equal(status, 0);
+}
+
+static void test_anonymous(void **state)
+{
+	int fd;
+
+	(void)state;
+	assert_false(proc_has_anonymous(getpid(), "[eventfd]"));
+	fd = eventfd(0, 0);
+	assert_true(proc_has_anonymous(getpid(), "[eventfd]"));
+	assert_false(proc_has_anonymous(getpid(), "[event"));
+	close(fd);
+	assert_false(proc_has_anonymous(getpid(), "[eventfd]"));
 }
 
 static void test_start_time(void **state)
@@ -319,6 +386,9 @@ int main(void)
 		cmocka_unit_test(test_wait_status_zero),
 		cmocka_unit_test(test_wait_status_refused),
 		cmocka_unit_test(test_link),
+		cmocka_unit_test(test_io_counts),
+		cmocka_unit_test(test_reaped),
+		cmocka_unit_test(test_anonymous),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -528,6 +528,32 @@ static void test_json_sockets(void **state)
 	discard(&p);
 }
 
+static void test_json_kernel_counts(void **state)
+{
+	struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 100, true);
+
+	(void)state;
+	assert_null_at(&p, "coverage/kernel_counted_bytes");
+	discard(&p);
+	run.coverage = (struct coverage){
+		.known = true, .wanted = true, .counted = {1000, 200}, .seen = {900, 20}};
+	p = print(&run, REPORT_WHOLE, 100, true);
+	assert_int_equal(number(&p, "coverage/kernel_counted_bytes"), 1200);
+	assert_int_equal(number(&p, "coverage/kernel_counted_read_bytes"), 1000);
+	assert_int_equal(number(&p, "coverage/kernel_counted_written_bytes"), 200);
+	assert_int_equal(number(&p, "coverage/seen_bytes"), 920);
+	assert_int_equal(number(&p, "coverage/seen_read_bytes"), 900);
+	assert_int_equal(number(&p, "coverage/seen_written_bytes"), 20);
+	discard(&p);
+	/* PERFHOOK_EVENTS=memory */
+	run.coverage.wanted = false;
+	p = print(&run, REPORT_WHOLE, 100, true);
+	assert_int_equal(number(&p, "coverage/kernel_counted_bytes"), 1200);
+	assert_null_at(&p, "coverage/seen_bytes");
+	discard(&p);
+}
+
 static void test_json_coverage(void **state)
 {
 	const struct run run = make_run();
@@ -557,7 +583,7 @@ static void test_top(void **state)
 	discard(&p);
 	p = print(&run, REPORT_WHOLE, 1, false);
 	assert_non_null(strstr(p.text, "... 3 more stacks"));
-	assert_non_null(strstr(p.text, "... 1 more files"));
+	assert_non_null(strstr(p.text, "... 1 more file "));
 	discard(&p);
 }
 
@@ -721,6 +747,7 @@ int main(void)
 		cmocka_unit_test(test_json_files),
 		cmocka_unit_test(test_json_sockets),
 		cmocka_unit_test(test_json_coverage),
+		cmocka_unit_test(test_json_kernel_counts),
 		cmocka_unit_test(test_top),
 		cmocka_unit_test(test_empty_run),
 		cmocka_unit_test(test_text),
