@@ -45,9 +45,8 @@ static bool is_secure(int fd, const struct stat *st)
 		return true;
 	if (st->st_mode & S_ISGID && st->st_gid != (gid_t)sys0(SYS_getegid))
 		return true;
-	return sys0(SYS_geteuid) != 0 &&
-	       sys4(SYS_fgetxattr, fd, "security.capability", capabilities, sizeof(capabilities)) >
-		       0;
+	return sys0(SYS_geteuid) != 0 && sys4(SYS_fgetxattr, fd, "security.capability",
+					      capabilities, sizeof(capabilities)) > 0;
 }
 
 static uint32_t judge_open_file(int fd, struct ph_image *image)
