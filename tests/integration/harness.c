@@ -45,6 +45,11 @@ static void *own(void *memory, cJSON *json)
 	return memory;
 }
 
+void *kept(void *memory)
+{
+	return own(memory, NULL);
+}
+
 static void free_owned(void)
 {
 	while (all_owned != NULL) {

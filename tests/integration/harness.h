@@ -59,6 +59,7 @@ const char *box_dir(void);
 /* All of these return strings that live until the test ends. */
 char *in_box(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void *kept(void *memory);	 /* malloc()'s: freed when the test ends */
 char *program(const char *name); /* "leak": tests/programs/leak or examples/leak, as built */
 const char *library_path(void);
 const char *perfhook_path(void);
