@@ -64,6 +64,15 @@ char *program(const char *name); /* "leak": tests/programs/leak or examples/leak
 const char *library_path(void);
 const char *perfhook_path(void);
 
+/* Lines to be compared in any order: one text of them all, sorted. The list is empty
+ * again then. */
+struct lines {
+	char **all;
+	size_t count;
+};
+void add_line(struct lines *lines, char *line);
+char *sorted_lines(struct lines *lines);
+
 char *read_file(const char *path, size_t *size); /* NULL if there is none; the test's own */
 void write_file(const char *path, const void *content, size_t size);
 

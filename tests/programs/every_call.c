@@ -4,7 +4,8 @@
  * fails, and says for each call what its event is to hold:
  *     truth: NAME=RESULT                   of a call; -errno where it failed
  *     truth: NAME=ADDRESS:SIZE             of an allocation or a free
- *     truth: traffic.PATH=READ WRITTEN READS WRITES    bytes and calls of a file or socket
+ *     truth: traffic.PATH=READ WRITTEN READS WRITES SYNCS    bytes and calls of a file
+ *                                          or socket
  *     truth: untried=NAME                  there is no trial of that row
  * A new row needs one entry in trials[] below; its aliases are tried as it is.
  */

@@ -37,7 +37,7 @@
 typedef long function(long, long, long, long, long, long, long);
 
 struct traffic {
-	unsigned long long read_bytes, written_bytes, read_calls, write_calls;
+	unsigned long long read_bytes, written_bytes, read_calls, write_calls, sync_calls;
 };
 
 struct trial {

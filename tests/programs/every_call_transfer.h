@@ -95,8 +95,8 @@ static void use_sendmmsg(struct trial *t, int fd)
 
 static void say_traffic(const char *what, const struct traffic *t)
 {
-	say("truth: traffic.%s=%llu %llu %llu %llu\n", what, t->read_bytes, t->written_bytes,
-	    t->read_calls, t->write_calls);
+	say("truth: traffic.%s=%llu %llu %llu %llu %llu\n", what, t->read_bytes, t->written_bytes,
+	    t->read_calls, t->write_calls, t->sync_calls);
 }
 
 static void try_failing(struct trial *t, void (*use)(struct trial *, int), int fd, int error)
@@ -286,15 +286,15 @@ static void try_vmsplice(struct trial *t)
 	MOVES(t, ends[0], pieces, 2, 0);
 	FAILS(t, EBADF, NOWHERE, pieces, 2, 0);
 	name_pipe(ends[0], name, sizeof(name));
-	say_traffic(name, &(struct traffic){PIECE, PIECE, 1, 1});
+	say_traffic(name, &(struct traffic){PIECE, PIECE, 1, 1, 0});
 	close(ends[0]);
 	close(ends[1]);
 }
 
 /* ---- what changes a file otherwise ---------------------------------------------------- */
 
-/* Twice as it should, once on a pipe, once on nothing. */
-#define TRY_CHANGE(id, ...)                                                                        \
+/* Twice as it should, once on nothing. */
+#define TRY_CHANGE(id, syncs, ...)                                                                 \
 	static void try_##id(struct trial *t)                                                      \
 	{                                                                                          \
 		int fd = make_file(t->file, O_RDWR);                                               \
@@ -302,15 +302,15 @@ static void try_vmsplice(struct trial *t)
 		GIVES(t, 0, fd, ##__VA_ARGS__);                                                    \
 		GIVES(t, 0, fd, ##__VA_ARGS__);                                                    \
 		FAILS(t, EBADF, NOWHERE, ##__VA_ARGS__);                                           \
-		say_traffic(t->file, &(struct traffic){0});                                        \
+		say_traffic(t->file, &(struct traffic){.sync_calls = (syncs)});                    \
 		close(fd);                                                                         \
 	}
-TRY_CHANGE(fsync)
-TRY_CHANGE(fdatasync)
-TRY_CHANGE(syncfs)
-TRY_CHANGE(sync_file_range, 0, PIECE, 0)
-TRY_CHANGE(ftruncate, 1234)
-TRY_CHANGE(fallocate, 0, 0, 5000)
+TRY_CHANGE(fsync, 2)
+TRY_CHANGE(fdatasync, 2)
+TRY_CHANGE(syncfs, 2)
+TRY_CHANGE(sync_file_range, 2, 0, PIECE, 0)
+TRY_CHANGE(ftruncate, 0, 1234)
+TRY_CHANGE(fallocate, 0, 0, 0, 5000)
 
 /* It returns its error and leaves errno alone. */
 static void try_posix_fallocate(struct trial *t)
