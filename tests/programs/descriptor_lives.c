@@ -53,32 +53,39 @@ static void by_closefrom(int fd)
 	closefrom(fd);
 }
 
-/* Each way writes another number of bytes before, and after. */
+/* What has that number next: a file that nobody saw opened, and one that was. */
+static void then_others(const char *name, int fd, unsigned bytes)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s.unseen", name);
+	expect(syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT, 0644) == fd);
+	writes(fd, path, bytes);
+	expect(close(fd) == 0);
+	snprintf(path, sizeof(path), "%s.XXXXXX", name);
+	expect(mkstemp(path) == fd);
+	writes(fd, path, 2 * bytes);
+	close(fd);
+}
+
+/* Each way moves another number of bytes. */
 static void used_again(const char *name, void (*end)(int fd), unsigned bytes)
 {
-	char before[64], after[64];
+	char before[64];
 	int fd;
 
 	snprintf(before, sizeof(before), "%s.before", name);
-	snprintf(after, sizeof(after), "%s.XXXXXX", name);
 	fd = make(before);
 	writes(fd, before, bytes);
 	end(fd);
-	expect(mkstemp(after) == fd);
-	writes(fd, after, 2 * bytes);
-	close(fd);
+	then_others(name, fd, bytes + 10);
 }
 
 /* What the stream or directory itself opened, and its end closes. */
 static void after_stream(const char *name, int fd, int ended, unsigned bytes)
 {
-	char after[64];
-
 	expect(ended >= 0);
-	snprintf(after, sizeof(after), "%s.XXXXXX", name);
-	expect(mkstemp(after) == fd);
-	writes(fd, after, bytes);
-	close(fd);
+	then_others(name, fd, bytes);
 }
 
 static void streams(void)
@@ -89,6 +96,7 @@ static void streams(void)
 
 	after_stream("closedir", fd, closedir(directory), 31);
 	fd = open(".", O_RDONLY | O_DIRECTORY);
+	expect(fsync(fd) == 0);
 	after_stream("fdopendir", fd, closedir(fdopendir(fd)), 32);
 	stream = popen("echo said", "r");
 	fd = fileno(stream);
@@ -104,6 +112,12 @@ static void streams(void)
 	expect(freopen("freopen.after", "w", stream) == stream && fileno(stream) == fd);
 	writes(fd, "freopen.after", 36);
 	after_stream("freopen", fd, fclose(stream), 37);
+	stream = fopen("unopened.before", "w");
+	fd = fileno(stream);
+	writes(fd, "unopened.before", 38);
+	/* It failed, and closed what was there. */
+	expect(freopen("no/such", "r", stream) == NULL);
+	then_others("unopened", fd, 39);
 }
 
 /* ---- copies --------------------------------------------------------------------------- */
@@ -150,6 +164,15 @@ static struct sockaddr_un address_of(const char *path)
 
 	strcpy(address.sun_path, path);
 	return address;
+}
+
+/* The next one of that number, if it came unseen, would seem to be this. */
+static void leave_stale(const char *path)
+{
+	int fd = make(path);
+
+	writes(fd, path, 1);
+	syscall(SYS_close, fd);
 }
 
 /* In the other process: a file and a socket of that name. */
@@ -213,7 +236,9 @@ static void passed(void)
 		_exit(wrongs != 0);
 	}
 	wait(NULL);
+	leave_stale("stale.1");
 	expect(recvmsg(over[0], &one, 0) == 1);
+	leave_stale("stale.2");
 	expect(recvmmsg(over[0], two, 2, 0, NULL) == 2);
 	use_passed(&one, "recvmsg", 51);
 	use_passed(&two[0].msg_hdr, "recvmmsg.1", 53);
