@@ -44,6 +44,12 @@ static void confine(uintptr_t frame)
 	ph_confined = true;
 }
 
+/* Programs also ask what the kernel can do, with a filter that is none. */
+static bool installs(bool strict, unsigned long filter)
+{
+	return strict || filter != 0;
+}
+
 int ph_hook_prctl(int option, ...)
 {
 	struct ph_call_state c;
@@ -56,7 +62,7 @@ int ph_hook_prctl(int option, ...)
 		a[i] = va_arg(rest, unsigned long);
 	va_end(rest);
 	PH_NEED(prctl);
-	if (option != PR_SET_SECCOMP)
+	if (option != PR_SET_SECCOMP || !installs(a[0] == SECCOMP_MODE_STRICT, a[1]))
 		return ph_real.prctl(option, a[0], a[1], a[2], a[3]);
 	/* Before: afterwards nothing may be asked any more. */
 	ph_call_begin(&c, PH_OP_prctl, -1, PH_FRAME());
@@ -71,14 +77,16 @@ int ph_hook_prctl(int option, ...)
  * seccomp(2), and jumps to what this returns.
  */
 PH_REACHED_BY_ASM long (*ph_real_syscall)(long number, ...) __attribute__((visibility("hidden")));
-PH_REACHED_BY_ASM void *ph_syscall_target(long number, void *caller);
-void *ph_syscall_target(long number, void *caller)
+PH_REACHED_BY_ASM void *ph_syscall_target(long number, void *caller, unsigned operation,
+					  unsigned long filter);
+void *ph_syscall_target(long number, void *caller, unsigned operation, unsigned long filter)
 {
 	struct ph_call_state c;
 
 	PH_NEED(syscall);
 	ph_real_syscall = ph_real.syscall;
-	if (number == SYS_seccomp) {
+	if (number == SYS_seccomp && operation <= SECCOMP_SET_MODE_FILTER &&
+	    installs(operation == SECCOMP_SET_MODE_STRICT, filter)) {
 		ph_call_begin(&c, PH_OP_syscall, -1, PH_FRAME());
 		ph_call_end(&c, PH_OP_syscall, -1, 0, SYS_seccomp, NULL, 0, PH_FRAME(), caller);
 		confine(PH_FRAME());

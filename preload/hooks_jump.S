@@ -43,8 +43,9 @@ vfork:
 	.cfi_endproc
 	.size vfork, . - vfork
 #endif
-/* syscall(): only seccomp's is of interest. No frame of ours stands between: the
- * call may be a clone. */
+/* syscall(): only seccomp's is of interest, whose operation and filter (its second
+ * and fourth argument) go along. No frame of ours stands between: the call may be a
+ * clone. */
 #if defined(__x86_64__)
 #define SYS_SECCOMP 317
 	.globl syscall
@@ -65,6 +66,7 @@ syscall:
 	pushq %r9
 	subq $8, %rsp
 	.cfi_adjust_cfa_offset 56
+	movq %rsi, %rdx
 	movq 56(%rsp), %rsi
 	call ph_syscall_target
 	addq $8, %rsp
@@ -89,6 +91,7 @@ syscall:
 	stp x2, x3, [sp, 32]
 	stp x4, x5, [sp, 48]
 	str x6, [sp, 64]
+	mov x2, x1
 	mov x1, x30
 	bl ph_syscall_target
 	mov x16, x0

@@ -291,6 +291,8 @@ static void try_prctl(struct trial *t)
 	CHECK_TRIAL(t, CALL(t, PR_GET_DUMPABLE) >= 0 && errno == SENTINEL);
 	CHECK_TRIAL(t, CALL(t, -1, 0, 0, 0, 0) == -1 && errno == EINVAL);
 	CHECK_TRIAL(t, CALL(t, PR_GET_NAME, 8) == -1 && errno == EFAULT);
+	/* So it is asked whether there are filters at all. */
+	CHECK_TRIAL(t, CALL(t, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == -1 && errno == EFAULT);
 	expect(in_child(confine_by_prctl, t) == 0);
 }
 
@@ -304,6 +306,7 @@ static void confine_by_syscall(struct trial *t)
 static void try_syscall(struct trial *t)
 {
 	int fd = make_file(t->file, O_RDWR);
+	uint32_t action = SECCOMP_RET_ALLOW;
 	char *mapped;
 
 	expect(in_child(confine_by_syscall, t) == 0);
@@ -312,6 +315,10 @@ static void try_syscall(struct trial *t)
 	mapped = (char *)CALL(t, SYS_mmap, NULL, 4096, PROT_READ, MAP_SHARED, fd, 4096);
 	CHECK_TRIAL(t, mapped != MAP_FAILED && errno == SENTINEL && strcmp(mapped, "at 4096") == 0);
 	CHECK_TRIAL(t, CALL(t, SYS_munmap, mapped, 4096) == 0 && errno == SENTINEL);
+	CHECK_TRIAL(t, CALL(t, SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL) == -1 &&
+			       errno == EFAULT);
+	CHECK_TRIAL(t, CALL(t, SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0 &&
+			       errno == SENTINEL);
 	CHECK_TRIAL(t, CALL(t, SYS_close, NOWHERE) == -1 && errno == EBADF);
 	CHECK_TRIAL(t, CALL(t, 99999) == -1 && errno == ENOSYS);
 	close(fd);
