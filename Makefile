@@ -108,6 +108,9 @@ $(BUILD)/%: %.cc
 	$(SAY) CXX $<
 	$(Q)$(CXX) -I. $(PROGRAM_CFLAGS) -Wall -Wextra -o $@ $< -lpthread -ldl
 
+# It knows the table's rows.
+$(BUILD)/tests/programs/every_call: $(wildcard tests/programs/every_call*.h) trace/functions.def
+
 # Tests: each tests/*/test_*.c is one cmocka program.
 TEST_SRC  := $(wildcard tests/*/test_*.c)
 TEST_HELP := $(call obj,$(filter-out $(TEST_SRC),\

@@ -82,12 +82,15 @@ static void release(unsigned op, uintptr_t frame, void *caller)
 	errno = saved;
 }
 
-/* 0: it changes nothing for us. Strict mode takes the counter away as well:
+/* 0: it changes nothing for us: programs also ask what the kernel can do, with a
+ * filter that is none. Strict mode takes the counter away as well:
  * prctl(2), seccomp(2). */
-static int confinement_of(int option, unsigned long argument)
+static int confinement_of(int option, unsigned long argument, unsigned long filter)
 {
-	if (option == PR_SET_SECCOMP)
-		return argument == SECCOMP_MODE_STRICT ? CONFINED_BLIND : CONFINED_FILTER;
+	if (option == PR_SET_SECCOMP && argument == SECCOMP_MODE_STRICT)
+		return CONFINED_BLIND;
+	if (option == PR_SET_SECCOMP && argument == SECCOMP_MODE_FILTER && filter != 0)
+		return CONFINED_FILTER;
 	if (option == PR_SET_TSC && argument == PR_TSC_SIGSEGV)
 		return CONFINED_BLIND;
 	return 0;
@@ -105,7 +108,7 @@ int ph_hook_prctl(int option, ...)
 		a[i] = va_arg(rest, unsigned long);
 	va_end(rest);
 	PH_NEED(prctl);
-	how = confinement_of(option, a[0]);
+	how = confinement_of(option, a[0], a[1]);
 	if (how != 0)
 		done = confine(PH_OP_prctl, how, PH_FRAME(), PH_CALLER());
 	r = ph_real.prctl(option, a[0], a[1], a[2], a[3]);
@@ -134,7 +137,7 @@ long ph_syscall_seccomp(long number, unsigned long operation, unsigned long flag
 
 	if (operation == SECCOMP_SET_MODE_STRICT)
 		confine(PH_OP_syscall, CONFINED_BLIND, PH_FRAME(), PH_CALLER());
-	else if (operation == SECCOMP_SET_MODE_FILTER)
+	else if (operation == SECCOMP_SET_MODE_FILTER && argument != NULL)
 		done = confine(PH_OP_syscall, CONFINED_FILTER, PH_FRAME(), PH_CALLER());
 	r = ph_real.syscall(number, operation, flags, argument);
 	/* With SECCOMP_FILTER_FLAG_NEW_LISTENER it is a descriptor. */

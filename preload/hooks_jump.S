@@ -43,8 +43,9 @@ vfork:
 	.cfi_endproc
 	.size vfork, . - vfork
 #endif
-/* syscall(): only seccomp's is of interest. No frame of ours stands between: the
- * call may be a clone. */
+/* syscall(): only seccomp's is of interest, whose operation and filter (its second
+ * and fourth argument) go along. No frame of ours stands between: the call may be a
+ * clone. */
 #if defined(__x86_64__)
 #define SYS_SECCOMP 317
 	.globl syscall

@@ -230,7 +230,8 @@ static int clone_as_fork(int (*function)(void *), void *stack, int flags, void *
 {
 	struct ph_call_state c;
 	uint32_t number = begin_fork(&c, PH_OP_clone, frame);
-	struct closure *closure = c.entry != 0 ? take_closure() : NULL;
+	/* Without a function it is an error, and clone()'s to give. */
+	struct closure *closure = c.entry != 0 && function != NULL ? take_closure() : NULL;
 	int r;
 
 	if (closure != NULL) {

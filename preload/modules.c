@@ -9,6 +9,7 @@
 
 #include "preload/process.h"
 #include "preload/real.h"
+#include "preload/stack.h"
 #include "preload/sys.h"
 #include "preload/unseen.h"
 #include "preload/unwind.h"
@@ -144,7 +145,7 @@ static void log_commit(uint64_t bytes)
 static void log_module(uint32_t id, const struct shape *shape, uint64_t base, const char *path,
 		       uint32_t loaded, uint32_t unloaded)
 {
-	char absolute[4096];
+	static char absolute[4096]; /* `busy` keeps it to one at a time */
 	size_t path_bytes, ranges = shape->range_count * sizeof(shape->ranges[0]);
 	struct ph_module_record r = {
 		.id = id, .base = base, .loaded = loaded, .unloaded = unloaded};
@@ -377,7 +378,8 @@ void ph_modules_update(void)
 {
 	bool changed = false;
 
-	if (ph_process->generation <= PH_OFF || !begin())
+	/* A handler on a small stack leaves it to the next event. */
+	if (ph_process->generation <= PH_OFF || !ph_stack_has_room(&ph_self) || !begin())
 		return;
 	ph_modules.dirty = false;
 	dl_iterate_phdr(peek_counters, &changed);

@@ -163,8 +163,7 @@ struct ph_spawned *ph_stack_spawned(const struct ph_thread *t)
 	return t->kept != NULL ? (struct ph_spawned *)t->kept->spawned : NULL;
 }
 
-/* Is there room for the unwinder to work? A stack for signals may be 2 KiB. */
-static bool has_room(const struct ph_thread *t)
+bool ph_stack_has_room(const struct ph_thread *t)
 {
 	uintptr_t here = PH_FRAME();
 
@@ -242,7 +241,7 @@ uint32_t ph_stack_node(struct ph_stream *s, void *caller)
 		return 0;
 	k = ph_is_nested(s) ? NULL : t->kept;
 	/* A new thread's unwinder would begin with mapping a cache. */
-	if (k == NULL || !has_room(t) || (ph_confined && !k->warm))
+	if (k == NULL || !ph_stack_has_room(t) || (ph_confined && !k->warm))
 		return node_of(0, caller, false, epoch);
 	k->warm = true;
 	room = (int)ph_config.depth + OWN_FRAMES_MAX;

@@ -29,6 +29,10 @@ struct ph_cell *ph_scratch(const struct ph_stream *s);
 struct ph_spawned *ph_stack_spawned(const struct ph_thread *t);
 #define PH_SPAWNED_ROOM 544u
 
+/* Is there room on the stack for the unwinder, or the loader's list, to be gone
+ * through? One for signals may be 2 KiB. */
+bool ph_stack_has_room(const struct ph_thread *t);
+
 /* The kept stack is not to be trusted any more. */
 void ph_stack_forget(struct ph_thread *t);
 

@@ -45,6 +45,11 @@ static void *own(void *memory, cJSON *json)
 	return memory;
 }
 
+void *kept(void *memory)
+{
+	return own(memory, NULL);
+}
+
 static void free_owned(void)
 {
 	while (all_owned != NULL) {
@@ -55,6 +60,31 @@ static void free_owned(void)
 		cJSON_Delete(o->json);
 		free(o);
 	}
+}
+
+void add_line(struct lines *l, char *line)
+{
+	l->all = realloc(l->all, (l->count + 1) * sizeof(*l->all));
+	assert_non_null(l->all);
+	l->all[l->count++] = line;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+char *sorted_lines(struct lines *l)
+{
+	char *all = text("%s", "");
+
+	if (l->count > 0)
+		qsort(l->all, l->count, sizeof(*l->all), by_text);
+	for (size_t i = 0; i < l->count; i++)
+		all = text("%s%s\n", all, l->all[i]);
+	free(l->all);
+	*l = (struct lines){0};
+	return all;
 }
 
 static double now(void)
@@ -492,11 +522,6 @@ bool wait_until(bool (*ready)(void *context), void *context, int timeout_s)
 
 /* ---- what was recorded ------------------------------------------------ */
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 size_t list_traces(const struct outcome *o, char ***paths)
 {
 	DIR *d = opendir(o->traces);
@@ -516,7 +541,7 @@ size_t list_traces(const struct outcome *o, char ***paths)
 	}
 	closedir(d);
 	if (count > 0)
-		qsort(*paths, count, sizeof(**paths), by_name);
+		qsort(*paths, count, sizeof(**paths), by_text);
 	own(*paths, NULL);
 	return count;
 }

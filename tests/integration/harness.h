@@ -59,9 +59,19 @@ const char *box_dir(void);
 /* All of these return strings that live until the test ends. */
 char *in_box(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void *kept(void *memory);	 /* malloc()'s: freed when the test ends */
 char *program(const char *name); /* "leak": tests/programs/leak or examples/leak, as built */
 const char *library_path(void);
 const char *perfhook_path(void);
+
+/* Lines to be compared in any order: one text of them all, sorted. The list is empty
+ * again then. */
+struct lines {
+	char **all;
+	size_t count;
+};
+void add_line(struct lines *lines, char *line);
+char *sorted_lines(struct lines *lines);
 
 char *read_file(const char *path, size_t *size); /* NULL if there is none; the test's own */
 void write_file(const char *path, const void *content, size_t size);

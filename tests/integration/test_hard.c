@@ -454,6 +454,34 @@ static void modules_that_libc_loads(void **state)
 	check_u64(between.bytes, truth(&o, "between.bytes"), "bytes of between()");
 }
 
+/* What the least that the kernel accepts leaves to a handler. */
+static void small_signal_stacks(void **state)
+{
+	const char *const *argv = ARGV(program("small_stack"), program("lib_raises.so"));
+	struct outcome plain = run(argv, NULL), with = record(argv, NULL);
+	uint64_t written = 0, survived = 0;
+	char **traces, *rest = NULL;
+	size_t count;
+
+	(void)state;
+	check_status(&plain, 0);
+	check_status(&with, 0);
+	/* Each line is a size, a way and how it ended: 0 where the handler could do it all. */
+	for (char *l = strtok_r(plain.out, "\n", &rest); l != NULL;
+	     l = strtok_r(NULL, "\n", &rest)) {
+		if (strcmp(strchr(l, '='), "=0") != 0)
+			continue;
+		survived++;
+		check(strstr(with.out, text("%s\n", l)) != NULL,
+		      "%s without the library; with:\n%s", l, with.out);
+	}
+	check(survived >= 12, "%llu handlers had room enough", (unsigned long long)survived);
+	count = list_traces(&with, &traces);
+	for (size_t i = 0; i < count; i++)
+		written += written_to(report(traces[i]), "from-handler");
+	check_u64(written, survived * truth(&with, "written_bytes"), "written by handlers");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -467,6 +495,7 @@ int main(void)
 		boxed(jumps_out_of_hooks),
 		boxed(signals_among_allocations),
 		boxed(allocations_in_handlers),
+		boxed(small_signal_stacks),
 		boxed(cancellations),
 		boxed(ends_of_threads),
 		boxed(modules_that_libc_loads),
