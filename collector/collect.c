@@ -40,6 +40,7 @@
 
 struct name {
 	struct name *next;
+	uint8_t id[16]; /* of the trace that has it */
 	char path[];
 };
 
@@ -81,7 +82,16 @@ static bool name_is_used(const struct collector *c, const char *path)
 	return false;
 }
 
-static void use_name(struct collector *c, const char *path)
+/* The trace's path, of a process that may have ended; NULL: none of this session. */
+static const char *path_of(const struct collector *c, const uint8_t id[16])
+{
+	for (const struct name *n = c->names; n != NULL; n = n->next)
+		if (memcmp(n->id, id, sizeof(n->id)) == 0)
+			return n->path;
+	return NULL;
+}
+
+static void use_name(struct collector *c, const char *path, const uint8_t id[16])
 {
 	size_t length = strlen(path);
 	struct name *n = malloc(sizeof(*n) + length + 1);
@@ -89,6 +99,7 @@ static void use_name(struct collector *c, const char *path)
 	if (n == NULL)
 		return;
 	memcpy(n->path, path, length + 1);
+	memcpy(n->id, id, sizeof(n->id));
 	n->next = c->names;
 	c->names = n;
 }
@@ -125,12 +136,14 @@ static bool choose_name(struct collector *c, struct target *t)
  * from before an exec that dropped the session's mark, or another program's. */
 static int open_trace(struct collector *c, struct target *t, char *why, size_t room)
 {
+	static const uint8_t another[16];
 	int fd = OUTNAME_BUSY;
 
 	while (fd == OUTNAME_BUSY && choose_name(c, t)) {
 		fd = outname_create(t->trace_path, why, room);
 		if (fd != -1)
-			use_name(c, t->trace_path);
+			use_name(c, t->trace_path,
+				 fd == OUTNAME_BUSY ? another : t->segment->id);
 	}
 	return fd;
 }
@@ -204,7 +217,6 @@ static void refuse(struct collector *c, struct target *t, const char *why)
 
 static void attach(struct collector *c, struct target *t)
 {
-	const struct target *parent;
 	char why[512] = "the name of the trace is too long";
 
 	c->linger = false;
@@ -227,8 +239,7 @@ static void attach(struct collector *c, struct target *t)
 		return;
 	}
 	snprintf(t->segment->trace, sizeof(t->segment->trace), "%s", t->trace_path);
-	parent = parent_of(c, t->segment);
-	target_begin(t, parent != NULL ? parent->trace_path : NULL);
+	target_begin(t, path_of(c, t->segment->parent_id));
 	if (c->target_count == c->target_room) {
 		size_t room = c->target_room != 0 ? c->target_room * 2 : 16;
 		struct target **more = realloc(c->targets, room * sizeof(*more));
