@@ -142,8 +142,7 @@ static int open_trace(struct collector *c, struct target *t, char *why, size_t r
 	while (fd == OUTNAME_BUSY && choose_name(c, t)) {
 		fd = outname_create(t->trace_path, why, room);
 		if (fd != -1)
-			use_name(c, t->trace_path,
-				 fd == OUTNAME_BUSY ? another : t->segment->id);
+			use_name(c, t->trace_path, fd == OUTNAME_BUSY ? another : t->segment->id);
 	}
 	return fd;
 }
