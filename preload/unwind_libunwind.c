@@ -274,6 +274,18 @@ static void redirect_imports(const struct link_map *map)
 
 /* ---- the unwinder ---------------------------------------------------------- */
 
+bool ph_unwind_allocates_outside;
+
+/* Its thread-local storage is allocated by whoever defines malloc in the program. */
+static bool heap_is_ours(void)
+{
+	void *theirs = dlsym(RTLD_DEFAULT, "malloc");
+	Dl_info one, other;
+
+	return theirs != NULL && dladdr(theirs, &one) != 0 &&
+	       dladdr((void *)heap_is_ours, &other) != 0 && one.dli_fbase == other.dli_fbase;
+}
+
 bool ph_unwind_load(void)
 {
 	void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
@@ -312,6 +324,7 @@ bool ph_unwind_load(void)
 	trying = find_object != NULL;
 	walk((void *[4]){NULL}, 4);
 	trying = false;
+	ph_unwind_allocates_outside = !heap_is_ours();
 	backtrace_ = walk;
 	return true;
 }
