@@ -88,6 +88,12 @@ static void *own_mmap(void *address, size_t length, int protection, int flags, i
 	return r != NULL ? r : MAP_FAILED;
 }
 
+/* Is it mapped? Not known under a seccomp filter, so the walk ends there. */
+static int own_mincore(void *address, size_t length, unsigned char *pages)
+{
+	return (int)sys_result(ph_confined ? -ENOMEM : sys3(SYS_mincore, address, length, pages));
+}
+
 static int own_munmap(void *address, size_t length)
 {
 	return (int)sys_result(sys2(SYS_munmap, address, length));
@@ -204,6 +210,7 @@ static const struct {
 	{"open", own_open},
 	{"mmap", own_mmap},
 	{"munmap", own_munmap},
+	{"mincore", own_mincore},
 	{"malloc", own_malloc},
 	{"free", own_free},
 	{"pthread_mutex_lock", own_lock},
