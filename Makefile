@@ -114,7 +114,7 @@ $(BUILD)/tests/programs/every_call: $(wildcard tests/programs/every_call*.h) tra
 # Tests: each tests/*/test_*.c is one cmocka program.
 TEST_SRC  := $(wildcard tests/*/test_*.c)
 TEST_HELP := $(call obj,$(filter-out $(TEST_SRC),\
-	$(wildcard tests/unit/*.c tests/integration/*.c tests/truth/*.c)))
+	$(wildcard tests/unit/*.c tests/integration/*.c tests/truth/*.c tests/compat/*.c)))
 TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/bin/%,$(TEST_SRC))
 .SECONDARY: $(call obj,$(TEST_SRC)) $(TEST_HELP)
 
@@ -135,7 +135,9 @@ $(BUILD)/tests/bin/%: $(BUILD)/obj/tests/%.c.o $(TEST_HELP) $(LIBRARY_OBJ)
 BUILD_PACKAGES := gcc g++ make pkg-config libc6-dev libunwind-dev libcjson-dev libdw-dev \
 	libelf-dev libzstd-dev zlib1g-dev libiberty-dev
 TEST_PACKAGES  := libcmocka-dev valgrind strace binutils python3 perl git sqlite3 jq tar xz-utils \
-	redis-server redis-tools util-linux procps dwz curl nginx-light wrk
+	redis-server redis-tools util-linux procps dwz \
+	nginx-light wrk memcached postgresql curl openssl openssh-client gdb nodejs \
+	default-jre-headless libjemalloc-dev libmimalloc2.0 busybox rsync zstd bzip2 bc vim less man-db
 LINT_PACKAGES  := clang-14 clang-format-14 clang-tidy-14 cppcheck
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 

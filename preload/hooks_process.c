@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "preload/hooks.h"
+#include "preload/modules.h"
 
 /* What pthread_cleanup_push is made of; musl has neither. */
 #pragma weak __pthread_register_cancel
@@ -105,6 +106,9 @@ static uint32_t announce_fork(uintptr_t frame)
 
 	if (s == NULL)
 		return 0;
+	/* The child does not look for what was loaded before. */
+	if (ph_modules.dirty && !ph_confined)
+		ph_modules_update();
 	call.entry = ph_now();
 	call.arg = atomic_fetch_add_explicit(&g->forks, 1, memory_order_relaxed) + 1;
 	memcpy(cells, &call, sizeof(call));

@@ -335,13 +335,22 @@ static void log_gone(void)
 		ph_unwind_flush();
 }
 
+void ph_modules_begin(void)
+{
+	if (state.generation == ph_process->generation)
+		return;
+	/* A fork's child may have inherited the flag from a thread it does not have. So
+	 * it may the loader's own lock, which libc does not renew: it looks only once it
+	 * has itself called the loader, and come back. */
+	if (state.generation != 0)
+		ph_modules.dirty = false;
+	state.generation = ph_process->generation;
+	atomic_flag_clear(&state.busy);
+}
+
 static bool begin(void)
 {
-	/* A fork's child may have inherited the flag from a thread it does not have. */
-	if (state.generation != ph_process->generation) {
-		state.generation = ph_process->generation;
-		atomic_flag_clear(&state.busy);
-	}
+	ph_modules_begin();
 	if (atomic_flag_test_and_set_explicit(&state.busy, memory_order_acquire))
 		return false;
 	if (state.list == NULL)

@@ -25,6 +25,9 @@ extern struct ph_modules_state ph_modules;
 /* Write down all modules; from the constructor. A fork's child inherits the list. */
 PH_COLD void ph_modules_scan_all(void);
 
+/* A thread's first event in this process, which may be a fork's child. */
+PH_COLD void ph_modules_begin(void);
+
 /* The list may have changed: look, and write down what came and went. */
 PH_COLD void ph_modules_update(void);
 

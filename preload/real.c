@@ -3,9 +3,13 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <gnu/libc-version.h>
+#include <link.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "trace/functions.h"
 
 struct ph_real ph_real;
 
@@ -18,6 +22,81 @@ static const struct {
 #include "trace/functions.def"
 };
 
+/* A look-up that fails allocates. So what libc does not have is known beforehand: by
+ * its own table, of bloom filter, buckets and chains (DT_GNU_HASH). */
+static bool exports(const struct link_map *map, const char *name)
+{
+	const uint32_t *table = NULL, *buckets, *chains;
+	const ElfW(Sym) *symbols = NULL;
+	const char *strings = NULL;
+	uint32_t hash = 5381, i;
+
+	for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
+		if (d->d_tag == DT_GNU_HASH)
+			table = (const uint32_t *)d->d_un.d_ptr;
+		else if (d->d_tag == DT_SYMTAB)
+			symbols = (const ElfW(Sym) *)d->d_un.d_ptr;
+		else if (d->d_tag == DT_STRTAB)
+			strings = (const char *)d->d_un.d_ptr;
+	}
+	if (table == NULL || symbols == NULL || strings == NULL)
+		return false;
+	for (const char *c = name; *c != '\0'; c++)
+		hash = hash * 33 + (uint8_t)*c;
+	buckets = table + 4 + table[2] * (sizeof(ElfW(Addr)) / sizeof(*table));
+	chains = buckets + table[0];
+	i = buckets[hash % table[0]];
+	if (i < table[1])
+		return false;
+	do {
+		if ((chains[i - table[1]] | 1) == (hash | 1) &&
+		    strcmp(strings + symbols[i].st_name, name) == 0)
+			return true;
+	} while ((chains[i++ - table[1]] & 1) == 0);
+	return false;
+}
+
+/* Of glibc only. */
+extern __typeof(gnu_get_libc_version) gnu_get_libc_version __attribute__((weak));
+extern __typeof(dladdr1) dladdr1 __attribute__((weak));
+
+static bool is_in_libc(const char *name)
+{
+	static struct link_map *libc;
+	Dl_info info;
+
+	if (gnu_get_libc_version == NULL || dladdr1 == NULL)
+		return true;
+	if (libc == NULL &&
+	    dladdr1((void *)gnu_get_libc_version, &info, (void **)&libc, RTLD_DL_LINKMAP) == 0)
+		return true;
+	return exports(libc, name);
+}
+
+/* In the order in which they are looked up. */
+enum group { IN_LIBC, ELSEWHERE, ALLOCATORS };
+
+static enum group group_of(size_t row)
+{
+	enum ph_kind kind = ph_functions[row + 1].kind;
+
+	if (kind == PH_KIND_ALLOC || kind == PH_KIND_FREE)
+		return ALLOCATORS;
+	return is_in_libc(rows[row].name) ? IN_LIBC : ELSEWHERE;
+}
+
+static void look_up(struct ph_real *found, enum group group)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		void *real;
+
+		if (group_of(i) != group)
+			continue;
+		real = dlsym(RTLD_NEXT, rows[i].name);
+		memcpy((char *)found + rows[i].offset, &real, sizeof(real));
+	}
+}
+
 void ph_real_resolve(void)
 {
 	static atomic_bool done;
@@ -29,19 +108,24 @@ void ph_real_resolve(void)
 	if (atomic_load_explicit(&done, memory_order_acquire) || resolving)
 		return;
 	resolving = true;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		void *real = dlsym(RTLD_NEXT, rows[i].name);
-
-		memcpy((char *)&found + rows[i].offset, &real, sizeof(real));
-	}
-	/* A look-up that failed leaves a message; the target must not find it, and
-	 * the second call frees its text. */
-	dlerror();
-	dlerror();
+	/* Where another allocator stands before ours (in the executable, or preloaded
+	 * first), the first look-up that fails sets it up, and it maps and opens by way
+	 * of us: what it may need is there by then. */
+	look_up(&ph_real, IN_LIBC);
+	look_up(&ph_real, ELSEWHERE);
+	look_up(&found, ALLOCATORS);
+	/* A look-up that failed leaves a message, which the target must not find. One that
+	 * succeeds takes it away; dlerror() would translate it first, and we may stand
+	 * inside bindtextdomain(), which holds the lock that that takes. */
+	(void)dlsym(RTLD_NEXT, "malloc");
 	/* All at once: what a look-up that fails allocates must come from the arena,
 	 * because we may stand inside the real allocator's own initialization, which
 	 * holds its lock (jemalloc opens files there). */
-	ph_real = found;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (group_of(i) == ALLOCATORS)
+			memcpy((char *)&ph_real + rows[i].offset, (char *)&found + rows[i].offset,
+			       sizeof(void *));
+	}
 	resolving = false;
 	/* Pairs with the acquire above: who sees done sees the pointers. */
 	atomic_store_explicit(&done, true, memory_order_release);

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 
 #include "preload/alone.h"
+#include "preload/modules.h"
 #include "preload/stack.h"
 #include "preload/unwind.h"
 
@@ -391,6 +392,7 @@ static struct ph_stream *enter_first(struct ph_thread *t, uintptr_t frame)
 {
 	const struct ph_thread before = *t;
 
+	ph_modules_begin();
 	/* Half made states are never seen: a handler that comes meanwhile finds the
 	 * guard set and no slot, and passes through. */
 	memset(t, 0, sizeof(*t));
@@ -528,6 +530,8 @@ void ph_thread_started(void)
 	if (s == NULL)
 		return;
 	put_thread_event(s, PH_OP_THREAD_START);
+	if (ph_unwind_allocates_outside)
+		ph_stack_node(s, PH_CALLER());
 	ph_leave(s);
 }
 

@@ -18,6 +18,10 @@ bool ph_unwind_load(void);
  * nothing; may change errno. */
 int ph_unwind(void **frames, int room);
 
+/* A thread's first unwinding allocates, in an allocator that is not reached by way of
+ * us (one in the executable, or preloaded first): it must not happen inside that. */
+extern bool ph_unwind_allocates_outside;
+
 /* A module went away: forget what was learned about its addresses. */
 void ph_unwind_flush(void);
 

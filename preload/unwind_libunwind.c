@@ -88,6 +88,12 @@ static void *own_mmap(void *address, size_t length, int protection, int flags, i
 	return r != NULL ? r : MAP_FAILED;
 }
 
+/* Is it mapped? Not known under a seccomp filter, so the walk ends there. */
+static int own_mincore(void *address, size_t length, unsigned char *pages)
+{
+	return (int)sys_result(ph_confined ? -ENOMEM : sys3(SYS_mincore, address, length, pages));
+}
+
 static int own_munmap(void *address, size_t length)
 {
 	return (int)sys_result(sys2(SYS_munmap, address, length));
@@ -204,6 +210,7 @@ static const struct {
 	{"open", own_open},
 	{"mmap", own_mmap},
 	{"munmap", own_munmap},
+	{"mincore", own_mincore},
 	{"malloc", own_malloc},
 	{"free", own_free},
 	{"pthread_mutex_lock", own_lock},
@@ -274,6 +281,18 @@ static void redirect_imports(const struct link_map *map)
 
 /* ---- the unwinder ---------------------------------------------------------- */
 
+bool ph_unwind_allocates_outside;
+
+/* Its thread-local storage is allocated by whoever defines malloc in the program. */
+static bool heap_is_ours(void)
+{
+	void *theirs = dlsym(RTLD_DEFAULT, "malloc");
+	Dl_info one, other;
+
+	return theirs != NULL && dladdr(theirs, &one) != 0 &&
+	       dladdr((void *)heap_is_ours, &other) != 0 && one.dli_fbase == other.dli_fbase;
+}
+
 bool ph_unwind_load(void)
 {
 	void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
@@ -312,6 +331,7 @@ bool ph_unwind_load(void)
 	trying = find_object != NULL;
 	walk((void *[4]){NULL}, 4);
 	trying = false;
+	ph_unwind_allocates_outside = !heap_is_ours();
 	backtrace_ = walk;
 	return true;
 }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/vfs.h>
 #include <linux/magic.h>
 
@@ -72,81 +71,6 @@ static void vfork_children(void **state)
 	(void)state;
 	check_heap_truth(&p);
 	check_written(&p, "data");
-}
-
-static void python_subprocesses(void **state)
-{
-	static const char script[] =
-		"import subprocess, sys\n"
-		"for i in range(5):\n"
-		"    p = subprocess.run(['sh', '-c', 'echo in; cat; exit %d' % i],\n"
-		"                       input=b'text', capture_output=True)\n"
-		"    print(p.returncode, p.stdout)\n"
-		"subprocess.check_call(['true'], close_fds=True, start_new_session=True)\n";
-	struct outcome plain, with;
-
-	(void)state;
-	need_tool("python3");
-	plain = run(ARGV("python3", "-c", script), NULL);
-	check_status(&plain, 0);
-	with = record(ARGV("python3", "-c", script), NULL);
-	check_status(&with, 0);
-	assert_string_equal(with.out, plain.out);
-}
-
-/* A target that looks a function up by dlsym() finds ours where libc has none. */
-static char *without_probes(const char *said)
-{
-	char *out = calloc(1, strlen(said) + 1);
-
-	for (const char *line = said; *line != '\0';) {
-		size_t n = strcspn(line, "\n") + (line[strcspn(line, "\n")] == '\n');
-
-		if (strncmp(line, "truth: calls.", 13) != 0)
-			strncat(out, line, n);
-		line += n;
-	}
-	return out;
-}
-
-static void check_unharmed(const char *name, int resource, unsigned long value)
-{
-	const struct limit limits[] = {{resource, value}, {-1, 0}};
-	struct options options = {.limits = limits};
-	struct outcome plain = run(ARGV(program(name)), &options), with;
-	char *said_with, *said_plain;
-
-	options.preload = true;
-	with = run(ARGV(program(name)), &options);
-	check(with.status == plain.status && with.signal == plain.signal,
-	      "%s with limit %d at %lu: status %d signal %d instead of %d %d\n%s", name, resource,
-	      value, with.status, with.signal, plain.status, plain.signal, with.err);
-	said_with = without_probes(with.out);
-	said_plain = without_probes(plain.out);
-	check(strcmp(said_with, said_plain) == 0, "%s with limit %d at %lu says\n%s instead of\n%s",
-	      name, resource, value, with.out, plain.out);
-	free(said_with);
-	free(said_plain);
-	assert_string_equal(foreign_errors(&with), plain.err);
-}
-
-/* The segment cannot grow, or nothing can be opened or mapped. */
-static void limits(void **state)
-{
-	static const unsigned long sizes[] = {0, 1, 4096, 1 << 20};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(sizes); i++)
-		check_unharmed("memory_calls", RLIMIT_FSIZE, sizes[i]);
-	check_unharmed("io_calls", RLIMIT_FSIZE, 1 << 20);
-	check_unharmed("memory_calls", RLIMIT_NOFILE, 3);
-	check_unharmed("memory_calls", RLIMIT_NOFILE, 4);
-	check_unharmed("memory_calls", RLIMIT_NOFILE, 6);
-	check_unharmed("memory_calls", RLIMIT_AS, 8 << 20);
-	check_unharmed("memory_calls", RLIMIT_AS, 16 << 20);
-	check_unharmed("memory_calls", RLIMIT_AS, 64 << 20);
-	check_unharmed("memory_calls", RLIMIT_STACK, 256 << 10);
-	check_unharmed("memory_calls", RLIMIT_MEMLOCK, 0);
 }
 
 /* A container's /dev/shm: full, missing, or not writable. */
@@ -488,8 +412,6 @@ int main(void)
 		boxed(forks_of_every_kind),
 		boxed(forks_amid_unwinding),
 		boxed(vfork_children),
-		boxed(python_subprocesses),
-		boxed(limits),
 		boxed(small_shared_memory),
 		boxed(segment_is_memory),
 		boxed(jumps_out_of_hooks),
