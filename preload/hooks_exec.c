@@ -27,7 +27,7 @@ static bool names_library(char *const *environment)
 {
 	const char *own = ph_library_name();
 
-	for (; environment != NULL && *environment != NULL; environment++)
+	for (; ph_may_be_read(environment) && *environment != NULL; environment++)
 		if (strncmp(*environment, "LD_PRELOAD=", 11) == 0)
 			return strstr(*environment + 11, own) != NULL;
 	return false;
@@ -101,7 +101,7 @@ static const char *search(const char *file, char *out)
 	for (char **entry = environ; entry != NULL && *entry != NULL && list == NULL; entry++)
 		if (strncmp(*entry, "PATH=", 5) == 0)
 			list = *entry + 5;
-	if (strchr(file, '/') != NULL || ph_confined)
+	if (!ph_may_be_read(file) || strchr(file, '/') != NULL || ph_confined)
 		return file;
 	if (list == NULL)
 		list = "/bin:/usr/bin";
@@ -150,7 +150,7 @@ static void record_image(const struct image *i, int64_t result, uintptr_t frame,
 		.arg = i->flags,
 		.extra_count = 1,
 		.tail = i->path,
-		.tail_bytes = strnlen(i->path, PATH_ROOM),
+		.tail_bytes = ph_may_be_read(i->path) ? strnlen(i->path, PATH_ROOM) : 0,
 	};
 
 	f.extra[0] = f.tail_bytes;
@@ -165,7 +165,7 @@ static void begin_exec(struct image *i, char *const *environment, uintptr_t fram
 
 	if (ph_is_vfork_child()) {
 		look_at(i, environment);
-		ph_note_spawned(i->path, i->flags);
+		ph_note_spawned(ph_may_be_read(i->path) ? i->path : "", i->flags);
 	} else if (ph_process->generation > PH_OFF) {
 		look_at(i, environment);
 		record_image(i, 0, frame, caller);
