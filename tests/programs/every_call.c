@@ -235,7 +235,7 @@ static void find_self(void)
 	expect(length > 0);
 	memcpy(copy, self, sizeof(self));
 	self_name = basename(self);
-	snprintf(path, sizeof(path), "%s:%s", dirname(copy), getenv("PATH"));
+	snprintf(path, sizeof(path), "%s:/usr/bin:/bin", dirname(copy));
 	setenv("PATH", path, 1);
 	setenv("EVERY_CALL", "told", 1);
 }
