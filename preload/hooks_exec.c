@@ -244,8 +244,9 @@ int ph_hook_fexecve(int fd, char *const arguments[], char *const environment[])
 	     ph_real.fexecve(fd, arguments, environment));
 }
 
-/* The arguments of execl() and its like, up to the null pointer, as an array. */
-#define COLLECT(first, list, count, arguments)                                                     \
+/* The arguments of execl() and its like, up to the null pointer, as `arguments`; `list`
+ * stands behind it. */
+#define COLLECT(first)                                                                             \
 	size_t count = 1;                                                                          \
 	va_list list;                                                                              \
                                                                                                    \
@@ -262,7 +263,7 @@ int ph_hook_fexecve(int fd, char *const arguments[], char *const environment[])
 
 int ph_hook_execl(const char *path, const char *argument, ...)
 {
-	COLLECT(argument, list, count, arguments);
+	COLLECT(argument);
 	va_end(list);
 	PH_NEED(execv);
 	EXEC(execl, AT_FDCWD, path, false, environ, ph_real.execv(path, arguments));
@@ -270,7 +271,7 @@ int ph_hook_execl(const char *path, const char *argument, ...)
 
 int ph_hook_execlp(const char *file, const char *argument, ...)
 {
-	COLLECT(argument, list, count, arguments);
+	COLLECT(argument);
 	va_end(list);
 	PH_NEED(execvp);
 	EXEC(execlp, AT_FDCWD, file, true, environ, ph_real.execvp(file, arguments));
@@ -278,7 +279,7 @@ int ph_hook_execlp(const char *file, const char *argument, ...)
 
 int ph_hook_execle(const char *path, const char *argument, ...)
 {
-	COLLECT(argument, list, count, arguments);
+	COLLECT(argument);
 	char *const *environment = va_arg(list, char *const *);
 
 	va_end(list);
