@@ -35,6 +35,13 @@
 		}                                                                                  \
 	} while (0)
 
+/* What the program gave may be no address at all: that is the kernel's to say. Only
+ * for what must be read before the call; afterwards a success says that it is one. */
+static inline bool ph_may_be_read(const void *p)
+{
+	return (uintptr_t)p - 4096 < (UINT64_C(1) << 47) - 8192;
+}
+
 /* After a successful call: a new descriptor, described. */
 void ph_describe_new(struct ph_call_state *c, int fd, unsigned origin, const char *path,
 		     uintptr_t frame);

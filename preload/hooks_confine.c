@@ -221,7 +221,7 @@ int ph_hook_sigaltstack(const stack_t *stack, stack_t *old)
 	int r;
 
 	PH_NEED(sigaltstack);
-	if (stack != NULL)
+	if (ph_may_be_read(stack))
 		now = *stack;
 	ph_call_begin(&c, PH_OP_sigaltstack, -1, PH_FRAME());
 	r = ph_real.sigaltstack(stack, old);

@@ -27,7 +27,7 @@ static bool names_library(char *const *environment)
 {
 	const char *own = ph_library_name();
 
-	for (; environment != NULL && *environment != NULL; environment++)
+	for (; ph_may_be_read(environment) && *environment != NULL; environment++)
 		if (strncmp(*environment, "LD_PRELOAD=", 11) == 0)
 			return strstr(*environment + 11, own) != NULL;
 	return false;
@@ -101,7 +101,7 @@ static const char *search(const char *file, char *out)
 	for (char **entry = environ; entry != NULL && *entry != NULL && list == NULL; entry++)
 		if (strncmp(*entry, "PATH=", 5) == 0)
 			list = *entry + 5;
-	if (strchr(file, '/') != NULL || ph_confined)
+	if (!ph_may_be_read(file) || strchr(file, '/') != NULL || ph_confined)
 		return file;
 	if (list == NULL)
 		list = "/bin:/usr/bin";
@@ -150,7 +150,7 @@ static void record_image(const struct image *i, int64_t result, uintptr_t frame,
 		.arg = i->flags,
 		.extra_count = 1,
 		.tail = i->path,
-		.tail_bytes = strnlen(i->path, PATH_ROOM),
+		.tail_bytes = ph_may_be_read(i->path) ? strnlen(i->path, PATH_ROOM) : 0,
 	};
 
 	f.extra[0] = f.tail_bytes;
@@ -165,7 +165,7 @@ static void begin_exec(struct image *i, char *const *environment, uintptr_t fram
 
 	if (ph_is_vfork_child()) {
 		look_at(i, environment);
-		ph_note_spawned(i->path, i->flags);
+		ph_note_spawned(ph_may_be_read(i->path) ? i->path : "", i->flags);
 	} else if (ph_process->generation > PH_OFF) {
 		look_at(i, environment);
 		record_image(i, 0, frame, caller);
@@ -244,8 +244,9 @@ int ph_hook_fexecve(int fd, char *const arguments[], char *const environment[])
 	     ph_real.fexecve(fd, arguments, environment));
 }
 
-/* The arguments of execl() and its like, up to the null pointer, as an array. */
-#define COLLECT(first, list, count, arguments)                                                     \
+/* The arguments of execl() and its like, up to the null pointer, as `arguments`; `list`
+ * stands behind it. */
+#define COLLECT(first)                                                                             \
 	size_t count = 1;                                                                          \
 	va_list list;                                                                              \
                                                                                                    \
@@ -262,7 +263,7 @@ int ph_hook_fexecve(int fd, char *const arguments[], char *const environment[])
 
 int ph_hook_execl(const char *path, const char *argument, ...)
 {
-	COLLECT(argument, list, count, arguments);
+	COLLECT(argument);
 	va_end(list);
 	PH_NEED(execv);
 	EXEC(execl, AT_FDCWD, path, false, environ, ph_real.execv(path, arguments));
@@ -270,7 +271,7 @@ int ph_hook_execl(const char *path, const char *argument, ...)
 
 int ph_hook_execlp(const char *file, const char *argument, ...)
 {
-	COLLECT(argument, list, count, arguments);
+	COLLECT(argument);
 	va_end(list);
 	PH_NEED(execvp);
 	EXEC(execlp, AT_FDCWD, file, true, environ, ph_real.execvp(file, arguments));
@@ -278,7 +279,7 @@ int ph_hook_execlp(const char *file, const char *argument, ...)
 
 int ph_hook_execle(const char *path, const char *argument, ...)
 {
-	COLLECT(argument, list, count, arguments);
+	COLLECT(argument);
 	char *const *environment = va_arg(list, char *const *);
 
 	va_end(list);

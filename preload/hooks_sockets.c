@@ -88,7 +88,7 @@ int ph_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
 	r = ph_real.connect(fd, address, length);
 	ph_call_returned(&c);
 	ph_call_end(&c, PH_OP_connect, fd, r, 0, NULL, 0, PH_FRAME(), PH_CALLER());
-	if (address != NULL)
+	if (address != NULL && (r == 0 || errno != EFAULT))
 		describe_again(&c, fd, PH_ORIGIN_CONNECT, address, length, PH_FRAME());
 	return r;
 }

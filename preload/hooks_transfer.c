@@ -14,7 +14,7 @@ struct move {
 	unsigned op;
 	int from, to;
 	size_t asked;
-	int64_t from_offset, to_offset; /* -1: the descriptor's own */
+	const off_t *from_offset, *to_offset; /* NULL: the descriptor's own */
 };
 
 static void begin_move(struct ph_call_state *c, const struct move *m, uintptr_t frame)
@@ -22,24 +22,26 @@ static void begin_move(struct ph_call_state *c, const struct move *m, uintptr_t 
 	ph_call_begin_two(c, m->op, m->from, m->to, frame);
 }
 
+/* Where it began: a call that succeeded has moved it on. Of one that failed nobody
+ * knows whether there is anything to read. */
+static uint64_t offset_before(const off_t *offset, ssize_t moved)
+{
+	return offset != NULL && moved >= 0 ? (uint64_t)(*offset - moved) : UINT64_MAX;
+}
+
 static void end_move(struct ph_call_state *c, const struct move *m, ssize_t r, uintptr_t frame,
 		     void *caller)
 {
 	const uint64_t extra[3] = {(uint32_t)m->to | (uint64_t)c->other << 32,
-				   (uint64_t)m->from_offset, (uint64_t)m->to_offset};
+				   offset_before(m->from_offset, r),
+				   offset_before(m->to_offset, r)};
 
 	ph_call_end(c, m->op, m->from, r, (int64_t)m->asked, extra, 3, frame, caller);
 }
 
-/* Read before the call, which moves it on. */
-static int64_t offset_of(const off_t *offset)
-{
-	return offset != NULL ? *offset : -1;
-}
-
 ssize_t ph_hook_sendfile(int to, int from, off_t *offset, size_t count)
 {
-	const struct move m = {PH_OP_sendfile, from, to, count, offset_of(offset), -1};
+	const struct move m = {PH_OP_sendfile, from, to, count, offset, NULL};
 	struct ph_call_state c;
 	ssize_t r;
 
@@ -53,8 +55,7 @@ ssize_t ph_hook_sendfile(int to, int from, off_t *offset, size_t count)
 ssize_t ph_hook_splice(int from, off_t *from_offset, int to, off_t *to_offset, size_t count,
 		       unsigned flags)
 {
-	const struct move m = {PH_OP_splice,	    from, to, count, offset_of(from_offset),
-			       offset_of(to_offset)};
+	const struct move m = {PH_OP_splice, from, to, count, from_offset, to_offset};
 	struct ph_call_state c;
 	ssize_t r;
 
@@ -67,7 +68,7 @@ ssize_t ph_hook_splice(int from, off_t *from_offset, int to, off_t *to_offset, s
 
 ssize_t ph_hook_tee(int from, int to, size_t count, unsigned flags)
 {
-	const struct move m = {PH_OP_tee, from, to, count, -1, -1};
+	const struct move m = {PH_OP_tee, from, to, count, NULL, NULL};
 	struct ph_call_state c;
 	ssize_t r;
 
@@ -81,8 +82,7 @@ ssize_t ph_hook_tee(int from, int to, size_t count, unsigned flags)
 ssize_t ph_hook_copy_file_range(int from, off_t *from_offset, int to, off_t *to_offset,
 				size_t count, unsigned flags)
 {
-	const struct move m = {PH_OP_copy_file_range, from, to, count, offset_of(from_offset),
-			       offset_of(to_offset)};
+	const struct move m = {PH_OP_copy_file_range, from, to, count, from_offset, to_offset};
 	struct ph_call_state c;
 	ssize_t r;
 
@@ -97,7 +97,7 @@ ssize_t ph_hook_copy_file_range(int from, off_t *from_offset, int to, off_t *to_
  * (vmsplice(2)): the other side is no descriptor. */
 ssize_t ph_hook_vmsplice(int fd, const struct iovec *iov, size_t count, unsigned flags)
 {
-	struct move m = {PH_OP_vmsplice, -1, fd, (size_t)-1, -1, -1};
+	struct move m = {PH_OP_vmsplice, -1, fd, (size_t)-1, NULL, NULL};
 	struct ph_call_state c;
 	ssize_t r;
 
@@ -165,7 +165,7 @@ static size_t received_bytes(ssize_t r, const socklen_t *length, socklen_t room)
 ssize_t ph_hook_recvfrom(int fd, void *buffer, size_t count, int flags, struct sockaddr *address,
 			 socklen_t *length)
 {
-	const socklen_t room = length != NULL ? *length : 0;
+	const socklen_t room = ph_may_be_read(length) ? *length : 0;
 	struct message m = {PH_OP_recvfrom, fd, 0, (int64_t)count, 0, address, 0};
 	struct ph_call_state c;
 	ssize_t r;
@@ -182,7 +182,7 @@ ssize_t ph_hook_recvfrom(int fd, void *buffer, size_t count, int flags, struct s
 ssize_t ph_hook___recvfrom_chk(int fd, void *buffer, size_t count, size_t buffer_room, int flags,
 			       struct sockaddr *address, socklen_t *length)
 {
-	const socklen_t room = length != NULL ? *length : 0;
+	const socklen_t room = ph_may_be_read(length) ? *length : 0;
 	struct message m = {PH_OP___recvfrom_chk, fd, 0, (int64_t)count, 0, address, 0};
 	struct ph_call_state c;
 	ssize_t r;
@@ -205,6 +205,8 @@ ssize_t ph_hook_sendto(int fd, const void *buffer, size_t count, int flags,
 	PH_NEED(sendto);
 	ph_call_begin(&c, PH_OP_sendto, fd, PH_FRAME());
 	m.result = ph_real.sendto(fd, buffer, count, flags, address, length);
+	if (m.result < 0)
+		m.address = NULL; /* it may be none */
 	end_message(&c, &m, PH_FRAME(), PH_CALLER());
 	return m.result;
 }

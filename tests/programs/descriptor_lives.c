@@ -109,14 +109,16 @@ static void streams(void)
 	stream = fopen("freopen.before", "w");
 	fd = fileno(stream);
 	writes(fd, "freopen.before", 35);
-	expect(freopen("freopen.after", "w", stream) == stream && fileno(stream) == fd);
+	stream = freopen("freopen.after", "w", stream);
+	expect(stream != NULL && fileno(stream) == fd);
 	writes(fd, "freopen.after", 36);
 	after_stream("freopen", fd, fclose(stream), 37);
 	stream = fopen("unopened.before", "w");
 	fd = fileno(stream);
 	writes(fd, "unopened.before", 38);
 	/* It failed, and closed what was there. */
-	expect(freopen("no/such", "r", stream) == NULL);
+	stream = freopen("no/such", "r", stream);
+	expect(stream == NULL);
 	then_others("unopened", fd, 39);
 }
 

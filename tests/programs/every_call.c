@@ -45,15 +45,17 @@ static function *found[NAMES];
 #define PH_ALIAS(alias, id) CALLER(alias)
 #include "trace/functions.def"
 
+#define RETURNS(type) _Generic((type *)NULL, void * : NOTHING, int * : NUMBER, default : WORD)
+
 static const struct {
 	const char *name;
 	function *call;
-	size_t returns; /* 0: as its row */
+	enum returns returns;
 	enum name row;
 } names[NAMES] = {
-#define PH_IO(id, kind, ret, ...)      [AT_##id] = {#id, call_##id, sizeof(ret), AT_##id},
-#define PH_BY_HAND(id, kind, ret, ...) [AT_##id] = {#id, call_##id, sizeof(ret), AT_##id},
-#define PH_ALIAS(alias, id)	       [AT_##alias] = {#alias, call_##alias, 0, AT_##id},
+#define PH_IO(id, kind, ret, ...)      [AT_##id] = {#id, call_##id, RETURNS(ret), AT_##id},
+#define PH_BY_HAND(id, kind, ret, ...) [AT_##id] = {#id, call_##id, RETURNS(ret), AT_##id},
+#define PH_ALIAS(alias, id)	       [AT_##alias] = {#alias, call_##alias, AS_ITS_ROW, AT_##id},
 #include "trace/functions.def"
 };
 
@@ -233,7 +235,7 @@ static void find_self(void)
 	expect(length > 0);
 	memcpy(copy, self, sizeof(self));
 	self_name = basename(self);
-	snprintf(path, sizeof(path), "%s:%s", dirname(copy), getenv("PATH"));
+	snprintf(path, sizeof(path), "%s:/usr/bin:/bin", dirname(copy));
 	setenv("PATH", path, 1);
 	setenv("EVERY_CALL", "told", 1);
 }

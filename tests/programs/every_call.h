@@ -40,12 +40,14 @@ struct traffic {
 	unsigned long long read_bytes, written_bytes, read_calls, write_calls, sync_calls;
 };
 
+enum returns { AS_ITS_ROW, NOTHING, NUMBER, WORD };
+
 struct trial {
 	const char *name;
 	function *call;
-	size_t returns; /* bytes; 1: nothing */
-	int error;	/* what the calls of a transfer are to fail with; 0: they succeed */
-	struct traffic traffic;
+	enum returns returns;
+	int error;	     /* what the calls of a transfer are to fail with; 0: they succeed */
+	unsigned more_calls; /* of a transfer, on its socket, that fail in another way */
 	char file[64], other[64]; /* of its own, in the working directory */
 };
 
@@ -57,9 +59,7 @@ __attribute__((unused)) static long call_it(struct trial *t, const long w[7])
 
 	errno = SENTINEL;
 	r = t->call(w[0], w[1], w[2], w[3], w[4], w[5], w[6]);
-	if (t->returns == sizeof(int))
-		return (int)r;
-	return t->returns == 1 ? 0 : r;
+	return t->returns == WORD ? r : t->returns == NUMBER ? (int)r : 0;
 }
 
 #define WORDS0()		 0

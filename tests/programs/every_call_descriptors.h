@@ -46,6 +46,7 @@ static void try_open(struct trial *t)
 	close(OPENS(t, t->file, O_RDONLY));
 	FAILS(t, EEXIST, t->file, O_RDWR | O_CREAT | O_EXCL, 0640);
 	FAILS(t, ENOENT, "no/such", O_RDONLY);
+	FAILS(t, EFAULT, 8, O_RDONLY);
 }
 
 static void try_openat(struct trial *t)
@@ -66,6 +67,7 @@ static void try_openat2(struct trial *t)
 	check_mode(t, OPENS(t, AT_FDCWD, t->file, &how, sizeof(how)), 0604);
 	FAILS(t, EINVAL, AT_FDCWD, t->file, &wrong, sizeof(wrong));
 	FAILS(t, ENOENT, AT_FDCWD, "no/such", &how, sizeof(how));
+	FAILS(t, EFAULT, AT_FDCWD, "no/such", 8, sizeof(how));
 }
 
 /* Not every file system has handles, and not everybody may use them. */
@@ -403,6 +405,7 @@ static void try_connect(struct trial *t)
 
 	expect(listen(listener, 1) == 0);
 	FAILS(t, ENOENT, fd, &none, sizeof(none));
+	FAILS(t, EFAULT, fd, 8, sizeof(none));
 	GIVES(t, 0, fd, &address, sizeof(address));
 	FAILS(t, EISCONN, fd, &address, sizeof(address));
 	FAILS(t, EBADF, NOWHERE, &address, sizeof(address));

@@ -195,10 +195,11 @@ static char *const *arguments(void)
 		FAILS(t, error, __VA_ARGS__);                                                      \
 	} while (0)
 
-#define TRY_EXEC(id, arguments_, impossible)                                                       \
+#define TRY_EXEC(id, arguments_, impossible, unreadable)                                           \
 	static void do_##id(struct trial *t)                                                       \
 	{                                                                                          \
 		EXEC_FAILS impossible;                                                             \
+		unreadable;                                                                        \
 		event(t, 0);                                                                       \
 		CALL arguments_;                                                                   \
 		CHECK_TRIAL(t, !"it returned");                                                    \
@@ -207,21 +208,25 @@ static char *const *arguments(void)
 	{                                                                                          \
 		expect(in_child(do_##id, t) == CHILD_STATUS);                                      \
 	}
-TRY_EXEC(execve, (t, self, arguments(), environ), (t, ENOENT, "no/such", arguments(), environ))
-TRY_EXEC(execv, (t, self, arguments()), (t, ENOENT, "no/such", arguments()))
-TRY_EXEC(execvp, (t, self_name, arguments()), (t, ENOENT, "no-such-program", arguments()))
+TRY_EXEC(execve, (t, self, arguments(), environ), (t, ENOENT, "no/such", arguments(), environ),
+	 EXEC_FAILS(t, EFAULT, 8, arguments(), environ))
+TRY_EXEC(execv, (t, self, arguments()), (t, ENOENT, "no/such", arguments()),
+	 EXEC_FAILS(t, EFAULT, NULL, arguments()))
+TRY_EXEC(execvp, (t, self_name, arguments()), (t, ENOENT, "no-such-program", arguments()), (void)0)
 TRY_EXEC(execvpe, (t, self_name, arguments(), environ),
-	 (t, ENOENT, "no-such-program", arguments(), environ))
+	 (t, ENOENT, "no-such-program", arguments(), environ), (void)0)
 TRY_EXEC(execl, (t, self, became[0], became[1], became[2], NULL),
-	 (t, ENOENT, "no/such", became[0], NULL))
+	 (t, ENOENT, "no/such", became[0], NULL), EXEC_FAILS(t, EFAULT, 8, became[0], NULL))
 TRY_EXEC(execlp, (t, self_name, became[0], became[1], became[2], NULL),
-	 (t, ENOENT, "no-such-program", became[0], NULL))
+	 (t, ENOENT, "no-such-program", became[0], NULL), (void)0)
 TRY_EXEC(execle, (t, self, became[0], became[1], became[2], NULL, environ),
-	 (t, ENOENT, "no/such", became[0], NULL, environ))
+	 (t, ENOENT, "no/such", became[0], NULL, environ),
+	 EXEC_FAILS(t, EFAULT, 8, became[0], NULL, environ))
 TRY_EXEC(fexecve, (t, open(self, O_RDONLY), arguments(), environ),
-	 (t, EBADF, NOWHERE, arguments(), environ))
+	 (t, EBADF, NOWHERE, arguments(), environ), (void)0)
 TRY_EXEC(execveat, (t, open(self, O_RDONLY), "", arguments(), environ, AT_EMPTY_PATH),
-	 (t, ENOENT, AT_FDCWD, "no/such", arguments(), environ, 0))
+	 (t, ENOENT, AT_FDCWD, "no/such", arguments(), environ, 0),
+	 EXEC_FAILS(t, EFAULT, AT_FDCWD, 8, arguments(), environ, 0))
 
 /* It returns its error; its child may leave one in errno, which is on this memory. */
 static void try_spawn(struct trial *t, const char *name, const char *none)
@@ -238,6 +243,8 @@ static void try_spawn(struct trial *t, const char *name, const char *none)
 
 static void try_posix_spawn(struct trial *t)
 {
+	CHECK_TRIAL(t, CALL(t, NULL, 8, NULL, NULL, arguments(), environ) == EFAULT);
+	event(t, -EFAULT);
 	try_spawn(t, self, "no/such");
 }
 
@@ -376,6 +383,7 @@ static void try_sigaltstack(struct trial *t)
 	GIVES(t, 0, NULL, &old);
 	CHECK_TRIAL(t, old.ss_sp == room && old.ss_size == sizeof(room));
 	FAILS(t, ENOMEM, &small, NULL);
+	FAILS(t, EFAULT, 8, NULL);
 	GIVES(t, 0, &none, NULL);
 }
 

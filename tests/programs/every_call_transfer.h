@@ -42,6 +42,9 @@ static void use_recvfrom(struct trial *t, int fd)
 	struct sockaddr_un from;
 	socklen_t length = sizeof(from);
 
+	if (t->error == 0)
+		FAILS(t, EFAULT, fd, buffer, PIECE, MSG_PEEK, &from, 8);
+	t->more_calls += t->error == 0;
 	MOVES(t, fd, buffer, PIECE, 0, &from, &length);
 	MOVES(t, fd, buffer, PIECE, 0, NULL, NULL);
 }
@@ -51,6 +54,9 @@ static void use___recvfrom_chk(struct trial *t, int fd)
 	struct sockaddr_un from;
 	socklen_t length = sizeof(from);
 
+	if (t->error == 0)
+		FAILS(t, EFAULT, fd, buffer, PIECE, sizeof(buffer), MSG_PEEK, &from, 8);
+	t->more_calls += t->error == 0;
 	MOVES(t, fd, buffer, PIECE, sizeof(buffer), 0, &from, &length);
 	MOVES(t, fd, buffer, PIECE, sizeof(buffer), 0, NULL, NULL);
 }
@@ -76,7 +82,14 @@ USES(writev, pieces, 2)
 USES(pwritev, pieces, 2, 50)
 USES(pwritev2, pieces, 2, 50, 0)
 USES(send, buffer, PIECE, 0)
-USES(sendto, buffer, PIECE, 0, NULL, 0)
+
+static void use_sendto(struct trial *t, int fd)
+{
+	MOVES(t, fd, buffer, PIECE, 0, NULL, 0);
+	if (t->error == 0)
+		FAILS(t, EFAULT, fd, buffer, PIECE, 0, 8, sizeof(struct sockaddr_un));
+	t->more_calls += t->error == 0;
+}
 
 static void use_sendmsg(struct trial *t, int fd)
 {
@@ -160,7 +173,7 @@ static void try_socket(struct trial *t, void (*use)(struct trial *, int), bool r
 	close(peer);
 	close(file);
 	*(reads ? &moved.read_bytes : &moved.written_bytes) = (unsigned long long)messages * PIECE;
-	*(reads ? &moved.read_calls : &moved.write_calls) = 2ULL * calls;
+	*(reads ? &moved.read_calls : &moved.write_calls) = 2ULL * calls + t->more_calls;
 	say_traffic(t->file, &moved);
 }
 
@@ -199,6 +212,7 @@ TRY_SOCKET(sendmmsg, false, 1, 2)
 
 /* ---- from one to another ----------------------------------------------------------- */
 
+/* Failed calls of both count as well. */
 static void say_move(struct trial *t, unsigned long long failed)
 {
 	say_traffic(t->file, &(struct traffic){.read_bytes = PIECE, .read_calls = 1 + failed});
@@ -212,7 +226,8 @@ static void try_sendfile(struct trial *t)
 	MOVES(t, to, from, NULL, PIECE);
 	FAILS(t, EBADF, to, NOWHERE, NULL, PIECE);
 	FAILS(t, EBADF, NOWHERE, from, NULL, PIECE);
-	say_move(t, 1);
+	FAILS(t, EFAULT, to, from, 8, PIECE);
+	say_move(t, 2);
 	close(from);
 	close(to);
 }
@@ -225,8 +240,9 @@ static void try_copy_file_range(struct trial *t)
 	MOVES(t, from, &at, to, &onto, PIECE, 0);
 	CHECK_TRIAL(t, at == 10 + PIECE && onto == 20 + PIECE);
 	FAILS(t, EINVAL, from, NULL, to, NULL, PIECE, 77);
+	FAILS(t, EFAULT, from, 8, to, NULL, PIECE, 0);
 	FAILS(t, EBADF, NOWHERE, NULL, NOWHERE, NULL, PIECE, 0);
-	say_move(t, 1);
+	say_move(t, 2);
 	close(from);
 	close(to);
 }
@@ -240,7 +256,9 @@ static void try_splice(struct trial *t)
 	MOVES(t, ends[0], NULL, to, NULL, PIECE, 0);
 	FAILS(t, EINVAL, from, NULL, to, NULL, PIECE, 0); /* no pipe */
 	FAILS(t, EBADF, NOWHERE, NULL, ends[1], NULL, PIECE, 0);
-	say_move(t, 1);
+	FAILS(t, EFAULT, from, 8, ends[1], NULL, PIECE, 0);
+	FAILS(t, EFAULT, ends[0], NULL, to, 8, PIECE, 0);
+	say_move(t, 2);
 	close(ends[0]);
 	close(ends[1]);
 	close(from);
