@@ -5,8 +5,10 @@
  * Limits, a full /dev/shm and a collector that stands still: test_hard.c.
  */
 #include <elf.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "harness.h"
 
@@ -167,6 +169,33 @@ static void set_uid_program(void **state)
 	check_unrecorded(path, "is set-uid: the loader ignores LD_PRELOAD there");
 	check(chmod(path, 02755) == 0, "chmod");
 	check_unrecorded(path, "is set-gid: the loader ignores LD_PRELOAD there");
+}
+
+/* Capabilities of a file count for whoever is not root (capabilities(7)). */
+static void program_with_capabilities(void **state)
+{
+	struct vfs_cap_data capability = {.magic_etc =
+						  VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE};
+	struct outcome o;
+	char *path;
+
+	(void)state;
+	need_tool("gcc");
+	need_tool("setpriv");
+	if (getuid() != 0)
+		skip_because("not root: cannot give capabilities to a file");
+	path = build("capable", "gcc", ARGV("-O1"));
+	capability.data[0].permitted = 1u << CAP_NET_BIND_SERVICE;
+	if (setxattr(path, "security.capability", &capability, XATTR_CAPS_SZ_2, 0) != 0)
+		skip_because("no file capabilities here");
+	check(chmod(box_dir(), 0777) == 0, "chmod");
+	o = run(ARGV("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", perfhook_path(),
+		     "record", "-o", in_box("t"), "--", path),
+		NULL);
+	if (o.status == 126 || o.status == 127)
+		skip_because("another user cannot come here: %s", o.err);
+	check_ran(&o);
+	check_line(&o, "has file capabilities: the loader ignores LD_PRELOAD there");
 }
 
 /* gcc's refuses to run behind another preloaded library, and does not refuse ours. */
@@ -462,6 +491,7 @@ int main(void)
 		boxed(musl_program),
 		boxed(foreign_program),
 		boxed(set_uid_program),
+		boxed(program_with_capabilities),
 		boxed(address_sanitizer),
 		boxed(address_sanitizer_still_finds),
 		boxed(no_such_file_kind),
