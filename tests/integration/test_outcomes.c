@@ -5,12 +5,14 @@
  * Limits, a full /dev/shm and a collector that stands still: test_hard.c.
  */
 #include <elf.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "harness.h"
+#include "trace/segment.h"
 
 /* ---- programs ----------------------------------------------------------- */
 
@@ -443,16 +445,40 @@ static void replaced_trace_is_left_alone(void **state)
 	assert_string_equal(read_file(in_box("traces/t"), NULL), "precious");
 }
 
+/* A segment that this process has mapped, as its collector does. */
+static char *segment_of(int pid)
+{
+	char *maps = read_file(text("/proc/%d/maps", pid), NULL);
+	char *end = maps != NULL ? strstr(maps, PH_SEGMENT_SUFFIX "\n") : NULL;
+	char *begin = end;
+
+	check(end != NULL, "no segment is mapped by %d:\n%s", pid, maps);
+	while (begin > maps && begin[-1] != ' ')
+		begin--;
+	return text("%.*s%s", (int)(end - begin), begin, PH_SEGMENT_SUFFIX);
+}
+
+static bool is_noticed(void *segment)
+{
+	int fd = open(segment, O_RDONLY | O_CLOEXEC);
+	uint32_t gone = 0;
+	bool got = fd >= 0 && pread(fd, &gone, sizeof(gone),
+				    offsetof(struct ph_segment, trace_gone)) == sizeof(gone);
+
+	close(fd);
+	return got && gone != 0;
+}
+
 /* With its folder: there is nowhere to write to, which the program's end says. */
 static void removed_folder_is_said(void **state)
 {
 	struct running *r = start_waiting();
+	char *segment = segment_of(find_collector(in_box("traces")));
 	struct outcome o;
 
 	(void)state;
 	check(unlink(in_box("traces/t")) == 0 && rmdir(in_box("traces")) == 0, "rmdir");
-	/* The collector looks once a second. */
-	sleep(3);
+	check(wait_until(is_noticed, segment, 30), "the collector does not notice");
 	o = let_go(r);
 	check_line(&o, "was removed with its folder while it was written");
 	check(!is_there(in_box("traces")), "the folder was made again");
