@@ -132,9 +132,10 @@ $(BUILD)/tests/bin/%: $(BUILD)/obj/tests/%.c.o $(TEST_HELP) $(LIBRARY_OBJ)
 BUILD_PACKAGES := gcc g++ make pkg-config libc6-dev libunwind-dev libcjson-dev libdw-dev \
 	libelf-dev libzstd-dev zlib1g-dev libiberty-dev
 TEST_PACKAGES  := libcmocka-dev valgrind strace binutils python3 perl git sqlite3 jq tar xz-utils \
-	redis-server redis-tools util-linux procps dwz musl-tools
+	redis-server redis-tools util-linux procps dwz
 LINT_PACKAGES  := clang-14 clang-format-14 clang-tidy-14 cppcheck
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+TEST_PACKAGES  += musl-tools
 
 # $(call install,packages): those that are missing, by apt-get, named first.
 define install
