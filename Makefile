@@ -140,6 +140,7 @@ TEST_PACKAGES  := libcmocka-dev valgrind strace binutils python3 perl git sqlite
 	default-jre-headless libjemalloc-dev libmimalloc2.0 busybox rsync zstd bzip2 bc vim less man-db
 LINT_PACKAGES  := clang-14 clang-format-14 clang-tidy-14 cppcheck
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+TEST_PACKAGES  += musl-tools
 
 # $(call install,packages): those that are missing, by apt-get, named first.
 define install

@@ -5,10 +5,14 @@
  * Limits, a full /dev/shm and a collector that stands still: test_hard.c.
  */
 #include <elf.h>
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "harness.h"
+#include "trace/segment.h"
 
 /* ---- programs ----------------------------------------------------------- */
 
@@ -167,6 +171,33 @@ static void set_uid_program(void **state)
 	check_unrecorded(path, "is set-uid: the loader ignores LD_PRELOAD there");
 	check(chmod(path, 02755) == 0, "chmod");
 	check_unrecorded(path, "is set-gid: the loader ignores LD_PRELOAD there");
+}
+
+/* Capabilities of a file count for whoever is not root (capabilities(7)). */
+static void program_with_capabilities(void **state)
+{
+	struct vfs_cap_data capability = {.magic_etc =
+						  VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE};
+	struct outcome o;
+	char *path;
+
+	(void)state;
+	need_tool("gcc");
+	need_tool("setpriv");
+	if (getuid() != 0)
+		skip_because("not root: cannot give capabilities to a file");
+	path = build("capable", "gcc", ARGV("-O1"));
+	capability.data[0].permitted = 1u << CAP_NET_BIND_SERVICE;
+	if (setxattr(path, "security.capability", &capability, XATTR_CAPS_SZ_2, 0) != 0)
+		skip_because("no file capabilities here");
+	check(chmod(box_dir(), 0777) == 0, "chmod");
+	o = run(ARGV("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", perfhook_path(),
+		     "record", "-o", in_box("t"), "--", path),
+		NULL);
+	if (o.status == 126 || o.status == 127)
+		skip_because("another user cannot come here: %s", o.err);
+	check_ran(&o);
+	check_line(&o, "has file capabilities: the loader ignores LD_PRELOAD there");
 }
 
 /* gcc's refuses to run behind another preloaded library, and does not refuse ours. */
@@ -414,16 +445,40 @@ static void replaced_trace_is_left_alone(void **state)
 	assert_string_equal(read_file(in_box("traces/t"), NULL), "precious");
 }
 
+/* A segment that this process has mapped, as its collector does. */
+static char *segment_of(int pid)
+{
+	char *maps = read_file(text("/proc/%d/maps", pid), NULL);
+	char *end = maps != NULL ? strstr(maps, PH_SEGMENT_SUFFIX "\n") : NULL;
+	char *begin = end;
+
+	check(end != NULL, "no segment is mapped by %d:\n%s", pid, maps);
+	while (begin > maps && begin[-1] != ' ')
+		begin--;
+	return text("%.*s%s", (int)(end - begin), begin, PH_SEGMENT_SUFFIX);
+}
+
+static bool is_noticed(void *segment)
+{
+	int fd = open(segment, O_RDONLY | O_CLOEXEC);
+	uint32_t gone = 0;
+	bool got = fd >= 0 && pread(fd, &gone, sizeof(gone),
+				    offsetof(struct ph_segment, trace_gone)) == sizeof(gone);
+
+	close(fd);
+	return got && gone != 0;
+}
+
 /* With its folder: there is nowhere to write to, which the program's end says. */
 static void removed_folder_is_said(void **state)
 {
 	struct running *r = start_waiting();
+	char *segment = segment_of(find_collector(in_box("traces")));
 	struct outcome o;
 
 	(void)state;
 	check(unlink(in_box("traces/t")) == 0 && rmdir(in_box("traces")) == 0, "rmdir");
-	/* The collector looks once a second. */
-	sleep(3);
+	check(wait_until(is_noticed, segment, 30), "the collector does not notice");
 	o = let_go(r);
 	check_line(&o, "was removed with its folder while it was written");
 	check(!is_there(in_box("traces")), "the folder was made again");
@@ -462,6 +517,7 @@ int main(void)
 		boxed(musl_program),
 		boxed(foreign_program),
 		boxed(set_uid_program),
+		boxed(program_with_capabilities),
 		boxed(address_sanitizer),
 		boxed(address_sanitizer_still_finds),
 		boxed(no_such_file_kind),

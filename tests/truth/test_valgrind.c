@@ -67,8 +67,9 @@ static struct counted count_by_valgrind(const char *const *argv)
 	c.frees = number_after(usage, "allocs,");
 	c.allocated_bytes = number_after(usage, "frees,");
 	log = under_valgrind("dhat", argv);
-	c.peak_bytes = number_after(log, "At t-gmax:");
 	end = strstr(log, "At t-end:");
+	check(end != NULL, "no figures from dhat:\n%.2000s", log);
+	c.peak_bytes = number_after(log, "At t-gmax:");
 	c.end_bytes = number_after(log, "At t-end:");
 	c.end_blocks = number_after(end, "bytes in");
 	return c;
