@@ -168,7 +168,7 @@ static void object_closed(struct replay_io *io, struct io_object *o, double ns)
 	if (c != NULL) {
 		c->closed_at_s = ns / 1e9;
 		if (c->closed_by == NULL && c->type != NULL && strcmp(c->type, "stream") == 0 &&
-		    !c->listening)
+		    !c->listening && c->connect_errno == 0)
 			c->closed_by = "local";
 	}
 	if (*slot != 0 && old != NULL && old->references == 0 && *slot != number) {
@@ -379,7 +379,7 @@ static struct side side_of(struct replay_io *io, const struct ph_call *call, uin
 {
 	return (struct side){
 		.sink = sink,
-		.node = call->node,
+		.node = io->node,
 		.begin = clock_ns(io->clock, call->entry),
 		.ns = clock_span_ns(io->clock, call->entry, call->duration),
 		.result = call->result,
@@ -624,8 +624,10 @@ bool io_is_about(unsigned kind)
 	       (kind >= PH_KIND_MOVE && kind <= PH_KIND_CLOSE_RANGE);
 }
 
-void io_call(struct replay_io *io, struct thread *thread, unsigned kind, const struct ph_call *call)
+void io_call(struct replay_io *io, struct thread *thread, unsigned kind, const struct ph_call *call,
+	     uint32_t node)
 {
+	io->node = node;
 	switch (kind) {
 	case PH_KIND_READ:
 	case PH_KIND_WRITE:

@@ -30,6 +30,7 @@ struct replay_io {
 	size_t object_count, object_room;
 	struct map object_by_number; /* to its place + 1 */
 	struct map object_by_fd;     /* to its number: what a descriptor now is */
+	uint32_t node;		     /* the stack of the call at hand */
 	double twice_s[2];     /* of moves between two files, two sockets: time that both had */
 	struct map sink_by_fd; /* without an object: to its place + 1 */
 	struct index sink_by_path;
@@ -56,9 +57,9 @@ bool io_knows_other(const struct replay_io *io, const struct ph_call *call, uint
 /* Is a call of this kind about a descriptor? */
 bool io_is_about(unsigned kind);
 
-/* A call of one of those kinds, by a thread. */
-void io_call(struct replay_io *io, struct thread *thread, unsigned kind,
-	     const struct ph_call *call);
+/* A call of one of those kinds, by a thread, from the stack `node` of the run. */
+void io_call(struct replay_io *io, struct thread *thread, unsigned kind, const struct ph_call *call,
+	     uint32_t node);
 
 /* PH_OP_OBJECT: `call` and what follows it. */
 void io_describe(struct replay_io *io, const struct ph_call *call);

@@ -327,7 +327,7 @@ static void apply_call(struct replay *r, struct thread *t, unsigned action, cons
 		break;
 	default:
 		if (io_is_about(action)) {
-			io_call(&r->io, t, action, c);
+			io_call(&r->io, t, action, c, stacks_node(&r->stacks, c->node));
 			coverage_add(&r->coverage, (size_t)(t - r->run->threads), c);
 		}
 	}

@@ -137,12 +137,16 @@ static bool choose_name(struct collector *c, struct target *t)
 static int open_trace(struct collector *c, struct target *t, char *why, size_t room)
 {
 	static const uint8_t another[16];
+	const struct ph_segment *s = t->segment;
+	/* Another user's trace may be this process's from before it became somebody
+	 * else, unless the name was given for this very process. */
+	bool may_differ = outname_has_pid(s->output) || !s->first_process;
 	int fd = OUTNAME_BUSY;
 
-	while (fd == OUTNAME_BUSY && choose_name(c, t)) {
+	while ((fd == OUTNAME_BUSY || (fd == OUTNAME_FOREIGN && may_differ)) && choose_name(c, t)) {
 		fd = outname_create(t->trace_path, why, room);
 		if (fd != -1)
-			use_name(c, t->trace_path, fd == OUTNAME_BUSY ? another : t->segment->id);
+			use_name(c, t->trace_path, fd < 0 ? another : s->id);
 	}
 	return fd;
 }

@@ -96,7 +96,7 @@ bool outname_has_pid(const char *pattern)
 }
 
 /* 1: a trace, may be replaced; 0: nothing there; -1: refused, `why` filled;
- * OUTNAME_BUSY: a trace that is being written. */
+ * OUTNAME_BUSY: a trace that is being written; OUTNAME_FOREIGN. */
 static int judge_existing(const char *path, char *why, size_t room)
 {
 	char magic[8];
@@ -106,6 +106,11 @@ static int judge_existing(const char *path, char *why, size_t room)
 
 	if (fd < 0 && errno == ENOENT)
 		return 0;
+	/* Not a folder's refusal: then nothing could be told of what stands there. */
+	if (fd < 0 && (errno == EACCES || errno == EPERM) && lstat(path, &st) == 0) {
+		snprintf(why, room, "%s cannot be replaced: it is another user's", path);
+		return OUTNAME_FOREIGN;
+	}
 	if (fd < 0) {
 		snprintf(why, room,
 			 errno == ELOOP ? "%s is a link, which is not followed%s"

@@ -31,9 +31,11 @@ bool outname_has_pid(const char *pattern);
  * Create the trace at `path`, mode 0600. An existing one is replaced when it is
  * a perfhook trace; anything else is refused, and links are never followed.
  * Returns the descriptor, or -1 with a sentence in `why`, or OUTNAME_BUSY where a
- * trace stands that somebody is writing (who holds its lock): another session's.
+ * trace stands that somebody is writing (who holds its lock): another session's,
+ * or OUTNAME_FOREIGN (with a sentence) where one stands that is another user's.
  */
-#define OUTNAME_BUSY (-2)
+#define OUTNAME_BUSY	(-2)
+#define OUTNAME_FOREIGN (-3)
 int outname_create(const char *path, char *why, size_t room);
 
 /*

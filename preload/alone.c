@@ -91,6 +91,11 @@ static int judge(const char *path)
 
 	if (fd == -ENOENT)
 		return 0;
+	if (fd == -EMFILE || fd == -ENFILE) {
+		ph_log("there is no descriptor left to look at ", path,
+		       " with (ulimit -n); the program runs unrecorded", NULL);
+		return -1;
+	}
 	n = fd >= 0 ? sys_read(fd, magic, sizeof(magic)) : -1;
 	if (fd >= 0)
 		sys_close(fd);

@@ -212,6 +212,42 @@ int ph_hook_setresuid(uid_t real, uid_t effective, uid_t saved)
 	AFTER(setresuid, effective);
 }
 
+/* ---- limits ------------------------------------------------------------------ */
+
+/* The address space that recording takes is reserved generously. */
+static void before_limit(const struct ph_call_state *c, int resource, const struct rlimit *limit)
+{
+	if (c->entry != 0 && resource == RLIMIT_AS && ph_may_be_read(limit) &&
+	    limit->rlim_cur != RLIM_INFINITY)
+		ph_segment_shrink(ph_process->segment, limit->rlim_cur);
+}
+
+int ph_hook_setrlimit(__rlimit_resource_t resource, const struct rlimit *limit)
+{
+	struct ph_call_state c;
+	int r;
+
+	PH_NEED(setrlimit);
+	ph_call_begin(&c, PH_OP_setrlimit, -1, PH_FRAME());
+	before_limit(&c, (int)resource, limit);
+	r = ph_real.setrlimit(resource, limit);
+	AFTER(setrlimit, resource);
+}
+
+int ph_hook_prlimit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *limit,
+		    struct rlimit *old)
+{
+	struct ph_call_state c;
+	int r;
+
+	PH_NEED_OR(prlimit, -1);
+	ph_call_begin(&c, PH_OP_prlimit, -1, PH_FRAME());
+	if (pid == 0 || pid == ph_process->segment->pid)
+		before_limit(&c, (int)resource, limit);
+	r = ph_real.prlimit(pid, resource, limit, old);
+	AFTER(prlimit, resource);
+}
+
 /* ---- where handlers run ------------------------------------------------------ */
 
 int ph_hook_sigaltstack(const stack_t *stack, stack_t *old)

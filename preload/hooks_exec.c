@@ -15,6 +15,7 @@
 #include "preload/hooks.h"
 #include "preload/log.h"
 #include "preload/spawn.h"
+#include "preload/unseen.h"
 #include "trace/image.h"
 
 #define PATH_ROOM PH_EXEC_PATH_MAX
@@ -169,6 +170,8 @@ static void begin_exec(struct image *i, char *const *environment, uintptr_t fram
 	} else if (ph_process->generation > PH_OFF) {
 		look_at(i, environment);
 		record_image(i, 0, frame, caller);
+		if (!ph_confined && sys_getpid() == ph_process->segment->pid)
+			ph_unseen_end(ph_process->segment);
 		atomic_store_explicit(&ph_process->segment->exec_begun, 1, memory_order_release);
 	}
 	errno = saved;

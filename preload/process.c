@@ -138,7 +138,8 @@ static struct ph_birth birth(void)
 
 static void keep(struct ph_segment *s, struct ph_control *c, const char *path)
 {
-	if (lineage.segment != NULL)
+	/* Where parts were given back others may stand by now. */
+	if (lineage.segment != NULL && atomic_load(&lineage.segment->shrunk) == 0)
 		sys_munmap(lineage.segment, lineage.segment->bytes);
 	ph_process->segment = s;
 	ph_process->control = c;

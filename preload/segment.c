@@ -318,6 +318,46 @@ struct ph_segment *ph_segment_reserve(const char *path)
 	return create(path, &sizes[sizeof(sizes) / sizeof(sizes[0]) - 1]);
 }
 
+/* ---- making it smaller ------------------------------------------------------ */
+
+#define KEPT_RINGS  (UINT64_C(8) << 20) /* beyond those handed out */
+#define KEPT_LEVELS 2u			/* of a table, likewise */
+
+static void unmap_tail(struct ph_segment *s, uint64_t from, uint64_t to)
+{
+	from = align_page(from);
+	to &= ~UINT64_C(4095);
+	if (from < to)
+		sys_munmap((char *)s + from, to - from);
+}
+
+/* Whoever is about to use what goes away finds that its pages cannot be had. */
+static void shrink_table(struct ph_segment *s, struct ph_table *t)
+{
+	uint32_t before = t->levels_max;
+	uint32_t kept = atomic_load(&t->levels) + KEPT_LEVELS;
+
+	if (kept >= before)
+		return;
+	t->levels_max = kept;
+	unmap_tail(s, t->offset + UINT64_C(8) * ph_level_base(t->level_0, kept),
+		   t->offset + UINT64_C(8) * ph_level_base(t->level_0, before));
+}
+
+void ph_segment_shrink(struct ph_segment *s, uint64_t bytes)
+{
+	uint64_t rings = s->rings_offset + atomic_load(&s->rings_used) + KEPT_RINGS;
+
+	if (s->bytes <= bytes / 16 || rings >= s->rings_end)
+		return;
+	atomic_store(&s->shrunk, 1);
+	s->rings_end = rings;
+	shrink_table(s, &s->addresses);
+	shrink_table(s, &s->nodes);
+	atomic_thread_fence(memory_order_seq_cst);
+	unmap_tail(s, rings, s->bytes);
+}
+
 void ph_segment_announce(struct ph_segment *s, struct ph_control *c)
 {
 	__atomic_store_n(&s->magic, PH_SEGMENT_MAGIC, __ATOMIC_RELEASE);

@@ -54,6 +54,13 @@ struct ph_segment *ph_segment_make(const char *path, bool small, const struct ph
 struct ph_segment *ph_segment_reserve(const char *path);
 void ph_segment_take(struct ph_segment *s, const struct ph_control *c, const struct ph_birth *b);
 
+/*
+ * Before the program limits its address space to `bytes`: give back what of the
+ * segment's is not used yet, if it is much of that. Rings and tables cannot grow as
+ * far then.
+ */
+void ph_segment_shrink(struct ph_segment *s, uint64_t bytes);
+
 /* Last: the collector takes what has its magic for complete. */
 void ph_segment_announce(struct ph_segment *s, struct ph_control *c);
 

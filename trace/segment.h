@@ -225,6 +225,7 @@ struct ph_segment {
 	_Atomic uint32_t spill_lock; /* held while one thread writes to `spill` */
 	_Atomic uint32_t claimed;    /* made before its process was: somebody has taken it */
 	_Atomic uint32_t confined;   /* a seccomp filter: the process rings no bell any more */
+	_Atomic uint32_t shrunk;     /* parts of it are not mapped in its process any more */
 	_Atomic uint32_t exec_begun; /* an exec is under way; it stays so when that succeeds */
 	_Atomic uint64_t children_unrecorded; /* by fork, refused or without a segment */
 

@@ -201,6 +201,8 @@ static const struct {
 	[AT_seteuid] = {try_setuid, true},
 	ALONE(setreuid),
 	ALONE(setresuid),
+	ALONE(setrlimit),
+	ALONE(prlimit),
 };
 
 static void try_name(enum name at)

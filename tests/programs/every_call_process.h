@@ -372,6 +372,25 @@ static void try_setresuid(struct trial *t)
 	FAILS(t, EPERM, 0, 0, 0);
 }
 
+static void try_setrlimit(struct trial *t)
+{
+	const struct rlimit large = {UINT64_C(1) << 40, RLIM_INFINITY}, wrong = {2, 1};
+
+	GIVES(t, 0, RLIMIT_AS, &large);
+	FAILS(t, EINVAL, RLIMIT_CORE, &wrong);
+}
+
+static void try_prlimit(struct trial *t)
+{
+	const struct rlimit large = {UINT64_C(1) << 40, RLIM_INFINITY}, wrong = {2, 1};
+	struct rlimit old = {0, 0};
+
+	GIVES(t, 0, 0, RLIMIT_AS, &large, NULL);
+	GIVES(t, 0, 0, RLIMIT_AS, NULL, &old);
+	CHECK_TRIAL(t, old.rlim_cur == large.rlim_cur);
+	FAILS(t, EINVAL, 0, RLIMIT_CORE, &wrong, NULL);
+}
+
 static void try_sigaltstack(struct trial *t)
 {
 	static char room[65536];
