@@ -39,6 +39,8 @@ void json_process(struct report *r, struct emit_json *e)
 		emit_i64(e, "status", run->status);
 	else
 		emit_null(e, "status");
+	emit_u64(e, "children", run->fork_count);
+	emit_string(e, "became", run->became);
 }
 
 void json_in_tree(const struct tree *t, size_t place, struct emit_json *e)

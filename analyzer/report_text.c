@@ -115,6 +115,28 @@ static void print_notices(struct report *r, struct emit_text *t, bool lost)
 			    "", count - most);
 }
 
+/* One trace is not all of a tree: what the others would hold is not below. */
+static void print_elsewhere(const struct run *run, struct emit_text *t)
+{
+	char text[4096 + 96], n[FORMAT_ROOM];
+
+	if (run->fork_count != 0) {
+		snprintf(text, sizeof(text),
+			 run->fork_count == 1
+				 ? "%s process that it started is not in these figures: give its "
+				   "trace too"
+				 : "%s processes that it started are not in these figures: give "
+				   "their traces too",
+			 format_count(n, run->fork_count));
+		print_warning(t, STYLE_WARNING, "children", text);
+	}
+	if (run->became != NULL) {
+		snprintf(text, sizeof(text),
+			 "%s, which is not in these figures: give its trace too", run->became);
+		print_warning(t, STYLE_WARNING, "became", text);
+	}
+}
+
 /* Before any figure: what the figures below do not hold. */
 static void print_warnings(struct report *r, struct emit_text *t)
 {
@@ -128,6 +150,8 @@ static void print_warnings(struct report *r, struct emit_text *t)
 				      : "the figures are of what could be read of the trace");
 	print_notices(r, t, true);
 	print_notices(r, t, false);
+	if (r->tree == NULL)
+		print_elsewhere(run, t);
 	if (run->stalled_s > 0) {
 		snprintf(text, sizeof(text), "threads waited %s in all for the collector",
 			 format_seconds(n, run->stalled_s, t->utf8));

@@ -266,7 +266,10 @@ static void take_fork(struct replay *r, const struct ph_call *c)
 {
 	struct run *run = r->run;
 
-	if (r->options == NULL || !r->options->for_tree || c->result <= 0 || c->result > INT32_MAX)
+	if (c->result <= 0 || c->result > INT32_MAX)
+		return;
+	/* vfork and what its child became may both say it. */
+	if (run->fork_count != 0 && run->forks[run->fork_count - 1].pid == (int)c->result)
 		return;
 	if (!vector_reserve(run->forks, run->fork_room, run->fork_count + 1)) {
 		r->heap.failed = true;
@@ -1114,9 +1117,13 @@ static void note_unrecorded(struct replay *r)
 			       : "",
 		       u->reason);
 	}
-	if (r->exec.path != NULL && r->exec.reason != NULL && strcmp(r->run->end, "exec") == 0)
-		notice(r, false, "it became %s, which is not recorded: %s", r->exec.path,
-		       r->exec.reason);
+	if (strcmp(r->run->end, "exec") == 0) {
+		if (r->exec.path != NULL && r->exec.reason != NULL)
+			notice(r, false, "it became %s, which is not recorded: %s", r->exec.path,
+			       r->exec.reason);
+		else
+			r->run->became = r->exec.path != NULL ? r->exec.path : "another program";
+	}
 	if (n != 0)
 		notice(r, false, "%llu %s that it forked could not be recorded",
 		       (unsigned long long)n, plural(n, "process", "processes"));

@@ -224,10 +224,10 @@ struct run {
 	struct module *modules;
 	size_t module_count;
 
-	/* Only if they were asked for. */
-	struct forked *forks; /* children, in order */
+	struct forked *forks; /* children that may be recorded, in order */
 	size_t fork_count, fork_room;
-	struct profile *profile;
+	const char *became;	 /* by exec, a program that may be recorded; NULL: none */
+	struct profile *profile; /* only if it was asked for */
 
 	void *arena; /* owner of the strings */
 };
@@ -255,7 +255,7 @@ struct run_known {
 struct run_options {
 	progress_fn *progress; /* may be NULL */
 	void *progress_context;
-	bool for_tree; /* keep what adding processes up needs: forks, profile, recorders */
+	bool for_tree;		       /* keep what adding processes up needs: profile, recorders */
 	const struct run_known *known; /* where else to look for parents */
 	size_t known_count;
 	struct run_moment *moment; /* not NULL: the heap, without what was inherited, then */

@@ -496,6 +496,32 @@ static void note_missing(struct tree *t)
 	}
 }
 
+/* A process goes on, by exec, in a trace that is not here. */
+static void note_successors(struct tree *t)
+{
+	struct pids missing = {.count = 0};
+
+	for (size_t p = 0; p < t->process_count; p++) {
+		const struct tree_process *process = &t->processes[p];
+		const struct tree_image *last =
+			&t->images[process->first_image + process->image_count - 1];
+
+		if (last->run.became != NULL)
+			add_pid(&missing, last->run.pid);
+	}
+	if (missing.count == 1)
+		add_notice(t, false,
+			   arena_print(t->arena,
+				       "%d became another program, whose trace was not given",
+				       missing.first[0]));
+	else if (missing.count > 1)
+		add_notice(t, false,
+			   arena_print(t->arena,
+				       "%zu processes became other programs, whose traces were not "
+				       "given: %s",
+				       missing.count, list_pids(t, &missing)));
+}
+
 static void note_roots(struct tree *t)
 {
 	struct pids roots = {.count = 0};
@@ -709,6 +735,7 @@ int tree_finish(struct tree *t, const struct run_options *options, struct error 
 	settle_files(t);
 	gather_notices(t);
 	note_missing(t);
+	note_successors(t);
 	note_roots(t);
 	if (!string_together(t) || !add_rates(t, false) || !add_rates(t, true))
 		return out_of_memory(e);
