@@ -313,6 +313,7 @@ static void json_thread(struct report *r, struct emit_json *e, const struct thre
 {
 	static const char *const unknown[] = {"running_s", "waiting_s", "sleeping_s",
 					      "unexplained_s"};
+	unsigned off = r->run->off;
 
 	emit_object(e, NULL);
 	if (r->tree != NULL)
@@ -321,17 +322,23 @@ static void json_thread(struct report *r, struct emit_json *e, const struct thre
 	emit_string(e, "name", t->name);
 	emit_double(e, "started_at_s", t->started_at_s);
 	emit_double(e, "ended_at_s", t->ended_at_s);
+	e->unknown = off & RUN_OFF_IO;
 	emit_double(e, "reading_s", t->reading_s);
 	emit_double(e, "writing_s", t->writing_s);
+	e->unknown = off & RUN_OFF_NET;
 	emit_double(e, "network_s", t->network_s);
 	for (size_t i = 0; i < sizeof(unknown) / sizeof(*unknown); i++)
 		emit_null(e, unknown[i]);
+	e->unknown = off & RUN_OFF_MEMORY;
 	emit_u64(e, "allocations", t->allocations);
 	emit_u64(e, "allocated_bytes", t->allocated_bytes);
+	e->unknown = off & RUN_OFF_IO;
 	emit_u64(e, "read_bytes", t->read_bytes);
 	emit_u64(e, "written_bytes", t->written_bytes);
+	e->unknown = off & RUN_OFF_NET;
 	emit_u64(e, "sent_bytes", t->sent_bytes);
 	emit_u64(e, "received_bytes", t->received_bytes);
+	e->unknown = false;
 	emit_end(e);
 }
 

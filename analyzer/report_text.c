@@ -115,6 +115,24 @@ static void print_notices(struct report *r, struct emit_text *t, bool lost)
 			    "", count - most);
 }
 
+/* Not measured, which is something else than zero. */
+static void print_off(const struct run *run, struct emit_text *t)
+{
+	const char *memory = run->off & RUN_OFF_MEMORY ? ", memory" : "";
+	const char *io = run->off & RUN_OFF_IO ? ", io" : "";
+	const char *net = run->off & RUN_OFF_NET ? ", net" : "";
+	char names[32], text[128];
+
+	if (run->off == 0)
+		return;
+	snprintf(names, sizeof(names), "%s%s%s", memory, io, net);
+	snprintf(text, sizeof(text), "%s (PERFHOOK_EVENTS=%.60s)", names + 2,
+		 run->asked_for != NULL ? run->asked_for : "");
+	text_styled(t, STYLE_WARNING, "  not recorded  ");
+	text_wrap(t, text, LABEL + 2, LABEL + 2);
+	fputc('\n', t->out);
+}
+
 /* One trace is not all of a tree: what the others would hold is not below. */
 static void print_elsewhere(const struct run *run, struct emit_text *t)
 {
@@ -150,6 +168,7 @@ static void print_warnings(struct report *r, struct emit_text *t)
 				      : "the figures are of what could be read of the trace");
 	print_notices(r, t, true);
 	print_notices(r, t, false);
+	print_off(run, t);
 	if (r->tree == NULL)
 		print_elsewhere(run, t);
 	if (run->stalled_s > 0) {
@@ -300,7 +319,13 @@ void text_memory(struct report *r, struct emit_text *t)
 	}
 }
 
-static void thread_row(struct text_table *table, const struct thread *th, bool utf8)
+static void unknown_cells(struct text_row *row, size_t first, size_t count, bool unknown)
+{
+	for (size_t i = first; unknown && i < first + count; i++)
+		snprintf(row->cells[i], TABLE_CELL, "-");
+}
+
+static void thread_row(struct text_table *table, const struct thread *th, unsigned off, bool utf8)
 {
 	struct text_row *row = table_row(table, th->name != NULL ? th->name : "(no name)");
 
@@ -315,6 +340,9 @@ static void thread_row(struct text_table *table, const struct thread *th, bool u
 	format_seconds(row->cells[5], th->reading_s + th->writing_s, utf8);
 	format_bytes(row->cells[6], (double)(th->sent_bytes + th->received_bytes));
 	format_seconds(row->cells[7], th->network_s, utf8);
+	unknown_cells(row, 2, 2, off & RUN_OFF_MEMORY);
+	unknown_cells(row, 4, 2, off & RUN_OFF_IO);
+	unknown_cells(row, 6, 2, off & RUN_OFF_NET);
 }
 
 static uint64_t thread_bytes(const struct thread *th)
@@ -370,7 +398,7 @@ void text_threads(struct report *r, struct emit_text *t)
 	if (count >= 2) {
 		text_heading(t, "THREADS", NULL);
 		for (size_t i = 0; i < count && i < r->top; i++)
-			thread_row(&table, chosen[i], t->utf8);
+			thread_row(&table, chosen[i], r->run->off, t->utf8);
 		table_print(t, &table);
 		table_free(&table);
 		text_more(r, t, count, "threads");

@@ -781,6 +781,8 @@ static void describe_process(struct replay *r)
 	run->host = m->host;
 	run->version = m->version;
 	run->depth = m->depth;
+	run->off = m->off;
+	run->asked_for = m->events;
 	run->free_stacks = m->free_stacks;
 	run->end = m->end;
 	run->status = m->status;

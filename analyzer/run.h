@@ -180,6 +180,11 @@ struct coverage {
 	uint64_t counted[2], seen[2];
 };
 
+/* What was not recorded: its figures are not known. */
+#define RUN_OFF_MEMORY 1u
+#define RUN_OFF_IO     2u
+#define RUN_OFF_NET    4u
+
 struct run {
 	const char *trace_path;
 	uint8_t id[16];
@@ -198,6 +203,8 @@ struct run {
 	int status;	 /* -1: unknown */
 	bool free_stacks;
 	uint32_t depth;
+	unsigned off;	       /* RUN_OFF_...; of a tree: in all of its processes */
+	const char *asked_for; /* PERFHOOK_EVENTS; NULL: not known */
 	/* The trace. */
 	uint64_t events, dropped, trace_bytes;
 	bool complete; /* closed properly and nowhere damaged */

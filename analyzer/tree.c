@@ -279,6 +279,8 @@ static void add_sums(struct tree *t, const struct run *run)
 
 	to->events += run->events;
 	to->dropped += run->dropped;
+	to->off = t->image_count == 1 ? run->off : to->off & run->off;
+	to->asked_for = t->image_count == 1 ? run->asked_for : to->asked_for;
 	to->trace_bytes += run->trace_bytes;
 	to->complete = (to->complete || t->image_count == 1) && run->complete;
 	to->stalled_s += run->stalled_s;
@@ -474,6 +476,26 @@ static bool has_child(const struct tree *t, const struct tree_image *parent, con
 			return true;
 	}
 	return false;
+}
+
+/* What some of them recorded and others did not. */
+static void note_partly_off(struct tree *t)
+{
+	static const char *const names[] = {"the heap", "files", "the network"};
+
+	for (unsigned k = 0; k < 3; k++) {
+		struct pids without = {.count = 0};
+
+		for (size_t i = 0; i < t->image_count; i++)
+			if (t->images[i].run.off & ~t->run.off & 1u << k)
+				add_pid(&without, t->images[i].run.pid);
+		if (without.count != 0)
+			add_notice(t, false,
+				   arena_print(t->arena, "%s of %s %s: PERFHOOK_EVENTS left it out",
+					       names[k],
+					       without.count == 1 ? "process" : "processes",
+					       list_pids(t, &without)));
+	}
 }
 
 static void note_missing(struct tree *t)
@@ -734,6 +756,7 @@ int tree_finish(struct tree *t, const struct run_options *options, struct error 
 	t->run.complete &= !t->unreadable;
 	settle_files(t);
 	gather_notices(t);
+	note_partly_off(t);
 	note_missing(t);
 	note_successors(t);
 	note_roots(t);

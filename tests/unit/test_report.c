@@ -604,6 +604,51 @@ static void test_empty_run(void **state)
 	discard(&p);
 }
 
+static size_t place(const struct printed *p, const char *text);
+
+/* What was not recorded is unknown, not zero; the rest is as it was. */
+static void test_sections_that_are_off(void **state)
+{
+	struct run run = make_run();
+	struct printed p;
+
+	(void)state;
+	run.off = RUN_OFF_MEMORY | RUN_OFF_NET;
+	run.asked_for = "io,wait";
+	p = print(&run, REPORT_WHOLE, 100, true);
+	assert_null_at(&p, "memory/allocations");
+	assert_null_at(&p, "memory/peak_bytes");
+	assert_null_at(&p, "memory/timeline");
+	assert_null_at(&p, "peak");
+	assert_null_at(&p, "leaks");
+	assert_null_at(&p, "sockets/received_bytes");
+	assert_null_at(&p, "sockets/connections");
+	assert_null_at(&p, "sockets/latency_us/count");
+	assert_null_at(&p, "threads/0/allocations");
+	assert_null_at(&p, "threads/0/sent_bytes");
+	assert_int_equal(number(&p, "threads/0/read_bytes"), 0);
+	assert_int_equal(number(&p, "io/read_bytes"), 4096);
+	assert_string_equal(string(&p, "io/files/0/path"), "/data/big");
+	discard(&p);
+	p = print(&run, REPORT_WHOLE, 10, false);
+	assert_true(place(&p, "  not recorded  memory, net (PERFHOOK_EVENTS=io,wait)\n") <
+		    place(&p, "FILES"));
+	assert_null(strstr(p.text, "HEAP"));
+	assert_null(strstr(p.text, "LEAKS"));
+	assert_null(strstr(p.text, "NETWORK"));
+	discard(&p);
+	run.off = RUN_OFF_IO;
+	p = print(&run, REPORT_WHOLE, 100, true);
+	assert_null_at(&p, "io/files");
+	assert_null_at(&p, "io/read_bytes");
+	assert_int_equal(number(&p, "memory/allocations"), 162);
+	discard(&p);
+	p = print(&run, REPORT_IO, 10, false);
+	assert_null(strstr(p.text, "FILES"));
+	place(&p, "NETWORK");
+	discard(&p);
+}
+
 /* Where a text stands in the report; it must be there. */
 static size_t place(const struct printed *p, const char *text)
 {
@@ -750,6 +795,7 @@ int main(void)
 		cmocka_unit_test(test_json_kernel_counts),
 		cmocka_unit_test(test_top),
 		cmocka_unit_test(test_empty_run),
+		cmocka_unit_test(test_sections_that_are_off),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_text_is_safe),
 		cmocka_unit_test(test_text_fits),

@@ -31,7 +31,8 @@ struct spec {
 	uint8_t parent;		/* its trace's id; 0: none */
 	int parent_pid;
 	unsigned fork;
-	uint64_t base; /* where its module is; 0: 0x400000 */
+	const char *events; /* of RUN, as JSON; NULL: not said */
+	uint64_t base;	    /* where its module is; 0: 0x400000 */
 };
 
 static struct make_trace made;
@@ -54,10 +55,10 @@ static void begin(const struct spec *s)
 		 "{\"version\":\"%s\",\"pid\":%d,\"ppid\":%d,\"executable\":\"/bin/p%d\","
 		 "\"command\":[\"p%d\"],\"host\":\"%s\",\"started_ns\":\"%llu\","
 		 "\"started_ticks\":\"%u\",\"clock\":\"tsc\",\"ticks_per_s\":\"1000000000\","
-		 "\"depth\":256,\"process_start\":\"%u\",\"parent\":%s}",
+		 "\"depth\":256,\"process_start\":\"%u\",\"events\":%s,\"parent\":%s}",
 		 PERFHOOK_VERSION, s->pid, s->ppid, s->pid, s->pid, s->host ? s->host : "here",
 		 (unsigned long long)(BASE_NS + (uint64_t)s->start_ms * MS), MAKE_TRACE_START,
-		 s->process_start, parent);
+		 s->process_start, s->events ? s->events : "null", parent);
 	snprintf(end_text, sizeof(end_text),
 		 "{\"end\":\"%s\",\"status\":0,\"ended_ticks\":\"%llu\"}", s->end ? s->end : "exit",
 		 (unsigned long long)(MAKE_TRACE_START + (uint64_t)s->ran_ms * MS));
@@ -291,6 +292,26 @@ static void test_circle_of_parents(void **state)
 	assert_int_equal(t.process_count, 4);
 	assert_int_equal(t.image_count, 4);
 	assert_true(t.root_count >= 2);
+	tree_free(&t);
+}
+
+static void test_partly_off(void **state)
+{
+	struct spec specs[] = {
+		{.id = 1, .pid = 10, .ran_ms = 10, .events = "[\"io\"]"},
+		{.id = 2, .pid = 11, .ppid = 10, .ran_ms = 10, .events = "[\"io\",\"memory\"]"},
+	};
+	struct tree t = build_specs(specs, COUNT(specs));
+
+	(void)state;
+	assert_int_equal(t.run.off, RUN_OFF_NET);
+	assert_true(has_notice(&t, false, "the heap of process 10: PERFHOOK_EVENTS left it out"));
+	assert_false(has_notice(&t, false, "the network"));
+	tree_free(&t);
+	specs[0].events = NULL;
+	t = build_specs(specs, COUNT(specs));
+	assert_int_equal(t.run.off, 0);
+	assert_true(has_notice(&t, false, "the network of process 11"));
 	tree_free(&t);
 }
 
@@ -780,6 +801,7 @@ int main(void)
 		cmocka_unit_test(test_parents),
 		cmocka_unit_test(test_parent_image),
 		cmocka_unit_test(test_circle_of_parents),
+		cmocka_unit_test(test_partly_off),
 		cmocka_unit_test(test_left_out),
 		cmocka_unit_test(test_stacks_are_one),
 		cmocka_unit_test(test_files_are_one),
