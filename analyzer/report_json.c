@@ -384,6 +384,7 @@ void json_coverage(struct report *r, struct emit_json *e)
 	emit_known(e, "kernel_counted_bytes", c->known, c->counted[0] + c->counted[1]);
 	emit_known(e, "kernel_counted_read_bytes", c->known, c->counted[0]);
 	emit_known(e, "kernel_counted_written_bytes", c->known, c->counted[1]);
+	emit_double(e, "kernel_counted_until_s", c->known ? c->until_s : (double)NAN);
 	emit_known(e, "seen_bytes", c->wanted, c->seen[0] + c->seen[1]);
 	emit_known(e, "seen_read_bytes", c->wanted, c->seen[0]);
 	emit_known(e, "seen_written_bytes", c->wanted, c->seen[1]);

@@ -1195,6 +1195,14 @@ static void compare_with_kernel(struct replay *r)
 	for (size_t i = 0; i < r->run->thread_count; i++)
 		gone[i] = r->run->threads[i].ended_at_s < looked_at_s;
 	coverage_result(&r->coverage, &r->meta, gone, r->run);
+	if (r->run->coverage.known) {
+		uint64_t looked = r->meta.kernel_io.ticks;
+
+		r->run->coverage.until_s = clock_s(&r->clock, looked);
+		if (coverage_age(&r->meta) != 0)
+			r->run->coverage.early_s =
+				clock_s(&r->clock, r->meta.ended_ticks) - r->run->coverage.until_s;
+	}
 	free(gone);
 }
 

@@ -178,6 +178,8 @@ struct coverage {
 	bool known;  /* what the kernel counted */
 	bool wanted; /* files and sockets were recorded */
 	uint64_t counted[2], seen[2];
+	double until_s; /* when the kernel was last asked */
+	double early_s; /* that long before the process's end; 0: at it */
 };
 
 /* What was not recorded: its figures are not known. */
