@@ -110,11 +110,15 @@ static bool matters(const struct coverage *c, int way)
 
 static const char *missed_text(const struct coverage *c, int way, struct arena *arena)
 {
-	char missed[FORMAT_ROOM], counted[FORMAT_ROOM];
+	char missed[FORMAT_ROOM], counted[FORMAT_ROOM], share[FORMAT_ROOM + 8];
 
-	return arena_print(arena, "%s of the %s that the kernel counted as %s",
-			   format_bytes(missed, (double)(c->counted[way] - c->seen[way])),
-			   format_bytes(counted, (double)c->counted[way]),
+	format_bytes(missed, (double)(c->counted[way] - c->seen[way]));
+	format_bytes(counted, (double)c->counted[way]);
+	if (strcmp(missed, counted) == 0)
+		snprintf(share, sizeof(share), c->seen[way] == 0 ? "all" : "nearly all");
+	else
+		snprintf(share, sizeof(share), "%s of the", missed);
+	return arena_print(arena, "%s %s that the kernel counted as %s", share, counted,
 			   way == 0 ? "read" : "written");
 }
 

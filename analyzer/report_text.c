@@ -21,10 +21,14 @@ void text_more(struct report *r, struct emit_text *t, size_t count, const char *
 	size_t more = count > r->top ? count - r->top : 0;
 	char n[FORMAT_ROOM];
 
-	/* `what` ends in s. */
+	size_t length = strlen(what);
+
+	/* `what` ends in s, or in es behind another. */
+	if (more == 1)
+		length -= length > 4 && strcmp(what + length - 4, "sses") == 0 ? 2 : 1;
 	if (more > 0)
 		text_styled(t, STYLE_FAINT, "  ... %s more %.*s (--top 0 shows all)\n",
-			    format_count(n, more), (int)(strlen(what) - (more == 1)), what);
+			    format_count(n, more), (int)length, what);
 }
 
 void text_timeline(struct report *r, struct emit_text *t, const double *values, size_t count,
@@ -107,7 +111,8 @@ static void print_notices(struct report *r, struct emit_text *t, bool lost)
 	size_t most = r->tree != NULL ? r->top : SIZE_MAX, count = 0;
 
 	for (size_t i = 0; i < r->run->notice_count; i++)
-		if (r->run->notices[i].lost == lost && count++ < most)
+		if (r->run->notices[i].lost == lost &&
+		    (r->run->notices[i].about == NOTICE_PROGRAM || count++ < most))
 			print_warning(t, lost ? STYLE_BAD : STYLE_WARNING,
 				      lost ? "LOST" : "not seen", r->run->notices[i].text);
 	if (count > most)
@@ -225,7 +230,7 @@ void text_process(struct report *r, struct emit_text *t)
 	text_label(t, r->tree != NULL ? "traces" : "trace");
 	if (r->tree != NULL)
 		fprintf(t->out, "%s with ", format_count(n, r->tree->image_count));
-	fprintf(t->out, "%s events in %s\n", format_count(n, run->events),
+	fprintf(t->out, "%s in %s\n", format_counted(n, run->events, "event"),
 		format_bytes(bytes, (double)run->trace_bytes));
 }
 

@@ -170,6 +170,11 @@ struct origin {
 struct notice {
 	bool lost; /* events lost; otherwise something that could not be seen */
 	const char *text;
+	enum {
+		NOTICE_OTHER,
+		NOTICE_PROGRAM, /* one that was not recorded at all: never left out */
+		NOTICE_BYTES,	/* that were not seen: a tree has one of its own */
+	} about;
 };
 
 /* Of the calls that /proc/PID/io counts, from the library's constructor until the

@@ -309,7 +309,28 @@ static void drawn(void **state)
 	for (const char *at = said.out; (at = strstr(at, "(fork)")) != NULL; at++)
 		lines++;
 	check_u64(lines, 4, "children drawn");
+	said = report_with(ARGV("--top", "20"), paths, count);
+	check(strstr(said.out, "  ... 1 more process (--top 0 shows all)") != NULL, "%s", said.out);
+	said = report_with(ARGV("--top", "5"), paths, count);
 	check(strstr(said.out, "left by 20 processes, 500 B of it by ") != NULL, "%s", said.out);
+}
+
+/* Whatever --top is, programs that were not recorded are named. */
+static void unrecorded_are_never_cut(void **state)
+{
+	struct outcome o = record(
+		ARGV("sh", "-c", "env -i /bin/true; env -i /bin/false; cat /dev/null; true"), NULL);
+	struct outcome said;
+	char **paths;
+	size_t count;
+
+	(void)state;
+	check_status(&o, 0);
+	count = list_traces(&o, &paths);
+	said = report_with(ARGV("--top", "1"), paths, count);
+	check_status(&said, 0);
+	check(strstr(said.out, "/bin/true, which is not recorded") != NULL, "%s", said.out);
+	check(strstr(said.out, "/bin/false, which is not recorded") != NULL, "%s", said.out);
 }
 
 /* An image that replaced another stands under it. */
@@ -418,6 +439,7 @@ int main(void)
 		boxed(order_is_nothing),
 		boxed(drawn),
 		boxed(drawn_images),
+		boxed(unrecorded_are_never_cut),
 		boxed(missing_traces),
 		boxed(missing_successors),
 	};

@@ -159,8 +159,8 @@ static struct thread threads[] = {
 };
 
 static struct notice notices[] = {
-	{false, "a program that was not recorded"},
-	{true, "12 events were lost: the ring was full"},
+	{false, "a program that was not recorded", NOTICE_PROGRAM},
+	{true, "12 events were lost: the ring was full", NOTICE_OTHER},
 };
 
 static const char *command[] = {"server", "--port", "80", NULL};
@@ -649,6 +649,32 @@ static void test_sections_that_are_off(void **state)
 	discard(&p);
 }
 
+static void test_one_is_one(void **state)
+{
+	struct run run = make_run();
+	struct site site = {.node = 2,
+			    .allocations = 3,
+			    .live_bytes = 9,
+			    .live_blocks = 3,
+			    .first_at_s = 0.00076,
+			    .last_at_s = 1.9,
+			    .last_live_at_s = 1.9};
+	struct printed p;
+
+	(void)state;
+	run.events = 1;
+	run.io.total.read_calls = 1;
+	run.io.total.errors = 1;
+	run.sites = &site;
+	run.site_count = 1;
+	p = print(&run, REPORT_WHOLE, 1, false);
+	place(&p, "1 event in 2.0 KiB");
+	place(&p, "4.0 KiB in 1 call, ");
+	place(&p, "1 call failed");
+	place(&p, "from 0.760 ms to 1.90 s after");
+	discard(&p);
+}
+
 /* Where a text stands in the report; it must be there. */
 static size_t place(const struct printed *p, const char *text)
 {
@@ -796,6 +822,7 @@ int main(void)
 		cmocka_unit_test(test_top),
 		cmocka_unit_test(test_empty_run),
 		cmocka_unit_test(test_sections_that_are_off),
+		cmocka_unit_test(test_one_is_one),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_text_is_safe),
 		cmocka_unit_test(test_text_fits),

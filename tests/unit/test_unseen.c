@@ -134,6 +134,11 @@ static void test_one_percent(void **state)
 	assert_non_null(coverage_text(&c, 0, arena));
 	assert_null(strstr(coverage_text(&c, 0, arena), "lost"));
 	assert_non_null(strstr(coverage_text(&c, 3, arena), "the events that were lost"));
+	c.seen[0] = 0;
+	assert_non_null(strstr(coverage_text(&c, 0, arena),
+			       "all 976.6 KiB that the kernel counted as read went"));
+	c.seen[0] = 1;
+	assert_non_null(strstr(coverage_text(&c, 0, arena), "nearly all 976.6 KiB that"));
 	/* More seen than counted: a call may have been under way. */
 	c.seen[0] = 2000000;
 	assert_null(coverage_text(&c, 0, arena));
