@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "analyzer/buckets.h"
 
+#include <math.h>
 #include <string.h>
 
 static uint64_t both(const struct buckets *b, uint64_t x, uint64_t y)
@@ -31,4 +32,26 @@ size_t buckets_at(struct buckets *b, double ns)
 	if (at >= b->count)
 		b->count = at + 1;
 	return at;
+}
+
+void buckets_spread(struct buckets *b, int value, uint64_t amount, double begin_ns, double end_ns)
+{
+	size_t last = buckets_at(b, end_ns), first;
+	uint64_t given = 0;
+
+	/* The later one first: it may have folded the buckets. */
+	first = begin_ns < end_ns ? buckets_at(b, begin_ns) : last;
+	for (size_t i = first; i < last; i++) {
+		double part = ((double)((i + 1) * b->width_ns) - fmax(begin_ns, 0)) /
+			      (end_ns - fmax(begin_ns, 0));
+		uint64_t by_now = part < 1 ? (uint64_t)((double)amount * part) : amount;
+
+		if (by_now > amount)
+			by_now = amount;
+		if (by_now < given)
+			by_now = given;
+		b->values[i][value] += by_now - given;
+		given = by_now;
+	}
+	b->values[last][value] += amount - given;
 }

@@ -22,4 +22,8 @@ struct buckets {
 /* The bucket of an instant. What lies between the last one so far and it is zero. */
 size_t buckets_at(struct buckets *b, double ns);
 
+/* Adds to a value of each bucket from one instant to the other, by its part of the
+ * time: all of `amount`, to the last byte. */
+void buckets_spread(struct buckets *b, int value, uint64_t amount, double begin_ns, double end_ns);
+
 #endif

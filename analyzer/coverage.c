@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "analyzer/coverage.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 
 #define TELL_FROM_BYTES 4096u
 #define TELL_FROM_SHARE 100u /* one part in so many */
+#define AT_THE_END_S	0.010
 
 /*
  * What the kernel adds to rchar and wchar: read, write and their forms, also on
@@ -28,6 +30,19 @@ static bool is_counted(const char *name)
 	return true;
 }
 
+uint64_t coverage_age(const struct meta *m)
+{
+	double per_s = m->monotonic ? 1e9 : m->ticks_per_s;
+	uint64_t age;
+
+	/* Before exit and exec the process looks itself. */
+	if (strcmp(m->end, "exit") == 0 || strcmp(m->end, "exec") == 0 ||
+	    m->ended_ticks <= m->kernel_io.ticks)
+		return 0;
+	age = m->ended_ticks - m->kernel_io.ticks;
+	return (double)age > AT_THE_END_S * per_s ? age : 0;
+}
+
 bool coverage_begin(struct coverage_count *c, const struct meta *m, size_t threads)
 {
 	for (size_t i = 0; i < 256; i++) {
@@ -40,7 +55,9 @@ bool coverage_begin(struct coverage_count *c, const struct meta *m, size_t threa
 		else if (m->kinds[i] == PH_KIND_MOVE)
 			c->direction[i] = COVERAGE_READ | COVERAGE_WRITTEN;
 	}
-	c->known = m->kernel_io.given;
+	/* Asked once, at the beginning, is not asked. */
+	c->known = m->kernel_io.given && (coverage_age(m) == 0 || m->kernel_io.read_bytes != 0 ||
+					  m->kernel_io.written_bytes != 0);
 	c->threads = m->kernel_io.threads;
 	c->wanted = m->records_io;
 	c->from = c->known ? m->kernel_io.begin_ticks : 0;
@@ -94,25 +111,33 @@ static bool matters(const struct coverage *c, int way)
 
 static const char *missed_text(const struct coverage *c, int way, struct arena *arena)
 {
-	char missed[FORMAT_ROOM], counted[FORMAT_ROOM];
+	char missed[FORMAT_ROOM], counted[FORMAT_ROOM], share[FORMAT_ROOM + 8];
 
-	return arena_print(arena, "%s of the %s that the kernel counted as %s",
-			   format_bytes(missed, (double)(c->counted[way] - c->seen[way])),
-			   format_bytes(counted, (double)c->counted[way]),
+	format_bytes(missed, (double)(c->counted[way] - c->seen[way]));
+	format_bytes(counted, (double)c->counted[way]);
+	if (strcmp(missed, counted) == 0)
+		snprintf(share, sizeof(share), c->seen[way] == 0 ? "all" : "nearly all");
+	else
+		snprintf(share, sizeof(share), "%s of the", missed);
+	return arena_print(arena, "%s %s that the kernel counted as %s", share, counted,
 			   way == 0 ? "read" : "written");
 }
 
 const char *coverage_text(const struct coverage *c, uint64_t dropped, struct arena *arena)
 {
 	bool read = matters(c, 0), written = matters(c, 1);
+	char early[FORMAT_ROOM];
 
 	if (!c->known || !c->wanted || !(read || written))
 		return NULL;
 	return arena_print(arena,
-			   "%s%s%s went through calls that are not seen: stdio's and the loader's "
-			   "inner calls, inline system calls%s",
+			   "%s%s%s%s%s%s went through calls that are not seen: stdio's and the "
+			   "loader's inner calls, inline system calls%s",
 			   read ? missed_text(c, 0, arena) : "", read && written ? " and " : "",
 			   written ? missed_text(c, 1, arena) : "",
+			   c->early_s > 0 ? ", up to " : "",
+			   c->early_s > 0 ? format_seconds(early, c->early_s, false) : "",
+			   c->early_s > 0 ? " before its end," : "",
 			   dropped != 0 ? ", and the events that were lost" : "");
 }
 

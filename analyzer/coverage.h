@@ -29,6 +29,10 @@ enum coverage_direction {
 	COVERAGE_WRITTEN = 2,
 };
 
+/* Nobody could look when it was killed: for how many ticks the count is older than
+ * the end. 0: it is not. */
+uint64_t coverage_age(const struct meta *m);
+
 /* False: no memory. */
 bool coverage_begin(struct coverage_count *c, const struct meta *m, size_t threads);
 void coverage_free(struct coverage_count *c);

@@ -12,7 +12,7 @@
 #include "analyzer/format_text.h"
 
 /* Takes `item`, which may be NULL: out of memory. */
-static void attach(struct emit_json *e, const char *key, cJSON *item)
+static void attach_any(struct emit_json *e, const char *key, cJSON *item)
 {
 	cJSON *parent = e->depth > 0 ? e->open[e->depth - 1] : NULL;
 	bool done = item != NULL && parent != NULL &&
@@ -25,14 +25,31 @@ static void attach(struct emit_json *e, const char *key, cJSON *item)
 	}
 }
 
+static void attach(struct emit_json *e, const char *key, cJSON *item)
+{
+	if (e->unknown) {
+		cJSON_Delete(item);
+		if (e->open[e->depth - 1] == NULL)
+			return;
+		item = cJSON_CreateNull();
+	}
+	attach_any(e, key, item);
+}
+
 /* A container that could not be made is open all the same, as NULL, so that
  * begin and end stay in step. */
 static void attach_open(struct emit_json *e, const char *key, cJSON *item)
 {
 	bool failed = e->failed;
 
+	/* Within an array that is null instead. */
+	if (e->unknown && e->open[e->depth - 1] == NULL) {
+		cJSON_Delete(item);
+		e->open[e->depth++] = NULL;
+		return;
+	}
 	e->failed = false;
-	attach(e, key, item);
+	attach_any(e, key, item);
 	e->open[e->depth++] = e->failed ? NULL : item;
 	e->failed |= failed;
 }
@@ -42,6 +59,7 @@ void emit_json_begin(struct emit_json *e)
 	e->open[0] = cJSON_CreateObject();
 	e->depth = 1;
 	e->failed = e->open[0] == NULL;
+	e->unknown = false;
 }
 
 void emit_json_free(struct emit_json *e)
@@ -74,6 +92,11 @@ void emit_object(struct emit_json *e, const char *key)
 
 void emit_array(struct emit_json *e, const char *key)
 {
+	if (e->unknown) {
+		emit_null(e, key);
+		e->open[e->depth++] = NULL; /* nothing is put into it */
+		return;
+	}
 	attach_open(e, key, cJSON_CreateArray());
 }
 

@@ -19,6 +19,7 @@ struct emit_json {
 	struct cJSON *open[EMIT_JSON_DEPTH]; /* open[0] is the root */
 	int depth;			     /* how many are open */
 	bool failed;
+	bool unknown; /* while it is set, all values and arrays are null */
 };
 
 void emit_json_begin(struct emit_json *e); /* the root object */

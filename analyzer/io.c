@@ -319,12 +319,12 @@ void io_describe(struct replay_io *io, const struct ph_call *call)
 /* Calls. */
 
 static void count_bytes(struct replay_io *io, struct thread *thread, bool socket, bool read,
-			uint64_t bytes, double end_ns)
+			uint64_t bytes, double begin_ns, double end_ns)
 {
 	struct buckets *b = socket ? &io->socket_bytes : &io->file_bytes;
 
 	b->sums = true;
-	b->values[buckets_at(b, end_ns)][!read] += bytes;
+	buckets_spread(b, !read, bytes, begin_ns, end_ns);
 	if (socket)
 		*(read ? &thread->received_bytes : &thread->sent_bytes) += bytes;
 	else
@@ -372,7 +372,7 @@ static void take_bytes(struct replay_io *io, struct thread *thread, bool read,
 		return;
 	*(read ? &t->read_bytes : &t->written_bytes) += (uint64_t)side->result;
 	count_bytes(io, thread, is_socket(io, side->sink), read, (uint64_t)side->result,
-		    side->begin + side->ns);
+		    side->begin, side->begin + side->ns);
 }
 
 static struct side side_of(struct replay_io *io, const struct ph_call *call, uint32_t sink)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/run.h"
 #include "analyzer/vector.h"
 #include "trace/functions.h"
 
@@ -146,6 +147,30 @@ static bool list_has(const cJSON *list, const char *text)
 	return false;
 }
 
+/* Older traces do not say it: they have all. */
+static void take_events(struct meta *m, const cJSON *list)
+{
+	static const struct {
+		const char *name;
+		unsigned off;
+	} known[] = {{"memory", RUN_OFF_MEMORY}, {"io", RUN_OFF_IO}, {"net", RUN_OFF_NET}};
+	const cJSON *item;
+
+	m->records_io = list_has(list, "io") && list_has(list, "net");
+	if (!cJSON_IsArray(list))
+		return;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!list_has(list, known[i].name))
+			m->off |= known[i].off;
+	cJSON_ArrayForEach(item, list)
+	{
+		if (cJSON_IsString(item))
+			m->events =
+				arena_print(m->arena, "%s%s%s", m->events != NULL ? m->events : "",
+					    m->events != NULL ? "," : "", item->valuestring);
+	}
+}
+
 static bool take_run(struct meta *m, const cJSON *root)
 {
 	const cJSON *parent = member(root, "parent");
@@ -163,8 +188,7 @@ static bool take_run(struct meta *m, const cJSON *root)
 	m->ticks_per_s = (double)get_u64(root, "ticks_per_s");
 	m->free_stacks = cJSON_IsTrue(member(root, "free_stacks"));
 	m->depth = get_u32(root, "depth");
-	m->records_io =
-		list_has(member(root, "events"), "io") && list_has(member(root, "events"), "net");
+	take_events(m, member(root, "events"));
 	take_command(m, member(root, "command"));
 	take_notes(m, root);
 	if (cJSON_IsObject(parent)) {

@@ -65,7 +65,9 @@ struct meta {
 	double ticks_per_s;
 	bool monotonic, free_stacks;
 	uint32_t depth;
-	bool records_io; /* PERFHOOK_EVENTS has both io and net */
+	bool records_io;    /* PERFHOOK_EVENTS has both io and net */
+	unsigned off;	    /* RUN_OFF_...: what it does not have */
+	const char *events; /* as PERFHOOK_EVENTS has it */
 	struct parent parent;
 	/* FUNCTIONS, by number */
 	bool has_functions;

@@ -39,6 +39,8 @@ void json_process(struct report *r, struct emit_json *e)
 		emit_i64(e, "status", run->status);
 	else
 		emit_null(e, "status");
+	emit_u64(e, "children", run->fork_count);
+	emit_string(e, "became", run->became);
 }
 
 void json_in_tree(const struct tree *t, size_t place, struct emit_json *e)
@@ -311,6 +313,7 @@ static void json_thread(struct report *r, struct emit_json *e, const struct thre
 {
 	static const char *const unknown[] = {"running_s", "waiting_s", "sleeping_s",
 					      "unexplained_s"};
+	unsigned off = r->run->off;
 
 	emit_object(e, NULL);
 	if (r->tree != NULL)
@@ -319,17 +322,23 @@ static void json_thread(struct report *r, struct emit_json *e, const struct thre
 	emit_string(e, "name", t->name);
 	emit_double(e, "started_at_s", t->started_at_s);
 	emit_double(e, "ended_at_s", t->ended_at_s);
+	e->unknown = off & RUN_OFF_IO;
 	emit_double(e, "reading_s", t->reading_s);
 	emit_double(e, "writing_s", t->writing_s);
+	e->unknown = off & RUN_OFF_NET;
 	emit_double(e, "network_s", t->network_s);
 	for (size_t i = 0; i < sizeof(unknown) / sizeof(*unknown); i++)
 		emit_null(e, unknown[i]);
+	e->unknown = off & RUN_OFF_MEMORY;
 	emit_u64(e, "allocations", t->allocations);
 	emit_u64(e, "allocated_bytes", t->allocated_bytes);
+	e->unknown = off & RUN_OFF_IO;
 	emit_u64(e, "read_bytes", t->read_bytes);
 	emit_u64(e, "written_bytes", t->written_bytes);
+	e->unknown = off & RUN_OFF_NET;
 	emit_u64(e, "sent_bytes", t->sent_bytes);
 	emit_u64(e, "received_bytes", t->received_bytes);
+	e->unknown = false;
 	emit_end(e);
 }
 
@@ -375,6 +384,7 @@ void json_coverage(struct report *r, struct emit_json *e)
 	emit_known(e, "kernel_counted_bytes", c->known, c->counted[0] + c->counted[1]);
 	emit_known(e, "kernel_counted_read_bytes", c->known, c->counted[0]);
 	emit_known(e, "kernel_counted_written_bytes", c->known, c->counted[1]);
+	emit_double(e, "kernel_counted_until_s", c->known ? c->until_s : (double)NAN);
 	emit_known(e, "seen_bytes", c->wanted, c->seen[0] + c->seen[1]);
 	emit_known(e, "seen_read_bytes", c->wanted, c->seen[0]);
 	emit_known(e, "seen_written_bytes", c->wanted, c->seen[1]);

@@ -28,6 +28,16 @@ __attribute__((format(printf, 2, 3))) static void why(struct leak *l, const char
 	va_end(arguments);
 }
 
+/* JSON and text have the same sentence, in any character set: without the micro
+ * sign that the text has elsewhere. */
+static char *format_time(char out[FORMAT_ROOM], double s)
+{
+	if (!(s > 0 && s < 999.5e-6))
+		return format_seconds(out, s, false);
+	snprintf(out, FORMAT_ROOM, "%.3f ms", s * 1e3);
+	return out;
+}
+
 /* The innermost frame that is not ours; 0: no stack. */
 static uint32_t innermost(const struct run *run, uint32_t node)
 {
@@ -137,8 +147,7 @@ static bool is_innocent(struct report *r, struct leak *l)
 	}
 	if (l->site->live_in.processes == 0 && site_is_early(run, l->site)) {
 		why(l, "one block, allocated %s after the start and never again in %s",
-		    format_seconds(at, l->site->first_at_s, false),
-		    format_seconds(of, run->duration_s, false));
+		    format_time(at, l->site->first_at_s), format_time(of, run->duration_s));
 		return true;
 	}
 	return false;
@@ -172,8 +181,7 @@ static int score_time(const struct run *run, struct leak *l)
 	    s->last_live_at_s - s->first_at_s < run->duration_s / 2)
 		return 0;
 	why(l, "it went on for most of the run: from %s to %s after the start",
-	    format_seconds(from, s->first_at_s, false),
-	    format_seconds(to, s->last_live_at_s, false));
+	    format_time(from, s->first_at_s), format_time(to, s->last_live_at_s));
 	return 15;
 }
 

@@ -10,37 +10,51 @@ static const struct section {
 	bool is_list;					     /* JSON: an array, else an object */
 	void (*json)(struct report *r, struct emit_json *e); /* its members; NULL: text only */
 	void (*text)(struct report *r, struct emit_text *t); /* NULL: JSON only */
+	unsigned of; /* RUN_OFF_...: not known where that was not recorded */
 } sections[] = {
-	{EVERY, "perfhook", false, json_perfhook, NULL},
-	{EVERY, "process", false, json_process, text_process},
-	{EVERY, "trace", false, json_trace, NULL},
-	{EVERY, "tree", false, NULL, text_processes},
-	{REPORT_WHOLE, "memory", false, json_memory, text_memory},
-	{REPORT_WHOLE, "peak", true, json_peak, text_peak},
-	{REPORT_WHOLE | REPORT_LEAKS, "leaks", true, json_leaks, text_leaks},
-	{REPORT_WHOLE | REPORT_IO, "io", false, json_io, text_io},
-	{REPORT_WHOLE | REPORT_IO, "sockets", false, json_sockets, text_sockets},
-	{REPORT_IO, "stacks", false, NULL, text_stacks},
-	{REPORT_WHOLE, "threads", true, json_threads, text_threads},
-	{EVERY, "coverage", false, json_coverage, text_coverage},
+	{EVERY, "perfhook", false, json_perfhook, NULL, 0},
+	{EVERY, "process", false, json_process, text_process, 0},
+	{EVERY, "trace", false, json_trace, NULL, 0},
+	{EVERY, "tree", false, NULL, text_processes, 0},
+	{REPORT_WHOLE, "memory", false, json_memory, text_memory, RUN_OFF_MEMORY},
+	{REPORT_WHOLE, "peak", true, json_peak, text_peak, RUN_OFF_MEMORY},
+	{REPORT_WHOLE | REPORT_LEAKS, "leaks", true, json_leaks, text_leaks, RUN_OFF_MEMORY},
+	{REPORT_WHOLE | REPORT_IO, "io", false, json_io, text_io, RUN_OFF_IO},
+	{REPORT_WHOLE | REPORT_IO, "sockets", false, json_sockets, text_sockets, RUN_OFF_NET},
+	{REPORT_IO, "stacks", false, NULL, text_stacks, RUN_OFF_IO | RUN_OFF_NET},
+	{REPORT_WHOLE, "threads", true, json_threads, text_threads, 0},
+	{EVERY, "coverage", false, json_coverage, text_coverage, 0},
 };
 
 /* Of each trace, in "processes". */
 static const struct section process_sections[] = {
-	{EVERY, "process", false, json_process, NULL}, {EVERY, "trace", false, json_trace, NULL},
-	{EVERY, "memory", false, json_memory, NULL},   {EVERY, "io", false, json_io, NULL},
-	{EVERY, "sockets", false, json_sockets, NULL},
+	{EVERY, "process", false, json_process, NULL, 0},
+	{EVERY, "trace", false, json_trace, NULL, 0},
+	{EVERY, "memory", false, json_memory, NULL, RUN_OFF_MEMORY},
+	{EVERY, "io", false, json_io, NULL, RUN_OFF_IO},
+	{EVERY, "sockets", false, json_sockets, NULL, RUN_OFF_NET},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
+static bool is_off(const struct section *s, const struct report *r)
+{
+	return s->of != 0 && (r->run->off & s->of) == s->of;
+}
+
 static void section_json(const struct section *s, struct report *r, struct emit_json *e)
 {
+	if (s->is_list && is_off(s, r)) {
+		emit_null(e, s->key);
+		return;
+	}
 	if (s->is_list)
 		emit_array(e, s->key);
 	else
 		emit_object(e, s->key);
+	e->unknown = is_off(s, r);
 	s->json(r, e);
+	e->unknown = false;
 	emit_end(e);
 }
 
@@ -59,11 +73,13 @@ static void process_json(struct report *r, const struct tree *t, size_t place, s
 		const struct section *s = &process_sections[i];
 
 		emit_object(e, s->key);
+		e->unknown = is_off(s, r);
 		s->json(r, e);
 		if (t != NULL && s->json == json_process)
 			json_in_tree(t, place, e);
 		if (t != NULL && s->json == json_memory)
 			json_inherited(r, e);
+		e->unknown = false;
 		emit_end(e);
 	}
 	emit_end(e);
@@ -90,6 +106,7 @@ void report_json_processes(struct report *r, struct emit_json *e)
 void report_text(struct report *r, enum report_kind kind, struct emit_text *t)
 {
 	for (size_t i = 0; i < COUNT(sections); i++)
-		if ((sections[i].kinds & kind) && sections[i].text != NULL)
+		if ((sections[i].kinds & kind) && sections[i].text != NULL &&
+		    !is_off(&sections[i], r))
 			sections[i].text(r, t);
 }

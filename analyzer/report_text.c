@@ -21,10 +21,14 @@ void text_more(struct report *r, struct emit_text *t, size_t count, const char *
 	size_t more = count > r->top ? count - r->top : 0;
 	char n[FORMAT_ROOM];
 
-	/* `what` ends in s. */
+	size_t length = strlen(what);
+
+	/* `what` ends in s, or in es behind another. */
+	if (more == 1)
+		length -= length > 4 && strcmp(what + length - 4, "sses") == 0 ? 2 : 1;
 	if (more > 0)
 		text_styled(t, STYLE_FAINT, "  ... %s more %.*s (--top 0 shows all)\n",
-			    format_count(n, more), (int)(strlen(what) - (more == 1)), what);
+			    format_count(n, more), (int)length, what);
 }
 
 void text_timeline(struct report *r, struct emit_text *t, const double *values, size_t count,
@@ -107,12 +111,53 @@ static void print_notices(struct report *r, struct emit_text *t, bool lost)
 	size_t most = r->tree != NULL ? r->top : SIZE_MAX, count = 0;
 
 	for (size_t i = 0; i < r->run->notice_count; i++)
-		if (r->run->notices[i].lost == lost && count++ < most)
+		if (r->run->notices[i].lost == lost &&
+		    (r->run->notices[i].about == NOTICE_PROGRAM || count++ < most))
 			print_warning(t, lost ? STYLE_BAD : STYLE_WARNING,
 				      lost ? "LOST" : "not seen", r->run->notices[i].text);
 	if (count > most)
 		text_styled(t, STYLE_FAINT, "  %*s... %zu more (--top 0 shows all)\n", LABEL - 2,
 			    "", count - most);
+}
+
+/* Not measured, which is something else than zero. */
+static void print_off(const struct run *run, struct emit_text *t)
+{
+	const char *memory = run->off & RUN_OFF_MEMORY ? ", memory" : "";
+	const char *io = run->off & RUN_OFF_IO ? ", io" : "";
+	const char *net = run->off & RUN_OFF_NET ? ", net" : "";
+	char names[32], text[128];
+
+	if (run->off == 0)
+		return;
+	snprintf(names, sizeof(names), "%s%s%s", memory, io, net);
+	snprintf(text, sizeof(text), "%s (PERFHOOK_EVENTS=%.60s)", names + 2,
+		 run->asked_for != NULL ? run->asked_for : "");
+	text_styled(t, STYLE_WARNING, "  not recorded  ");
+	text_wrap(t, text, LABEL + 2, LABEL + 2);
+	fputc('\n', t->out);
+}
+
+/* One trace is not all of a tree: what the others would hold is not below. */
+static void print_elsewhere(const struct run *run, struct emit_text *t)
+{
+	char text[4096 + 96], n[FORMAT_ROOM];
+
+	if (run->fork_count != 0) {
+		snprintf(text, sizeof(text),
+			 run->fork_count == 1
+				 ? "%s process that it started is not in these figures: give its "
+				   "trace too"
+				 : "%s processes that it started are not in these figures: give "
+				   "their traces too",
+			 format_count(n, run->fork_count));
+		print_warning(t, STYLE_WARNING, "children", text);
+	}
+	if (run->became != NULL) {
+		snprintf(text, sizeof(text),
+			 "%s, which is not in these figures: give its trace too", run->became);
+		print_warning(t, STYLE_WARNING, "became", text);
+	}
 }
 
 /* Before any figure: what the figures below do not hold. */
@@ -128,6 +173,9 @@ static void print_warnings(struct report *r, struct emit_text *t)
 				      : "the figures are of what could be read of the trace");
 	print_notices(r, t, true);
 	print_notices(r, t, false);
+	print_off(run, t);
+	if (r->tree == NULL)
+		print_elsewhere(run, t);
 	if (run->stalled_s > 0) {
 		snprintf(text, sizeof(text), "threads waited %s in all for the collector",
 			 format_seconds(n, run->stalled_s, t->utf8));
@@ -182,7 +230,7 @@ void text_process(struct report *r, struct emit_text *t)
 	text_label(t, r->tree != NULL ? "traces" : "trace");
 	if (r->tree != NULL)
 		fprintf(t->out, "%s with ", format_count(n, r->tree->image_count));
-	fprintf(t->out, "%s events in %s\n", format_count(n, run->events),
+	fprintf(t->out, "%s in %s\n", format_counted(n, run->events, "event"),
 		format_bytes(bytes, (double)run->trace_bytes));
 }
 
@@ -276,7 +324,13 @@ void text_memory(struct report *r, struct emit_text *t)
 	}
 }
 
-static void thread_row(struct text_table *table, const struct thread *th, bool utf8)
+static void unknown_cells(struct text_row *row, size_t first, size_t count, bool unknown)
+{
+	for (size_t i = first; unknown && i < first + count; i++)
+		snprintf(row->cells[i], TABLE_CELL, "-");
+}
+
+static void thread_row(struct text_table *table, const struct thread *th, unsigned off, bool utf8)
 {
 	struct text_row *row = table_row(table, th->name != NULL ? th->name : "(no name)");
 
@@ -291,6 +345,9 @@ static void thread_row(struct text_table *table, const struct thread *th, bool u
 	format_seconds(row->cells[5], th->reading_s + th->writing_s, utf8);
 	format_bytes(row->cells[6], (double)(th->sent_bytes + th->received_bytes));
 	format_seconds(row->cells[7], th->network_s, utf8);
+	unknown_cells(row, 2, 2, off & RUN_OFF_MEMORY);
+	unknown_cells(row, 4, 2, off & RUN_OFF_IO);
+	unknown_cells(row, 6, 2, off & RUN_OFF_NET);
 }
 
 static uint64_t thread_bytes(const struct thread *th)
@@ -346,7 +403,7 @@ void text_threads(struct report *r, struct emit_text *t)
 	if (count >= 2) {
 		text_heading(t, "THREADS", NULL);
 		for (size_t i = 0; i < count && i < r->top; i++)
-			thread_row(&table, chosen[i], t->utf8);
+			thread_row(&table, chosen[i], r->run->off, t->utf8);
 		table_print(t, &table);
 		table_free(&table);
 		text_more(r, t, count, "threads");

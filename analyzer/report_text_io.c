@@ -16,12 +16,12 @@ static void print_traffic(struct emit_text *t, const struct traffic *total, cons
 	char bytes[FORMAT_ROOM], calls[FORMAT_ROOM], time[FORMAT_ROOM];
 
 	text_label(t, in);
-	fprintf(t->out, "%s in %s calls, %s\n", format_bytes(bytes, (double)total->read_bytes),
-		format_count(calls, total->read_calls),
+	fprintf(t->out, "%s in %s, %s\n", format_bytes(bytes, (double)total->read_bytes),
+		format_counted(calls, total->read_calls, "call"),
 		format_seconds(time, total->read_time_s, t->utf8));
 	text_label(t, out);
-	fprintf(t->out, "%s in %s calls, %s\n", format_bytes(bytes, (double)total->written_bytes),
-		format_count(calls, total->write_calls),
+	fprintf(t->out, "%s in %s, %s\n", format_bytes(bytes, (double)total->written_bytes),
+		format_counted(calls, total->write_calls, "call"),
 		format_seconds(time, total->write_time_s, t->utf8));
 	if (total->sync_calls > 0) {
 		text_label(t, "synced");
@@ -30,8 +30,8 @@ static void print_traffic(struct emit_text *t, const struct traffic *total, cons
 	}
 	if (total->errors > 0) {
 		text_label(t, "errors");
-		text_styled(t, STYLE_WARNING, "%s calls failed\n",
-			    format_count(calls, total->errors));
+		text_styled(t, STYLE_WARNING, "%s failed\n",
+			    format_counted(calls, total->errors, "call"));
 	}
 }
 

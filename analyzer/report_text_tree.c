@@ -228,8 +228,13 @@ static void draw_image(struct drawing *d, const struct tree_image *image, unsign
 	format_seconds(row->cells[0], image->at_s, d->t->utf8);
 	format_seconds(row->cells[1], image->until_s - image->at_s, d->t->utf8);
 	end_cell(row->cells[2], run);
-	compact_bytes(row->cells[3], image->own_peak_bytes);
-	compact_bytes(row->cells[4], run->heap.live_bytes - run->heap.inherited_live_bytes);
+	if (run->off & RUN_OFF_MEMORY) {
+		snprintf(row->cells[3], TABLE_CELL, "-");
+		snprintf(row->cells[4], TABLE_CELL, "-");
+	} else {
+		compact_bytes(row->cells[3], image->own_peak_bytes);
+		compact_bytes(row->cells[4], run->heap.live_bytes - run->heap.inherited_live_bytes);
+	}
 	traffic_cell(row->cells[5], run->io.total.read_bytes);
 	traffic_cell(row->cells[6], run->io.total.written_bytes);
 	traffic_cell(row->cells[7], run->sockets.total.written_bytes);

@@ -86,16 +86,19 @@ struct replay {
 	uint64_t confined_at;
 };
 
-static void add_notice(struct replay *r, bool lost, const char *text)
+static void add_notice(struct replay *r, bool lost, int about, const char *text)
 {
 	struct run *run = r->run;
 
 	if (!vector_reserve(run->notices, r->notice_room, run->notice_count + 1))
 		return;
-	run->notices[run->notice_count++] = (struct notice){lost, text};
+	run->notices[run->notice_count++] = (struct notice){lost, text, about};
 }
 
-#define notice(r, lost, ...) add_notice((r), (lost), arena_print((r)->arena, __VA_ARGS__))
+#define notice(r, lost, ...)                                                                       \
+	add_notice((r), (lost), NOTICE_OTHER, arena_print((r)->arena, __VA_ARGS__))
+#define notice_program(r, ...)                                                                     \
+	add_notice((r), false, NOTICE_PROGRAM, arena_print((r)->arena, __VA_ARGS__))
 
 /* "1 event was", "2 events were". */
 static const char *plural(uint64_t n, const char *one, const char *many)
@@ -266,7 +269,10 @@ static void take_fork(struct replay *r, const struct ph_call *c)
 {
 	struct run *run = r->run;
 
-	if (r->options == NULL || !r->options->for_tree || c->result <= 0 || c->result > INT32_MAX)
+	if (c->result <= 0 || c->result > INT32_MAX)
+		return;
+	/* vfork and what its child became may both say it. */
+	if (run->fork_count != 0 && run->forks[run->fork_count - 1].pid == (int)c->result)
 		return;
 	if (!vector_reserve(run->forks, run->fork_room, run->fork_count + 1)) {
 		r->heap.failed = true;
@@ -778,6 +784,8 @@ static void describe_process(struct replay *r)
 	run->host = m->host;
 	run->version = m->version;
 	run->depth = m->depth;
+	run->off = m->off;
+	run->asked_for = m->events;
 	run->free_stacks = m->free_stacks;
 	run->end = m->end;
 	run->status = m->status;
@@ -1041,7 +1049,7 @@ static void note_end(struct replay *r)
 		return;
 	if (is_running(r)) {
 		run->end = "running";
-		notice(r, false, "the process is still running: this is what was written so far");
+		notice(r, false, "still running: this is what was written so far");
 		return;
 	}
 	notice(r, true,
@@ -1108,18 +1116,22 @@ static void note_unrecorded(struct replay *r)
 	for (size_t i = 0; i < r->unrecorded_count; i++) {
 		const struct unrecorded *u = &r->unrecorded[i];
 
-		notice(r, false, "%s, which it started%s, is not recorded: %s", u->path,
-		       u->times > 1
-			       ? arena_print(r->arena, " %llu times", (unsigned long long)u->times)
-			       : "",
-		       u->reason);
+		notice_program(r, "%s, which it started%s, is not recorded: %s", u->path,
+			       u->times > 1 ? arena_print(r->arena, " %llu times",
+							  (unsigned long long)u->times)
+					    : "",
+			       u->reason);
 	}
-	if (r->exec.path != NULL && r->exec.reason != NULL && strcmp(r->run->end, "exec") == 0)
-		notice(r, false, "it became %s, which is not recorded: %s", r->exec.path,
-		       r->exec.reason);
+	if (strcmp(r->run->end, "exec") == 0) {
+		if (r->exec.path != NULL && r->exec.reason != NULL)
+			notice_program(r, "it became %s, which is not recorded: %s", r->exec.path,
+				       r->exec.reason);
+		else
+			r->run->became = r->exec.path != NULL ? r->exec.path : "another program";
+	}
 	if (n != 0)
-		notice(r, false, "%llu %s that it forked could not be recorded",
-		       (unsigned long long)n, plural(n, "process", "processes"));
+		notice_program(r, "%llu %s that it forked could not be recorded",
+			       (unsigned long long)n, plural(n, "process", "processes"));
 	if (r->confined == CONFINED_BLIND)
 		notice(r, true,
 		       "at %.3f s it gave up all system calls and the processor's counter "
@@ -1169,7 +1181,7 @@ static void note_unseen(struct replay *r)
 		notice(r, false, "%s", text);
 	text = coverage_text(&r->run->coverage, r->run->dropped, r->arena);
 	if (text != NULL)
-		notice(r, false, "%s", text);
+		add_notice(r, false, NOTICE_BYTES, text);
 	for (size_t i = 0; i < r->meta.note_count; i++)
 		notice(r, false, "%s", r->meta.notes[i]);
 }
@@ -1186,6 +1198,14 @@ static void compare_with_kernel(struct replay *r)
 	for (size_t i = 0; i < r->run->thread_count; i++)
 		gone[i] = r->run->threads[i].ended_at_s < looked_at_s;
 	coverage_result(&r->coverage, &r->meta, gone, r->run);
+	if (r->run->coverage.known) {
+		uint64_t looked = r->meta.kernel_io.ticks;
+
+		r->run->coverage.until_s = clock_s(&r->clock, looked);
+		if (coverage_age(&r->meta) != 0)
+			r->run->coverage.early_s =
+				clock_s(&r->clock, r->meta.ended_ticks) - r->run->coverage.until_s;
+	}
 	free(gone);
 }
 
@@ -1206,8 +1226,8 @@ static int replay_finish(struct replay *r, struct error *e)
 	note_lost(r);
 	note_end(r);
 	note_damage(r);
-	note_unseen(r);
 	note_unrecorded(r);
+	note_unseen(r);
 	return 0;
 }
 

@@ -170,6 +170,11 @@ struct origin {
 struct notice {
 	bool lost; /* events lost; otherwise something that could not be seen */
 	const char *text;
+	enum {
+		NOTICE_OTHER,
+		NOTICE_PROGRAM, /* one that was not recorded at all: never left out */
+		NOTICE_BYTES,	/* that were not seen: a tree has one of its own */
+	} about;
 };
 
 /* Of the calls that /proc/PID/io counts, from the library's constructor until the
@@ -178,7 +183,14 @@ struct coverage {
 	bool known;  /* what the kernel counted */
 	bool wanted; /* files and sockets were recorded */
 	uint64_t counted[2], seen[2];
+	double until_s; /* when the kernel was last asked */
+	double early_s; /* that long before the process's end; 0: at it */
 };
+
+/* What was not recorded: its figures are not known. */
+#define RUN_OFF_MEMORY 1u
+#define RUN_OFF_IO     2u
+#define RUN_OFF_NET    4u
 
 struct run {
 	const char *trace_path;
@@ -198,6 +210,8 @@ struct run {
 	int status;	 /* -1: unknown */
 	bool free_stacks;
 	uint32_t depth;
+	unsigned off;	       /* RUN_OFF_...; of a tree: in all of its processes */
+	const char *asked_for; /* PERFHOOK_EVENTS; NULL: not known */
 	/* The trace. */
 	uint64_t events, dropped, trace_bytes;
 	bool complete; /* closed properly and nowhere damaged */
@@ -224,10 +238,10 @@ struct run {
 	struct module *modules;
 	size_t module_count;
 
-	/* Only if they were asked for. */
-	struct forked *forks; /* children, in order */
+	struct forked *forks; /* children that may be recorded, in order */
 	size_t fork_count, fork_room;
-	struct profile *profile;
+	const char *became;	 /* by exec, a program that may be recorded; NULL: none */
+	struct profile *profile; /* only if it was asked for */
 
 	void *arena; /* owner of the strings */
 };
@@ -255,7 +269,7 @@ struct run_known {
 struct run_options {
 	progress_fn *progress; /* may be NULL */
 	void *progress_context;
-	bool for_tree; /* keep what adding processes up needs: forks, profile, recorders */
+	bool for_tree;		       /* keep what adding processes up needs: profile, recorders */
 	const struct run_known *known; /* where else to look for parents */
 	size_t known_count;
 	struct run_moment *moment; /* not NULL: the heap, without what was inherited, then */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/coverage.h"
 #include "analyzer/io.h"
 #include "analyzer/latency.h"
 #include "analyzer/profile.h"
@@ -279,6 +280,8 @@ static void add_sums(struct tree *t, const struct run *run)
 
 	to->events += run->events;
 	to->dropped += run->dropped;
+	to->off = t->image_count == 1 ? run->off : to->off & run->off;
+	to->asked_for = t->image_count == 1 ? run->asked_for : to->asked_for;
 	to->trace_bytes += run->trace_bytes;
 	to->complete = (to->complete || t->image_count == 1) && run->complete;
 	to->stalled_s += run->stalled_s;
@@ -359,7 +362,7 @@ int tree_add(struct tree *t, struct run *run, struct error *e)
 
 /* Notices. */
 
-static void add_notice(struct tree *t, bool lost, const char *text)
+static void add_notice_about(struct tree *t, bool lost, int about, const char *text)
 {
 	struct run *run = &t->run;
 
@@ -367,7 +370,12 @@ static void add_notice(struct tree *t, bool lost, const char *text)
 		t->failed = true;
 		return;
 	}
-	run->notices[run->notice_count++] = (struct notice){lost, text};
+	run->notices[run->notice_count++] = (struct notice){lost, text, about};
+}
+
+static void add_notice(struct tree *t, bool lost, const char *text)
+{
+	add_notice_about(t, lost, NOTICE_OTHER, text);
 }
 
 void tree_leave_out(struct tree *t, const struct error *why)
@@ -405,6 +413,7 @@ static const char *list_pids(struct tree *t, const struct pids *p)
 /* A sentence, and who says it. */
 struct said {
 	bool lost;
+	int about;
 	const char *text;
 	struct pids pids;
 };
@@ -431,11 +440,20 @@ static struct said *find_sentence(struct sentences *s, const struct notice *n)
 	if (!vector_reserve(s->all, s->room, s->count + 1) ||
 	    !index_insert(&s->by_text, hash, (uint32_t)s->count + 1))
 		return NULL;
-	s->all[s->count] = (struct said){.lost = n->lost, .text = n->text};
+	s->all[s->count] = (struct said){.lost = n->lost, .about = n->about, .text = n->text};
 	return &s->all[s->count++];
 }
 
-/* Of all images, in the tree's order; the same sentence once. */
+static void add_said(struct tree *t, const struct said *said)
+{
+	add_notice_about(t, said->lost, said->about,
+			 arena_print(t->arena, "%s %s: %s",
+				     said->pids.count == 1 ? "process" : "processes",
+				     list_pids(t, &said->pids), said->text));
+}
+
+/* Of all images, in the tree's order; the same sentence once. Programs that were not
+ * recorded come first. */
 static void gather_notices(struct tree *t)
 {
 	struct sentences s = {.count = 0};
@@ -444,19 +462,21 @@ static void gather_notices(struct tree *t)
 		const struct run *run = &t->images[i].run;
 
 		for (size_t k = 0; k < run->notice_count; k++) {
-			struct said *said = find_sentence(&s, &run->notices[k]);
+			struct said *said;
 
+			if (run->notices[k].about == NOTICE_BYTES)
+				continue;
+			said = find_sentence(&s, &run->notices[k]);
 			if (said != NULL)
 				add_pid(&said->pids, run->pid);
 			else
 				t->failed = true;
 		}
 	}
-	for (size_t i = 0; i < s.count; i++)
-		add_notice(t, s.all[i].lost,
-			   arena_print(t->arena, "%s %s: %s",
-				       s.all[i].pids.count == 1 ? "process" : "processes",
-				       list_pids(t, &s.all[i].pids), s.all[i].text));
+	for (int programs = 1; programs >= 0; programs--)
+		for (size_t i = 0; i < s.count; i++)
+			if ((s.all[i].about == NOTICE_PROGRAM) == programs)
+				add_said(t, &s.all[i]);
 	free(s.all);
 	index_free(&s.by_text);
 }
@@ -474,6 +494,102 @@ static bool has_child(const struct tree *t, const struct tree_image *parent, con
 			return true;
 	}
 	return false;
+}
+
+struct missing {
+	const char *program;
+	uint64_t bytes;
+};
+
+static int most_missing(const void *a, const void *b)
+{
+	const struct missing *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? 1 : -1;
+	return strcmp(x->program, y->program);
+}
+
+static size_t add_missing(struct missing *all, size_t count, const struct run *run)
+{
+	const struct coverage *c = &run->coverage;
+	struct holder who = {.processes = 0};
+	uint64_t bytes = 0;
+	size_t at = 0;
+
+	for (int way = 0; way < 2; way++)
+		bytes += c->counted[way] > c->seen[way] ? c->counted[way] - c->seen[way] : 0;
+	if (!c->known || !c->wanted || bytes == 0)
+		return count;
+	tree_held_by(&who, run, bytes);
+	while (at < count && strcmp(all[at].program, who.program) != 0)
+		at++;
+	all[at].program = who.program;
+	all[at].bytes += bytes;
+	return at == count ? count + 1 : count;
+}
+
+/* Who did most of what was not seen. */
+static const char *name_programs(struct tree *t)
+{
+	struct missing *all = calloc(t->image_count + 1, sizeof(*all));
+	const char *list = "";
+	size_t count = 0;
+
+	if (all == NULL) {
+		t->failed = true;
+		return list;
+	}
+	for (size_t i = 0; i < t->image_count; i++)
+		count = add_missing(all, count, &t->images[i].run);
+	qsort(all, count, sizeof(*all), most_missing);
+	for (size_t i = 0; i < count && i < NAMED; i++)
+		list = arena_print(t->arena, "%s%s%s", list, i > 0 ? ", " : "", all[i].program);
+	if (count > NAMED)
+		list = arena_print(t->arena, "%s and %zu more", list, count - NAMED);
+	free(all);
+	return list;
+}
+
+/* One line for all, if it matters to all: each process misses what its loader read. */
+static void note_bytes(struct tree *t)
+{
+	struct coverage all = {.known = true, .wanted = true};
+	const char *text;
+
+	for (size_t i = 0; i < t->image_count; i++) {
+		const struct coverage *c = &t->images[i].run.coverage;
+
+		for (int way = 0; way < 2 && c->known && c->wanted; way++) {
+			all.counted[way] += c->counted[way];
+			all.seen[way] +=
+				c->seen[way] < c->counted[way] ? c->seen[way] : c->counted[way];
+		}
+		all.early_s = fmax(all.early_s, c->early_s);
+	}
+	text = coverage_text(&all, t->run.dropped, t->arena);
+	if (text != NULL)
+		add_notice(t, false, arena_print(t->arena, "in %s: %s", name_programs(t), text));
+}
+
+/* What some of them recorded and others did not. */
+static void note_partly_off(struct tree *t)
+{
+	static const char *const names[] = {"the heap", "files", "the network"};
+
+	for (unsigned k = 0; k < 3; k++) {
+		struct pids without = {.count = 0};
+
+		for (size_t i = 0; i < t->image_count; i++)
+			if (t->images[i].run.off & ~t->run.off & 1u << k)
+				add_pid(&without, t->images[i].run.pid);
+		if (without.count != 0)
+			add_notice(t, false,
+				   arena_print(t->arena, "%s of %s %s: PERFHOOK_EVENTS left it out",
+					       names[k],
+					       without.count == 1 ? "process" : "processes",
+					       list_pids(t, &without)));
+	}
 }
 
 static void note_missing(struct tree *t)
@@ -494,6 +610,32 @@ static void note_missing(struct tree *t)
 					       missing.count == 1 ? "trace was" : "traces were",
 					       list_pids(t, &missing)));
 	}
+}
+
+/* A process goes on, by exec, in a trace that is not here. */
+static void note_successors(struct tree *t)
+{
+	struct pids missing = {.count = 0};
+
+	for (size_t p = 0; p < t->process_count; p++) {
+		const struct tree_process *process = &t->processes[p];
+		const struct tree_image *last =
+			&t->images[process->first_image + process->image_count - 1];
+
+		if (last->run.became != NULL)
+			add_pid(&missing, last->run.pid);
+	}
+	if (missing.count == 1)
+		add_notice(t, false,
+			   arena_print(t->arena,
+				       "%d became another program, whose trace was not given",
+				       missing.first[0]));
+	else if (missing.count > 1)
+		add_notice(t, false,
+			   arena_print(t->arena,
+				       "%zu processes became other programs, whose traces were not "
+				       "given: %s",
+				       missing.count, list_pids(t, &missing)));
 }
 
 static void note_roots(struct tree *t)
@@ -708,7 +850,10 @@ int tree_finish(struct tree *t, const struct run_options *options, struct error 
 	t->run.complete &= !t->unreadable;
 	settle_files(t);
 	gather_notices(t);
+	note_bytes(t);
+	note_partly_off(t);
 	note_missing(t);
+	note_successors(t);
 	note_roots(t);
 	if (!string_together(t) || !add_rates(t, false) || !add_rates(t, true))
 		return out_of_memory(e);

@@ -6,6 +6,8 @@
 #ifndef PH_COLLECTOR_COLLECTOR_H
 #define PH_COLLECTOR_COLLECTOR_H
 
+#include <stdbool.h>
+
 #include "analyzer/error.h"
 
 struct record_options {
@@ -16,6 +18,9 @@ struct record_options {
  * the command's status (128 + signal), 126 or 127 when it could not be started,
  * 2 when recording could not begin. */
 int collector_record(const struct record_options *options, char **command);
+
+/* Is it a trace of the session with this control file? */
+bool collector_wrote(const char *path, const char *control);
 
 /* `perfhook collect FOLDER`: be the collector of the session in that folder. */
 int collector_main(int argc, char **argv);

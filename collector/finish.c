@@ -92,6 +92,17 @@ static bool read_run(int fd, struct unfinished *u)
 	return true;
 }
 
+bool collector_wrote(const char *path, const char *control)
+{
+	struct unfinished u = {.pid = 0};
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool ours = fd >= 0 && read_run(fd, &u) && strcmp(u.control, control) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ours;
+}
+
 /* Is it exactly /dev/shm/perfhook-UID-HEX/NAME.segment, in a folder of ours? A
  * trace is data from anywhere, and so is what it says of its segment. */
 static bool is_in_session(const char *path)

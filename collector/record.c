@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -29,6 +31,7 @@ struct session {
 	char folder[128];
 	struct ph_control *control;
 	char library[PATH_MAX];
+	int watch; /* says whether the library is opened; -1: that cannot be known */
 };
 
 static int complain(const char *what, const char *name)
@@ -172,6 +175,80 @@ static int wait_for(pid_t child)
 	return status;
 }
 
+/* ---- what came of it -------------------------------------------------------- */
+
+static bool was_loaded(const struct session *s)
+{
+	char events[4096];
+
+	return s->watch >= 0 && read(s->watch, events, sizeof(events)) > 0;
+}
+
+/* Where the library was loaded and does not record, it has said why, unless it was
+ * told not to. */
+static void say_unrecorded(const struct session *s, const char *name)
+{
+	const char *start = getenv("PERFHOOK_START");
+
+	if (start != NULL && strcmp(start, "off") == 0)
+		fprintf(stderr,
+			"perfhook: record: %s was not recorded: recording is switched off "
+			"(PERFHOOK_START=off)\n",
+			name);
+	else if (!was_loaded(s))
+		fprintf(stderr,
+			"perfhook: record: %s was not recorded: it did not load the library\n",
+			name);
+}
+
+/* The pattern of the traces' names, for a shell: stars for what is filled in and for
+ * .PID.N. False: it has a character that a shell would take for something else. */
+static bool shell_pattern(const char *output, char *out, size_t room)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_./+,:=@-";
+	size_t n = 0;
+
+	for (const char *c = output; *c != '\0'; c++) {
+		bool filled = c[0] == '%' && c[1] != '\0' && strchr("peht", c[1]) != NULL;
+
+		if (n + 3 > room || (!filled && strchr(plain, *c) == NULL))
+			return false;
+		out[n++] = filled ? '*' : *c;
+		c += filled;
+	}
+	if (n == 0 || out[n - 1] != '*')
+		out[n++] = '*';
+	out[n] = '\0';
+	return output[0] != '-';
+}
+
+/* How to see all of several traces at once. */
+static void say_traces(const struct session *s, const struct record_options *options)
+{
+	const char *wanted = getenv("PERFHOOK_OUT");
+	const char *output = options->output != NULL		 ? options->output
+			     : wanted != NULL && *wanted != '\0' ? wanted
+								 : OUTNAME_DEFAULT;
+	char pattern[PATH_MAX], control[256];
+	size_t ours = 0;
+	glob_t found;
+
+	snprintf(control, sizeof(control), "%s/control", s->folder);
+	if (!shell_pattern(output, pattern, sizeof(pattern)) || glob(pattern, 0, NULL, &found) != 0)
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		ours += collector_wrote(found.gl_pathv[i], control);
+	if (ours > 1 && ours == found.gl_pathc)
+		fprintf(stderr, "perfhook: %zu traces: perfhook report %s\n", ours, pattern);
+	else if (ours > 1)
+		fprintf(stderr,
+			"perfhook: %zu traces: perfhook report %s (%zu of others have such "
+			"names)\n",
+			ours, pattern, found.gl_pathc - ours);
+	globfree(&found);
+}
+
 /* Whether it is said why it runs unrecorded; before it runs, which may be long. */
 static bool said_unrecorded(const char *name)
 {
@@ -199,7 +276,7 @@ static bool output_is_usable(const char *output)
 
 int collector_record(const struct record_options *options, char **command)
 {
-	struct session s = {.control = NULL};
+	struct session s = {.control = NULL, .watch = -1};
 	bool said;
 	pid_t child;
 	int status;
@@ -218,6 +295,9 @@ int collector_record(const struct record_options *options, char **command)
 	if (!start_collector(&s))
 		return complain("the collector could not be started", NULL);
 	said = said_unrecorded(command[0]);
+	s.watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (s.watch >= 0)
+		inotify_add_watch(s.watch, s.library, IN_OPEN);
 	fflush(NULL);
 	child = fork();
 	if (child < 0)
@@ -229,8 +309,8 @@ int collector_record(const struct record_options *options, char **command)
 	atomic_store(&s.control->root_ended, 1);
 	if (!said && atomic_load(&s.control->announced) == 0 &&
 	    !(WIFEXITED(status) && (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127)))
-		fprintf(stderr,
-			"perfhook: record: %s was not recorded: it did not load the library\n",
-			command[0]);
+		say_unrecorded(&s, command[0]);
+	if (atomic_load(&s.control->announced) > 1)
+		say_traces(&s, options);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

@@ -309,7 +309,28 @@ static void drawn(void **state)
 	for (const char *at = said.out; (at = strstr(at, "(fork)")) != NULL; at++)
 		lines++;
 	check_u64(lines, 4, "children drawn");
+	said = report_with(ARGV("--top", "20"), paths, count);
+	check(strstr(said.out, "  ... 1 more process (--top 0 shows all)") != NULL, "%s", said.out);
+	said = report_with(ARGV("--top", "5"), paths, count);
 	check(strstr(said.out, "left by 20 processes, 500 B of it by ") != NULL, "%s", said.out);
+}
+
+/* Whatever --top is, programs that were not recorded are named. */
+static void unrecorded_are_never_cut(void **state)
+{
+	struct outcome o = record(
+		ARGV("sh", "-c", "env -i /bin/true; env -i /bin/false; cat /dev/null; true"), NULL);
+	struct outcome said;
+	char **paths;
+	size_t count;
+
+	(void)state;
+	check_status(&o, 0);
+	count = list_traces(&o, &paths);
+	said = report_with(ARGV("--top", "1"), paths, count);
+	check_status(&said, 0);
+	check(strstr(said.out, "/bin/true, which is not recorded") != NULL, "%s", said.out);
+	check(strstr(said.out, "/bin/false, which is not recorded") != NULL, "%s", said.out);
 }
 
 /* An image that replaced another stands under it. */
@@ -363,6 +384,48 @@ static void missing_traces(void **state)
 	check(strstr(said.out, "broken.trace") != NULL, "%s", said.out);
 }
 
+/* What a process became by exec, and one trace of a tree by itself. */
+static void missing_successors(void **state)
+{
+	struct outcome o = record(ARGV("sh", "-c", "(cat /dev/null; exec true); exec true"), NULL);
+	char *firsts[4], **paths;
+	size_t count, n = 0;
+	struct outcome said;
+	cJSON *json;
+
+	(void)state;
+	check_status(&o, 0);
+	count = list_traces(&o, &paths);
+	for (size_t i = 0; i < count && n < COUNT_OF(firsts); i++)
+		if (strcmp(paths[i] + strlen(paths[i]) - 2, ".1") != 0)
+			firsts[n++] = paths[i];
+	check_u64(n, 3, "processes");
+	said = report_with(ARGV("--top", "10"), firsts, n);
+	check_status(&said, 0);
+	check(strstr(said.out, "2 processes became other programs, whose traces were not given") !=
+		      NULL,
+	      "%s", said.out);
+	said = report_with(ARGV("--top", "10"), paths, count);
+	check(strstr(said.out, "not given") == NULL, "%s", said.out);
+	check(strstr(said.out, "children  ") == NULL, "%s", said.out);
+	said = report_with(ARGV("--top", "10"), &o.trace, 1);
+	check(strstr(said.out, "children    1 process that it started is not in these figures") !=
+		      NULL,
+	      "%s", said.out);
+	check(strstr(said.out, "  became ") != NULL && strstr(said.out, "/true, which is not in"),
+	      "%s", said.out);
+	json = report(o.trace);
+	check_u64(json_u64(json, "process.children"), 1, "children");
+	check(strstr(json_text(json, "process.became"), "/true") != NULL, "what it became");
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(paths[i] + strlen(paths[i]) - 2, ".1") != 0)
+			continue;
+		json = report(paths[i]);
+		check_u64(json_u64(json, "process.children"), 0, "children of a last image");
+		check(cJSON_IsNull(json_at(json, "process.became")), "became something");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,7 +439,9 @@ int main(void)
 		boxed(order_is_nothing),
 		boxed(drawn),
 		boxed(drawn_images),
+		boxed(unrecorded_are_never_cut),
 		boxed(missing_traces),
+		boxed(missing_successors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

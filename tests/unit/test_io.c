@@ -389,12 +389,40 @@ static void test_addresses(void **state)
 	assert_text("", 0, NULL);
 }
 
+/* A long call's bytes are not all at its end: no rate is higher than there was. */
+static void test_bytes_of_a_long_call(void **state)
+{
+	double width, bytes = 0;
+
+	(void)state;
+	name_file(1, 1 * MS, 7, 3, "/slow");
+	call(1, 90 * MS, PH_OP_read, 3, 7, 80 * MS, 8000001);
+	make_call(&t, 1, 200 * MS,
+		  (struct ph_call){.op = PH_OP_close, .fd = 3, .object = 7, .entry = 200 * MS},
+		  NULL, 0);
+	load("slow");
+	width = run.io.timeline[1].at_s;
+	for (size_t i = 0; i < run.io.timeline_count; i++) {
+		const struct rate_sample *s = &run.io.timeline[i];
+
+		bytes += s->read_bytes_per_s * width;
+		/* 8 MB in 80 ms, from 90 ms on. */
+		assert_true(s->read_bytes_per_s < 1.001e8);
+		if (s->at_s >= 0.090 && s->at_s + width <= 0.170)
+			assert_true(s->read_bytes_per_s > 0.999e8);
+		if (s->at_s + width <= 0.090)
+			assert_near(s->read_bytes_per_s, 0);
+	}
+	assert_near(bytes, 8000001);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 	const struct CMUnitTest tests[] = {
 		TEST(test_files),
 		TEST(test_rates),
+		TEST(test_bytes_of_a_long_call),
 		TEST(test_top_node),
 		TEST(test_use_waits_for_the_description),
 		TEST(test_unknown_descriptors),

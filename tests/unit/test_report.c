@@ -159,8 +159,8 @@ static struct thread threads[] = {
 };
 
 static struct notice notices[] = {
-	{false, "a program that was not recorded"},
-	{true, "12 events were lost: the ring was full"},
+	{false, "a program that was not recorded", NOTICE_PROGRAM},
+	{true, "12 events were lost: the ring was full", NOTICE_OTHER},
 };
 
 static const char *command[] = {"server", "--port", "80", NULL};
@@ -604,6 +604,77 @@ static void test_empty_run(void **state)
 	discard(&p);
 }
 
+static size_t place(const struct printed *p, const char *text);
+
+/* What was not recorded is unknown, not zero; the rest is as it was. */
+static void test_sections_that_are_off(void **state)
+{
+	struct run run = make_run();
+	struct printed p;
+
+	(void)state;
+	run.off = RUN_OFF_MEMORY | RUN_OFF_NET;
+	run.asked_for = "io,wait";
+	p = print(&run, REPORT_WHOLE, 100, true);
+	assert_null_at(&p, "memory/allocations");
+	assert_null_at(&p, "memory/peak_bytes");
+	assert_null_at(&p, "memory/timeline");
+	assert_null_at(&p, "peak");
+	assert_null_at(&p, "leaks");
+	assert_null_at(&p, "sockets/received_bytes");
+	assert_null_at(&p, "sockets/connections");
+	assert_null_at(&p, "sockets/latency_us/count");
+	assert_null_at(&p, "threads/0/allocations");
+	assert_null_at(&p, "threads/0/sent_bytes");
+	assert_int_equal(number(&p, "threads/0/read_bytes"), 0);
+	assert_int_equal(number(&p, "io/read_bytes"), 4096);
+	assert_string_equal(string(&p, "io/files/0/path"), "/data/big");
+	discard(&p);
+	p = print(&run, REPORT_WHOLE, 10, false);
+	assert_true(place(&p, "  not recorded  memory, net (PERFHOOK_EVENTS=io,wait)\n") <
+		    place(&p, "FILES"));
+	assert_null(strstr(p.text, "HEAP"));
+	assert_null(strstr(p.text, "LEAKS"));
+	assert_null(strstr(p.text, "NETWORK"));
+	discard(&p);
+	run.off = RUN_OFF_IO;
+	p = print(&run, REPORT_WHOLE, 100, true);
+	assert_null_at(&p, "io/files");
+	assert_null_at(&p, "io/read_bytes");
+	assert_int_equal(number(&p, "memory/allocations"), 162);
+	discard(&p);
+	p = print(&run, REPORT_IO, 10, false);
+	assert_null(strstr(p.text, "FILES"));
+	place(&p, "NETWORK");
+	discard(&p);
+}
+
+static void test_one_is_one(void **state)
+{
+	struct run run = make_run();
+	struct site site = {.node = 2,
+			    .allocations = 3,
+			    .live_bytes = 9,
+			    .live_blocks = 3,
+			    .first_at_s = 0.00076,
+			    .last_at_s = 1.9,
+			    .last_live_at_s = 1.9};
+	struct printed p;
+
+	(void)state;
+	run.events = 1;
+	run.io.total.read_calls = 1;
+	run.io.total.errors = 1;
+	run.sites = &site;
+	run.site_count = 1;
+	p = print(&run, REPORT_WHOLE, 1, false);
+	place(&p, "1 event in 2.0 KiB");
+	place(&p, "4.0 KiB in 1 call, ");
+	place(&p, "1 call failed");
+	place(&p, "from 0.760 ms to 1.90 s after");
+	discard(&p);
+}
+
 /* Where a text stands in the report; it must be there. */
 static size_t place(const struct printed *p, const char *text)
 {
@@ -750,6 +821,8 @@ int main(void)
 		cmocka_unit_test(test_json_kernel_counts),
 		cmocka_unit_test(test_top),
 		cmocka_unit_test(test_empty_run),
+		cmocka_unit_test(test_sections_that_are_off),
+		cmocka_unit_test(test_one_is_one),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_text_is_safe),
 		cmocka_unit_test(test_text_fits),

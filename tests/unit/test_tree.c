@@ -31,7 +31,9 @@ struct spec {
 	uint8_t parent;		/* its trace's id; 0: none */
 	int parent_pid;
 	unsigned fork;
-	uint64_t base; /* where its module is; 0: 0x400000 */
+	const char *events;   /* of RUN, as JSON; NULL: not said */
+	unsigned kernel_read; /* what the kernel counted; 0: not asked */
+	uint64_t base;	      /* where its module is; 0: 0x400000 */
 };
 
 static struct make_trace made;
@@ -54,10 +56,10 @@ static void begin(const struct spec *s)
 		 "{\"version\":\"%s\",\"pid\":%d,\"ppid\":%d,\"executable\":\"/bin/p%d\","
 		 "\"command\":[\"p%d\"],\"host\":\"%s\",\"started_ns\":\"%llu\","
 		 "\"started_ticks\":\"%u\",\"clock\":\"tsc\",\"ticks_per_s\":\"1000000000\","
-		 "\"depth\":256,\"process_start\":\"%u\",\"parent\":%s}",
+		 "\"depth\":256,\"process_start\":\"%u\",\"events\":%s,\"parent\":%s}",
 		 PERFHOOK_VERSION, s->pid, s->ppid, s->pid, s->pid, s->host ? s->host : "here",
 		 (unsigned long long)(BASE_NS + (uint64_t)s->start_ms * MS), MAKE_TRACE_START,
-		 s->process_start, parent);
+		 s->process_start, s->events ? s->events : "null", parent);
 	snprintf(end_text, sizeof(end_text),
 		 "{\"end\":\"%s\",\"status\":0,\"ended_ticks\":\"%llu\"}", s->end ? s->end : "exit",
 		 (unsigned long long)(MAKE_TRACE_START + (uint64_t)s->ran_ms * MS));
@@ -66,6 +68,13 @@ static void begin(const struct spec *s)
 		 "\"ranges\":[[\"0x%llx\",\"0x%llx\"]],\"loaded\":0,\"unloaded\":null}",
 		 (unsigned long long)base, (unsigned long long)base,
 		 (unsigned long long)base + 0x10000);
+	if (s->kernel_read != 0)
+		snprintf(end_text, sizeof(end_text),
+			 "{\"end\":\"exit\",\"status\":0,\"ended_ticks\":\"%llu\",\"kernel_io\":{"
+			 "\"begin_ticks\":\"1\",\"look_ticks\":\"2\",\"ticks\":\"2\","
+			 "\"read_bytes\":\"%u\",\"written_bytes\":\"0\"}}",
+			 (unsigned long long)(MAKE_TRACE_START + (uint64_t)s->ran_ms * MS),
+			 s->kernel_read);
 	made.run = run_text;
 	made.end = end_text;
 	made.modules = modules_text;
@@ -291,6 +300,76 @@ static void test_circle_of_parents(void **state)
 	assert_int_equal(t.process_count, 4);
 	assert_int_equal(t.image_count, 4);
 	assert_true(t.root_count >= 2);
+	tree_free(&t);
+}
+
+static void test_partly_off(void **state)
+{
+	struct spec specs[] = {
+		{.id = 1, .pid = 10, .ran_ms = 10, .events = "[\"io\"]"},
+		{.id = 2, .pid = 11, .ppid = 10, .ran_ms = 10, .events = "[\"io\",\"memory\"]"},
+	};
+	struct tree t = build_specs(specs, COUNT(specs));
+
+	(void)state;
+	assert_int_equal(t.run.off, RUN_OFF_NET);
+	assert_true(has_notice(&t, false, "the heap of process 10: PERFHOOK_EVENTS left it out"));
+	assert_false(has_notice(&t, false, "the network"));
+	tree_free(&t);
+	specs[0].events = NULL;
+	t = build_specs(specs, COUNT(specs));
+	assert_int_equal(t.run.off, 0);
+	assert_true(has_notice(&t, false, "the network of process 11"));
+	tree_free(&t);
+}
+
+/* One line of all, if it matters to all. */
+static void test_bytes_not_seen(void **state)
+{
+#define EVERYTHING "[\"memory\",\"io\",\"net\"]"
+	static const struct spec specs[] = {
+		{.id = 1, .pid = 10, .ran_ms = 1, .events = EVERYTHING, .kernel_read = 100000},
+		{.id = 2,
+		 .pid = 11,
+		 .ppid = 10,
+		 .ran_ms = 1,
+		 .events = EVERYTHING,
+		 .kernel_read = 300000},
+		{.id = 3, .pid = 12, .ppid = 10, .ran_ms = 1, .events = EVERYTHING},
+	};
+	struct tree t = build_specs(specs, COUNT(specs));
+
+	(void)state;
+	assert_true(has_notice(&t, false,
+			       "in p11, p10: all 390.6 KiB that the kernel counted as read went"));
+	assert_int_equal(t.run.notice_count, 1);
+	tree_free(&t);
+}
+
+/* A program that was not recorded comes before all else. */
+static void test_unrecorded_first(void **state)
+{
+	static const struct spec specs[] = {
+		{.id = 1, .pid = 10, .ran_ms = 5, .parent = 9, .parent_pid = 3},
+		{.id = 2, .pid = 11, .ppid = 10, .ran_ms = 5},
+	};
+	struct tree t;
+
+	(void)state;
+	begin(&specs[0]);
+	make_memory(&made, 1, MS, PH_OP_free, 0x9000, 0, 0);
+	end();
+	begin(&specs[1]);
+	snprintf(end_text, sizeof(end_text),
+		 "{\"end\":\"exit\",\"status\":0,\"ended_ticks\":\"0\","
+		 "\"children_unrecorded\":3}");
+	end();
+	t = build();
+	assert_true(t.run.notice_count >= 3);
+	assert_string_equal(t.run.notices[0].text,
+			    "process 11: 3 processes that it forked could not be recorded");
+	assert_int_equal(t.run.notices[0].about, NOTICE_PROGRAM);
+	assert_int_equal(t.run.notices[1].about, NOTICE_OTHER);
 	tree_free(&t);
 }
 
@@ -780,6 +859,9 @@ int main(void)
 		cmocka_unit_test(test_parents),
 		cmocka_unit_test(test_parent_image),
 		cmocka_unit_test(test_circle_of_parents),
+		cmocka_unit_test(test_partly_off),
+		cmocka_unit_test(test_bytes_not_seen),
+		cmocka_unit_test(test_unrecorded_first),
 		cmocka_unit_test(test_left_out),
 		cmocka_unit_test(test_stacks_are_one),
 		cmocka_unit_test(test_files_are_one),

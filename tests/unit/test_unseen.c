@@ -134,6 +134,11 @@ static void test_one_percent(void **state)
 	assert_non_null(coverage_text(&c, 0, arena));
 	assert_null(strstr(coverage_text(&c, 0, arena), "lost"));
 	assert_non_null(strstr(coverage_text(&c, 3, arena), "the events that were lost"));
+	c.seen[0] = 0;
+	assert_non_null(strstr(coverage_text(&c, 0, arena),
+			       "all 976.6 KiB that the kernel counted as read went"));
+	c.seen[0] = 1;
+	assert_non_null(strstr(coverage_text(&c, 0, arena), "nearly all 976.6 KiB that"));
 	/* More seen than counted: a call may have been under way. */
 	c.seen[0] = 2000000;
 	assert_null(coverage_text(&c, 0, arena));
@@ -155,6 +160,35 @@ static void test_threads_that_are_gone(void **state)
 	run_free(&run);
 	run = load(RUN, END("1000004000", "1000008000", "19000", "30000", "true", ""));
 	assert_int_equal(run.coverage.counted[0], 19000);
+	run_free(&run);
+}
+
+/* Of a process that was killed, what was counted last; once it had begun. */
+static void test_count_before_the_end(void **state)
+{
+#define KILLED(ticks, read)                                                                        \
+	"{\"end\":\"signal\",\"status\":9,\"ended_ticks\":\"1300008000\",\"kernel_io\":{"          \
+	"\"begin_ticks\":\"1000000100\",\"look_ticks\":\"" ticks "\",\"ticks\":\"" ticks           \
+	"\",\"read_bytes\":\"" read "\",\"written_bytes\":\"0\",\"threads\":false}}"
+	struct run run = load(RUN, KILLED("1000008000", "90000"));
+	const char *text = notice(&run, UNSEEN);
+
+	(void)state;
+	assert_non_null(text);
+	assert_non_null(strstr(text, "counted as read, up to 300 ms before its end, went"));
+	assert_true(run.coverage.until_s > 7e-6 && run.coverage.until_s < 9e-6);
+	run_free(&run);
+	run = load(RUN, KILLED("1290008000", "900000"));
+	assert_non_null(notice(&run, "counted as read " UNSEEN));
+	run_free(&run);
+	/* All of what was seen came later, or may have. */
+	run = load(RUN, KILLED("1000000101", "0"));
+	assert_false(run.coverage.known);
+	assert_int_equal(run.coverage.seen[0], 1019000);
+	assert_null(notice(&run, UNSEEN));
+	run_free(&run);
+	run = load(RUN, KILLED("1290008000", "0"));
+	assert_true(run.coverage.known);
 	run_free(&run);
 }
 
@@ -210,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_from_when_it_is_said),
 		cmocka_unit_test(test_one_percent),
 		cmocka_unit_test(test_threads_that_are_gone),
+		cmocka_unit_test(test_count_before_the_end),
 		cmocka_unit_test(test_what_is_known),
 		cmocka_unit_test(test_older_and_hostile_traces),
 	};
