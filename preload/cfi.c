@@ -1203,6 +1203,14 @@ static uint64_t rule_of_entry(const struct entry *e, uintptr_t pc)
 	return find_row(e, pc, &f.row) ? rule_of_row(&f) : RULE(PH_CFI_OTHER);
 }
 
+/* Of an address without unwind data. */
+static PH_NOINLINE bool is_start_code(const struct ph_cfi_module *m, uintptr_t pc)
+{
+	struct entry e;
+
+	return m->entry != 0 && pc - m->entry < ENTRY_BYTES && find_entry(m, m->entry, &e) != FOUND;
+}
+
 uint64_t ph_cfi_rule_of(const struct ph_cfi_module *module, uintptr_t pc)
 {
 	struct entry e;
@@ -1215,8 +1223,7 @@ uint64_t ph_cfi_rule_of(const struct ph_cfi_module *module, uintptr_t pc)
 	case DAMAGED:
 		return RULE(PH_CFI_OTHER);
 	default:
-		return RULE(module->entry != 0 && pc - module->entry < ENTRY_BYTES ? PH_CFI_END
-										   : PH_CFI_NONE);
+		return is_start_code(module, pc) ? RULE(PH_CFI_END) : RULE(PH_CFI_NONE);
 	}
 }
 

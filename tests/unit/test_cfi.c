@@ -776,6 +776,7 @@ static void test_entry(void **state)
 	check_rule("behind it", ph_cfi_rule_of(&m, code + 64), NONE);
 	m.entry = code + 256;
 	check_rule("with unwind data", ph_cfi_rule_of(&m, code + 256), RSP(8));
+	check_rule("behind what has them", ph_cfi_rule_of(&m, code + 272), NONE);
 }
 
 static void test_no_data(void **state)
