@@ -648,7 +648,7 @@ static int32_t pair_half(const struct table *t, uint64_t i, unsigned half)
 {
 	int32_t value;
 
-	memcpy(&value, t->pairs + 8 * i + 4 * half, sizeof(value));
+	memcpy(&value, t->pairs + 8 * i + (uint64_t)4 * half, sizeof(value));
 	return value;
 }
 
@@ -777,7 +777,7 @@ struct frame {
 
 struct run {
 	const struct entry *entry;
-	struct reader *code;
+	struct reader code;
 	uintptr_t pc, location;
 	unsigned left; /* instructions */
 	unsigned remembered;
@@ -867,7 +867,7 @@ static void define_cfa(struct run *run, uint64_t reg, int64_t offset)
 static void change_cfa(struct run *run, uint64_t reg, int64_t offset)
 {
 	if (run->row.cfa.how != IS_OFFSET)
-		run->code->bad = true;
+		run->code.bad = true;
 	else
 		define_cfa(run, reg, offset);
 }
@@ -875,9 +875,9 @@ static void change_cfa(struct run *run, uint64_t reg, int64_t offset)
 /* A block: its place is kept, and evaluated when it is known to be needed. */
 static int64_t skip_block(struct run *run)
 {
-	int64_t distance = run->code->at - run->entry->common.program.at;
+	int64_t distance = run->code.at - run->entry->common.program.at;
 
-	take(run->code, read_uleb(run->code));
+	take(&run->code, read_uleb(&run->code));
 	return distance;
 }
 
@@ -893,7 +893,7 @@ static void advance(struct run *run, uint64_t delta)
 
 	if (__builtin_mul_overflow(delta, run->entry->common.code_align, &delta) ||
 	    __builtin_add_overflow(run->location, delta, &location))
-		run->code->bad = true;
+		run->code.bad = true;
 	else
 		go_to(run, location);
 }
@@ -901,7 +901,7 @@ static void advance(struct run *run, uint64_t delta)
 static void remember(struct run *run)
 {
 	if (run->remembered == REMEMBERED_MAX)
-		run->code->bad = true;
+		run->code.bad = true;
 	else
 		run->stack[run->remembered++] = run->row;
 }
@@ -909,7 +909,7 @@ static void remember(struct run *run)
 static void restore_state(struct run *run)
 {
 	if (run->remembered == 0)
-		run->code->bad = true;
+		run->code.bad = true;
 	else
 		run->row = run->stack[--run->remembered];
 }
@@ -917,7 +917,7 @@ static void restore_state(struct run *run)
 /* Instructions that begin with a register. */
 static void step_register(struct run *run, unsigned op)
 {
-	struct reader *r = run->code;
+	struct reader *r = &run->code;
 	uint64_t reg = read_uleb(r);
 
 	switch (op) {
@@ -970,7 +970,7 @@ static void step_register(struct run *run, unsigned op)
 
 static void step_other(struct run *run, unsigned op)
 {
-	struct reader *r = run->code;
+	struct reader *r = &run->code;
 
 	switch (op) {
 	case CFA_NOP:
@@ -1022,7 +1022,7 @@ static void step_other(struct run *run, unsigned op)
 
 static void step(struct run *run)
 {
-	uint8_t byte = read_u8(run->code);
+	uint8_t byte = read_u8(&run->code);
 	unsigned low = byte & 0x3f;
 
 	switch (byte & 0xc0) {
@@ -1030,7 +1030,7 @@ static void step(struct run *run)
 		advance(run, low);
 		break;
 	case CFA_OFFSET:
-		say(run, low, AT_OFFSET, factored(run, read_uleb(run->code)));
+		say(run, low, AT_OFFSET, factored(run, read_uleb(&run->code)));
 		break;
 	case CFA_RESTORE:
 		restore(run, low);
@@ -1043,13 +1043,13 @@ static void step(struct run *run)
 /* Up to the row of pc, or the end. False: it is not understood. */
 static bool execute(struct run *run, struct reader program)
 {
-	run->code = &program;
-	while (program.at < program.end && !run->reached && !program.bad) {
+	run->code = program;
+	while (run->code.at < run->code.end && !run->reached && !run->code.bad) {
 		if (run->left-- == 0)
 			return false;
 		step(run);
 	}
-	return !program.bad;
+	return !run->code.bad;
 }
 
 /* ---- from a row to a word ---------------------------------------------------- */

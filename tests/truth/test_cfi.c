@@ -288,11 +288,25 @@ static void compare(const struct file *f, uint64_t pc, Dwarf_Frame *frame, bool 
 	t->rows++;
 }
 
+/* Start code without unwind data, or what a linker left as a library's entry. */
+static bool is_start_code(const struct file *f, uint64_t pc)
+{
+	Dwarf_Frame *frame;
+	bool described;
+
+	if (f->m.entry == 0 || f->bias + pc - f->m.entry >= 64)
+		return false;
+	described = dwarf_cfi_addrframe(f->cfi, f->m.entry - f->bias, &frame) == 0;
+	if (described)
+		free(frame);
+	return !described;
+}
+
 /* Behind the last row: there is nothing, up to the next function. */
 static void compare_gap(const struct file *f, uint64_t pc, uint64_t next, struct totals *t)
 {
 	uint64_t rule = ph_cfi_rule_of(&f->m, f->bias + pc);
-	enum ph_cfi_kind wanted = pc + 1 == next ? PH_CFI_END : PH_CFI_NONE;
+	enum ph_cfi_kind wanted = pc + 1 == next || is_start_code(f, pc) ? PH_CFI_END : PH_CFI_NONE;
 
 	check(ph_cfi_kind(rule) == wanted, "%s at %#llx: word %#llx, but libdw knows nothing",
 	      f->path, (unsigned long long)pc, (unsigned long long)rule);
