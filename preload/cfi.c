@@ -766,6 +766,7 @@ struct column {
 
 struct row {
 	struct column cfa, rbp, rsp, rip;
+	int32_t offset; /* of the CFA; remembered while an expression stands for it */
 };
 
 /* A row, and what it is evaluated with. */
@@ -857,19 +858,22 @@ static int64_t factored(const struct run *run, uint64_t offset)
 
 static void define_cfa(struct run *run, uint64_t reg, int64_t offset)
 {
-	run->row.cfa =
-		(struct column){.how = IS_OFFSET, .reg = reg & 0xffffff, .value = (int32_t)offset};
-	if (reg > 0xffffff || run->row.cfa.value != offset)
-		run->row.cfa.how = ELSEWHERE;
+	struct row *row = &run->row;
+
+	row->offset = (int32_t)offset;
+	row->cfa = (struct column){.how = IS_OFFSET, .reg = reg & 0xffffff, .value = row->offset};
+	if (reg > 0xffffff || row->offset != offset)
+		row->cfa.how = ELSEWHERE;
 }
 
-/* Half of the CFA's rule; the other half must be there already. */
-static void change_cfa(struct run *run, uint64_t reg, int64_t offset)
+/* An expression stays the CFA, as it does for libgcc. DWARF does not allow this. */
+static void change_offset(struct run *run, int64_t offset)
 {
-	if (run->row.cfa.how != IS_OFFSET)
-		run->code.bad = true;
-	else
-		define_cfa(run, reg, offset);
+	struct column cfa = run->row.cfa;
+
+	define_cfa(run, cfa.reg, offset);
+	if (cfa.how != IS_OFFSET)
+		run->row.cfa = cfa;
 }
 
 /* A block: its place is kept, and evaluated when it is known to be needed. */
@@ -963,7 +967,8 @@ static void step_register(struct run *run, unsigned op)
 		define_cfa(run, reg, factored(run, (uint64_t)read_sleb(r)));
 		break;
 	case CFA_DEF_REGISTER:
-		change_cfa(run, reg, run->row.cfa.value);
+		/* After an expression too: libgcrypt's code does that. */
+		define_cfa(run, reg, run->row.offset);
 		break;
 	}
 }
@@ -994,10 +999,10 @@ static void step_other(struct run *run, unsigned op)
 		restore_state(run);
 		break;
 	case CFA_DEF_OFFSET:
-		change_cfa(run, run->row.cfa.reg, (int64_t)read_uleb(r));
+		change_offset(run, (int64_t)read_uleb(r));
 		break;
 	case CFA_DEF_OFFSET_SIGNED:
-		change_cfa(run, run->row.cfa.reg, factored(run, (uint64_t)read_sleb(r)));
+		change_offset(run, factored(run, (uint64_t)read_sleb(r)));
 		break;
 	case CFA_DEF_EXPRESSION:
 		run->row.cfa = (struct column){.how = AT_EXPRESSION};

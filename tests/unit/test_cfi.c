@@ -519,10 +519,11 @@ static void test_expressions(void **state)
 	}
 	/* The block ends outside of its entry. */
 	check_rule("block too long", rule_in(&cie, BYTES(0x0f, 60, 0x77, 8), 0), OTHER);
-	/* Half of a rule for what is no register and offset. */
-	check_rule("offset of a block", rule_in(&cie, BYTES(0x0f, 2, 0x77, 8, 0x0e, 8), 0), OTHER);
-	check_rule("register of a block", rule_in(&cie, BYTES(0x0f, 2, 0x77, 8, 0x0d, 7), 0),
-		   OTHER);
+	/* Half of a rule after a block: as libgcc takes it. */
+	check_rule("offset", rule_in(&cie, BYTES(0x0f, 2, 0x77, 8, 0x0e, 16), 0), RSP(8));
+	check_rule("register", rule_in(&cie, BYTES(0x0e, 24, 0x0f, 2, 0x77, 8, 0x0d, 7), 0),
+		   RSP(24));
+	check_rule("both", rule_in(&cie, BYTES(0x0f, 2, 0x77, 8, 0x0e, 16, 0x0d, 7), 0), RSP(16));
 }
 
 /* Where a register is saved, by an expression. */
@@ -1250,6 +1251,72 @@ static void test_describe(void **state)
 	assert_int_equal(m.entry, 0);
 }
 
+/* ---- how much stack ----------------------------------------------------------------- */
+
+static uintptr_t looked_up[20000];
+static size_t lookups;
+
+/* The middle of each function, and its start, of everything that is loaded. */
+static int collect(struct dl_phdr_info *info, size_t size, void *out)
+{
+	struct ph_cfi_module m = {0};
+	uint32_t count = 0;
+
+	(void)out;
+	of_this_file(info, size, &m);
+	if (m.header == 0 || ((const uint8_t *)m.header)[3] != 0x3b)
+		return 0;
+	memcpy(&count, (const void *)(m.header + 8), 4);
+	for (uint32_t i = 0; i < count && lookups + 2 <= COUNT_OF(looked_up); i++) {
+		int32_t pair[2];
+		uint32_t bytes;
+
+		memcpy(pair, (const void *)(m.header + 12 + 8 * (size_t)i), 8);
+		memcpy(&bytes, (const void *)(m.header + (uintptr_t)(intptr_t)pair[1] + 12), 4);
+		looked_up[lookups] = m.header + (uintptr_t)(intptr_t)pair[0];
+		looked_up[lookups + 1] = looked_up[lookups] + bytes / 2;
+		lookups += 2;
+	}
+	return 0;
+}
+
+enum { PAINT = 0xa5, PROMISED = 1024 };
+static unsigned char painted[32 * 1024];
+static unsigned char *painted_top;
+
+static void look_up_all(void)
+{
+	painted_top = __builtin_frame_address(0);
+	for (size_t i = 0; i < lookups; i++)
+		ph_cfi_rule(looked_up[i]);
+}
+
+/* As much as the header says, with the loader's part. */
+static void test_stack_use(void **state)
+{
+	const unsigned char *deepest = painted;
+
+	(void)state;
+#if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__)
+	skip();
+#endif
+	if (dlsym(RTLD_DEFAULT, "_dl_find_object") == NULL)
+		skip();
+	dl_iterate_phdr(collect, NULL);
+	assert_true(lookups > 1000);
+	memset(painted, PAINT, sizeof(painted));
+	assert_int_equal(getcontext(&inside), 0);
+	inside.uc_stack.ss_sp = painted;
+	inside.uc_stack.ss_size = sizeof(painted);
+	inside.uc_link = &outside;
+	makecontext(&inside, look_up_all, 0);
+	assert_int_equal(swapcontext(&outside, &inside), 0);
+	while (*deepest == PAINT)
+		deepest++;
+	/* look_up_all() itself has a little. */
+	assert_in_range(painted_top - deepest, 256, PROMISED + 64);
+}
+
 /* ---- damaged copies of real data -------------------------------------------------------- */
 
 static uint64_t seed = UINT64_C(0x2545f4914f6cdd1d);
@@ -1397,6 +1464,7 @@ int main(void)
 		cmocka_unit_test(test_endless_program),
 		cmocka_unit_test(test_own_stack),
 		cmocka_unit_test(test_coroutine),
+		cmocka_unit_test(test_stack_use),
 		cmocka_unit_test(test_finding),
 		cmocka_unit_test(test_layout),
 		cmocka_unit_test(test_describe),
