@@ -22,7 +22,7 @@ void ph_cfi_begin(ph_cfi_find_object *object, ph_cfi_find_module *module)
 	find_module = module;
 }
 
-#ifdef __x86_64__
+#if defined(__x86_64__)
 
 enum { REG_RBP = 6, REG_RSP = 7, REG_RIP = 16 }; /* psABI x86-64, figure 3.36 */
 
@@ -31,6 +31,7 @@ enum { REG_RBP = 6, REG_RSP = 7, REG_RIP = 16 }; /* psABI x86-64, figure 3.36 */
 #define OPERATIONS_MAX	 64	    /* of one expression */
 #define ENTRIES_MAX	 (1u << 20) /* of one .eh_frame, searched from its start */
 #define REMEMBERED_MAX	 8	    /* states; compilers nest one */
+#define LETTERS_MAX	 15	    /* of an augmentation */
 #define VALUES_MAX	 6	    /* on an expression's stack */
 
 /* ---- reading ------------------------------------------------------------- */
@@ -557,6 +558,7 @@ static bool read_common(const struct ph_cfi_module *m, uintptr_t address, struct
 {
 	const uint8_t *letters, *data;
 	struct reader r;
+	unsigned count = 0;
 	uint64_t column;
 	uint8_t version;
 
@@ -566,7 +568,8 @@ static bool read_common(const struct ph_cfi_module *m, uintptr_t address, struct
 	version = read_u8(&r);
 	letters = r.at;
 	while (read_u8(&r) != '\0')
-		;
+		if (++count > LETTERS_MAX)
+			return false;
 	c->code_align = read_uleb(&r);
 	c->data_align = read_sleb(&r);
 	column = version == 1 ? read_u8(&r) : read_uleb(&r);
@@ -1255,10 +1258,9 @@ static const Elf64_Phdr *program_headers(uintptr_t start, uintptr_t end)
 	return NULL;
 }
 
-static bool holds(const Elf64_Phdr *segment, uintptr_t bias, uintptr_t address)
+static bool holds(const Elf64_Phdr *segment, uintptr_t low, uintptr_t address)
 {
-	return segment->p_type == PT_LOAD &&
-	       address - (bias + segment->p_vaddr) < segment->p_filesz;
+	return segment->p_type == PT_LOAD && low <= address && address - low < segment->p_filesz;
 }
 
 /* Between a library's segments there may be pages without access, so only the
@@ -1283,7 +1285,7 @@ bool ph_cfi_describe(uintptr_t start, uintptr_t end, uintptr_t header, struct ph
 	for (s = segments; s < segments + elf->e_phnum; s++) {
 		uintptr_t low = bias + s->p_vaddr;
 
-		if (holds(s, bias, header) && low >= start && s->p_filesz <= end - low) {
+		if (holds(s, low, header) && low >= start && s->p_filesz <= end - low) {
 			module->low = low;
 			module->high = low + s->p_filesz;
 		}
