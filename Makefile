@@ -124,6 +124,7 @@ $(BUILD)/tests/bin/unit/test_ring: $(RING_OBJ)
 # Parts of the library that need nothing else of it.
 $(BUILD)/tests/bin/unit/test_config: $(call obj,preload/config.c preload/log.c)
 $(BUILD)/tests/bin/unit/test_arena: $(call obj,preload/real.c)
+$(BUILD)/tests/bin/unit/test_cfi $(BUILD)/tests/bin/truth/test_cfi: $(call obj,preload/cfi.c)
 
 $(BUILD)/tests/bin/%: $(BUILD)/obj/tests/%.c.o $(TEST_HELP) $(LIBRARY_OBJ)
 	@mkdir -p $(@D)
