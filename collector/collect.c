@@ -91,17 +91,18 @@ static const char *path_of(const struct collector *c, const uint8_t id[16])
 	return NULL;
 }
 
-static void use_name(struct collector *c, const char *path, const uint8_t id[16])
+static bool use_name(struct collector *c, const char *path, const uint8_t id[16])
 {
 	size_t length = strlen(path);
 	struct name *n = malloc(sizeof(*n) + length + 1);
 
 	if (n == NULL)
-		return;
+		return false;
 	memcpy(n->path, path, length + 1);
 	memcpy(n->id, id, sizeof(n->id));
 	n->next = c->names;
 	c->names = n;
+	return true;
 }
 
 /* The first image of the first process uses the name as it is given; where it
@@ -145,10 +146,10 @@ static int open_trace(struct collector *c, struct target *t, char *why, size_t r
 
 	while ((fd == OUTNAME_BUSY || (fd == OUTNAME_FOREIGN && may_differ)) && choose_name(c, t)) {
 		fd = outname_create(t->trace_path, why, room);
-		if (fd != -1)
-			use_name(c, t->trace_path, fd < 0 ? another : s->id);
+		if (fd != -1 && !use_name(c, t->trace_path, fd < 0 ? another : s->id) && fd < 0)
+			break; /* it would be asked for again */
 	}
-	return fd;
+	return fd >= 0 ? fd : -1;
 }
 
 /* ---- attaching ---------------------------------------------------------- */

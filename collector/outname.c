@@ -169,5 +169,11 @@ bool outname_check(const char *pattern, char *why, size_t room)
 			return false;
 		}
 	}
-	return strchr(pattern, '%') != NULL || judge_existing(pattern, why, room) >= 0;
+	if (strchr(pattern, '%') == NULL) {
+		int existing = judge_existing(pattern, why, room);
+
+		/* Being written by another session: the next name is taken. */
+		return existing >= 0 || existing == OUTNAME_BUSY;
+	}
+	return true;
 }

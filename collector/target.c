@@ -24,6 +24,7 @@
 
 #define FLUSH_AFTER_NS UINT64_C(1000000000)
 #define CLOCK_AFTER_NS UINT64_C(60000000000)
+#define KEEP_AFTER_NS  UINT64_C(10000000000)
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -259,7 +260,7 @@ static bool put_in_place(const char *part, const char *path)
 		       : errno != EEXIST && errno != ENOENT && rename(part, path) == 0;
 }
 
-void target_keep(struct target *t)
+void target_keep(struct target *t, bool at_end)
 {
 	char part[sizeof(t->trace_path) + 8];
 	struct stat st;
@@ -267,21 +268,27 @@ void target_keep(struct target *t)
 
 	if (t->replaced || t->fd < 0 || fstat(t->fd, &st) != 0 || st.st_nlink > 0)
 		return;
+	/* Each try copies all of it. */
+	if (t->kept_last != 0 && now_ns(CLOCK_MONOTONIC) - t->kept_last < KEEP_AFTER_NS && !at_end)
+		return;
+	t->kept_last = now_ns(CLOCK_MONOTONIC);
 	snprintf(part, sizeof(part), "%s.part", t->trace_path);
 	fd = open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	atomic_store(&t->segment->trace_gone, fd < 0 && (errno == ENOENT || errno == ENOTDIR));
+	atomic_store(&t->segment->trace_gone, fd < 0);
 	if (fd < 0)
 		return;
 	flock(fd, LOCK_EX | LOCK_NB);
 	if (!copy_bytes(t->fd, fd, t->file_bytes) || !put_in_place(part, t->trace_path)) {
 		/* A newer recording by the same name, or what its owner wants to be there. */
 		t->replaced = errno == EEXIST;
+		atomic_store(&t->segment->trace_gone, !t->replaced);
 		unlink(part);
 		close(fd);
 		return;
 	}
 	close(t->fd);
 	t->fd = fd;
+	t->kept_last = 0;
 }
 
 /* Seal a block behind what already waits in `sealed`, and note it in the index. */
@@ -667,7 +674,7 @@ uint64_t target_drain(struct target *t, bool all)
 	if (now - t->last_flush > FLUSH_AFTER_NS) {
 		t->last_flush = now;
 		all = true;
-		target_keep(t);
+		target_keep(t, false);
 		target_look(t, false);
 	}
 	if (now - t->last_clock > CLOCK_AFTER_NS) {
@@ -812,7 +819,7 @@ bool target_finish(struct target *t, const struct target_end *end)
 {
 	uint32_t used = target_slots(t);
 
-	target_keep(t);
+	target_keep(t, true);
 	for (int tries = 0; tries < 10; tries++) {
 		target_drain(t, true);
 		if (!t->stuck)

@@ -78,9 +78,11 @@ struct target {
 	/* The slot whose cells wait in `sealed`: its tail moves once they are written. */
 	struct ph_slot *waiting_slot;
 	uint64_t waiting_tail;
-	bool stuck;    /* the last write failed: what is in `sealed` is tried again */
-	bool replaced; /* another file has the trace's name by now: ours is nobody's */
-	bool damaged;  /* a ring held what is no event: said in END */
+	bool stuck;	    /* the last write failed: what is in `sealed` is tried again */
+	uint64_t kept_last; /* CLOCK_MONOTONIC, ns: when it was last tried to put it back; 0: never
+			     */
+	bool replaced;	    /* another file has the trace's name by now: ours is nobody's */
+	bool damaged;	    /* a ring held what is no event: said in END */
 	bool memory_short;
 };
 
@@ -123,7 +125,7 @@ void target_add_thread(struct target *t, const struct thread_entry *e);
 
 /* Somebody may have removed the trace meanwhile: write it again under its name, as
  * long as its folder is there and nothing else has taken the name. */
-void target_keep(struct target *t);
+void target_keep(struct target *t, bool at_end);
 
 /* While it lives, about once a second, and when it has just ended: what the kernel
  * counts and what else is not seen (struct ph_io_look). */

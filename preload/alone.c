@@ -86,6 +86,7 @@ static bool expand(const struct ph_segment *s, char *out, size_t room, size_t *l
 static int judge(const char *path)
 {
 	char magic[8];
+	struct stat st;
 	int fd = sys_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
 	long n;
 
@@ -96,7 +97,9 @@ static int judge(const char *path)
 		       " with (ulimit -n); the program runs unrecorded", NULL);
 		return -1;
 	}
-	n = fd >= 0 ? sys_read(fd, magic, sizeof(magic)) : -1;
+	n = fd >= 0 && sys2(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode)
+		    ? sys_read(fd, magic, sizeof(magic))
+		    : -1;
 	if (fd >= 0)
 		sys_close(fd);
 	if (n == 0 || (n == (long)sizeof(magic) && memcmp(magic, PH_TRACE_MAGIC, 8) == 0))

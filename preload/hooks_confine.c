@@ -45,41 +45,60 @@ static void reserve(uintptr_t frame)
 	ph_leave(s);
 }
 
-/* Before the filter is there. Returns whether this call did it. */
-static bool confine(unsigned op, int how, uintptr_t frame, void *caller)
-{
-	struct ph_call_state c;
-
-	if (ph_confined || ph_process->generation <= PH_OFF)
-		return false;
-	ph_call_begin(&c, op, -1, frame);
-	ph_call_end(&c, op, -1, 0, how, NULL, 0, frame, caller);
-	if (how == CONFINED_BLIND) {
-		ph_process_off();
-		return false;
-	}
-	reserve(frame);
-	ph_objects_confine();
-	atomic_store_explicit(&ph_process->segment->confined, 1, memory_order_release);
-	ph_wake_collector(ph_process->control);
-	keep_images_out(true);
-	ph_confined = true;
-	return true;
-}
-
-/* It was refused: nothing has changed. */
-static void release(unsigned op, uintptr_t frame, void *caller)
+static void say(unsigned op, int how, int result, uintptr_t frame, void *caller)
 {
 	int saved = errno;
 	struct ph_call_state c;
 
-	ph_confined = false;
-	keep_images_out(false);
-	atomic_store_explicit(&ph_process->segment->confined, 0, memory_order_release);
 	ph_call_begin(&c, op, -1, frame);
 	errno = saved;
-	ph_call_end(&c, op, -1, -1, CONFINED_FILTER, NULL, 0, frame, caller);
+	ph_call_end(&c, op, -1, result, how, NULL, 0, frame, caller);
 	errno = saved;
+}
+
+/* Before the filter is there; written down while that can be. Returns how, 0 where
+ * it is nothing to us. */
+static int confine(unsigned op, int how, uintptr_t frame, void *caller)
+{
+	if (how == 0 || ph_confined)
+		return 0;
+	/* On the parent's memory: only what it becomes must know. */
+	if (ph_is_vfork_child()) {
+		ph_self.confined_child = true;
+		return 0;
+	}
+	if (ph_process->generation > PH_OFF) {
+		say(op, how, 0, frame, caller);
+		if (how == CONFINED_BLIND)
+			return how;
+		reserve(frame);
+		ph_objects_confine();
+		atomic_store_explicit(&ph_process->segment->confined, 1, memory_order_release);
+		ph_wake_collector(ph_process->control);
+	}
+	keep_images_out(true);
+	ph_confined = true;
+	return how;
+}
+
+/* Afterwards. Refused, nothing has changed. */
+static void confined(unsigned op, int how, long result, uintptr_t frame, void *caller)
+{
+	if (how == 0)
+		return;
+	if (result >= 0) {
+		if (how == CONFINED_BLIND)
+			ph_process_off();
+		return;
+	}
+	if (how == CONFINED_FILTER) {
+		ph_confined = false;
+		keep_images_out(false);
+	}
+	if (ph_process->generation > PH_OFF) {
+		atomic_store_explicit(&ph_process->segment->confined, 0, memory_order_release);
+		say(op, how, -1, frame, caller);
+	}
 }
 
 /* 0: it changes nothing for us: programs also ask what the kernel can do, with a
@@ -98,7 +117,6 @@ static int confinement_of(int option, unsigned long argument, unsigned long filt
 
 int ph_hook_prctl(int option, ...)
 {
-	bool done = false;
 	unsigned long a[4];
 	va_list rest;
 	int how, r;
@@ -108,12 +126,9 @@ int ph_hook_prctl(int option, ...)
 		a[i] = va_arg(rest, unsigned long);
 	va_end(rest);
 	PH_NEED(prctl);
-	how = confinement_of(option, a[0], a[1]);
-	if (how != 0)
-		done = confine(PH_OP_prctl, how, PH_FRAME(), PH_CALLER());
+	how = confine(PH_OP_prctl, confinement_of(option, a[0], a[1]), PH_FRAME(), PH_CALLER());
 	r = ph_real.prctl(option, a[0], a[1], a[2], a[3]);
-	if (done && r != 0)
-		release(PH_OP_prctl, PH_FRAME(), PH_CALLER());
+	confined(PH_OP_prctl, how, r, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -132,17 +147,17 @@ PH_REACHED_BY_ASM long ph_syscall_seccomp(long number, unsigned long operation, 
 					  void *argument);
 long ph_syscall_seccomp(long number, unsigned long operation, unsigned long flags, void *argument)
 {
-	bool done = false;
+	int how = 0;
 	long r;
 
-	if (operation == SECCOMP_SET_MODE_STRICT)
-		confine(PH_OP_syscall, CONFINED_BLIND, PH_FRAME(), PH_CALLER());
+	/* seccomp(2): nothing else can succeed; libraries try it to see what is there. */
+	if (operation == SECCOMP_SET_MODE_STRICT && flags == 0 && argument == NULL)
+		how = CONFINED_BLIND;
 	else if (operation == SECCOMP_SET_MODE_FILTER && argument != NULL)
-		done = confine(PH_OP_syscall, CONFINED_FILTER, PH_FRAME(), PH_CALLER());
+		how = CONFINED_FILTER;
+	how = confine(PH_OP_syscall, how, PH_FRAME(), PH_CALLER());
 	r = ph_real.syscall(number, operation, flags, argument);
-	/* With SECCOMP_FILTER_FLAG_NEW_LISTENER it is a descriptor. */
-	if (done && r < 0)
-		release(PH_OP_syscall, PH_FRAME(), PH_CALLER());
+	confined(PH_OP_syscall, how, r, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -242,7 +257,7 @@ int ph_hook_prlimit(pid_t pid, enum __rlimit_resource resource, const struct rli
 
 	PH_NEED_OR(prlimit, -1);
 	ph_call_begin(&c, PH_OP_prlimit, -1, PH_FRAME());
-	if (pid == 0 || pid == ph_process->segment->pid)
+	if (c.entry != 0 && (pid == 0 || pid == ph_process->segment->pid))
 		before_limit(&c, (int)resource, limit);
 	r = ph_real.prlimit(pid, resource, limit, old);
 	AFTER(prlimit, resource);

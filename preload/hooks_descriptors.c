@@ -54,7 +54,8 @@ static void end_open(struct ph_call_state *c, unsigned op, int fd, int flags, co
 		ph_call_begin(&c, PH_OP_##id, -1, PH_FRAME());                                     \
 		r = ph_real.id args;                                                               \
 		ph_call_returned(&c);                                                              \
-		end_open(&c, PH_OP_##id, r, flags_, path_, PH_FRAME(), PH_CALLER());               \
+		end_open(&c, PH_OP_##id, r, flags_, r >= 0 ? (path_) : NULL, PH_FRAME(),           \
+			 PH_CALLER());                                                             \
 		return r;                                                                          \
 	}
 #include "trace/functions.def"
@@ -94,7 +95,8 @@ int ph_hook_openat(int directory, const char *path, int flags, ...)
 	ph_call_begin(&c, PH_OP_openat, -1, PH_FRAME());
 	fd = ph_real.openat(directory, path, flags, mode);
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_openat, fd, flags, name_from(directory, path), PH_FRAME(), PH_CALLER());
+	end_open(&c, PH_OP_openat, fd, flags, fd >= 0 ? name_from(directory, path) : NULL,
+		 PH_FRAME(), PH_CALLER());
 	return fd;
 }
 
@@ -111,8 +113,8 @@ int ph_hook_openat2(int directory, const char *path, const struct open_how *how,
 	else
 		fd = (int)sys_result(sys4(SYS_openat2, directory, path, how, size));
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_openat2, fd, fd >= 0 ? (int)how->flags : 0, name_from(directory, path),
-		 PH_FRAME(), PH_CALLER());
+	end_open(&c, PH_OP_openat2, fd, fd >= 0 ? (int)how->flags : 0,
+		 fd >= 0 ? name_from(directory, path) : NULL, PH_FRAME(), PH_CALLER());
 	return fd;
 }
 
@@ -292,12 +294,12 @@ void ph_hook_closefrom(int first)
 	struct ph_call_state c;
 
 	PH_NEED(closefrom);
-	if (unlikely(ph_real.closefrom == NULL)) {
-		ph_hook_close_range(from, ~0u, 0);
-		return;
-	}
 	begin_close_range(&c, PH_OP_closefrom, from, ~0u, 0, PH_FRAME());
-	ph_real.closefrom(first);
+	if (likely(ph_real.closefrom != NULL))
+		ph_real.closefrom(first);
+	else if (sys3(SYS_close_range, from, ~0u, 0) != 0)
+		for (unsigned fd = from; fd < 65536; fd++)
+			sys_close((int)fd);
 	ph_call_returned(&c);
 	ph_call_end(&c, PH_OP_closefrom, (int)from, 0, UINT32_MAX, NULL, 0, PH_FRAME(),
 		    PH_CALLER());

@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 
 #include "preload/hooks.h"
@@ -39,12 +41,17 @@ static bool names_library(char *const *environment)
 static bool is_secure(int fd, const struct stat *st)
 {
 	char capabilities[64];
+	struct statfs fs;
 
-	if (sys5(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+	if (sys0(SYS_getuid) != sys0(SYS_geteuid) || sys0(SYS_getgid) != sys0(SYS_getegid))
+		return true;
+	if (sys5(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ||
+	    (sys2(SYS_fstatfs, fd, &fs) == 0 && (fs.f_flags & ST_NOSUID)))
 		return false;
 	if (st->st_mode & S_ISUID && st->st_uid != (uid_t)sys0(SYS_geteuid))
 		return true;
-	if (st->st_mode & S_ISGID && st->st_gid != (gid_t)sys0(SYS_getegid))
+	if (st->st_mode & S_ISGID && st->st_mode & S_IXGRP &&
+	    st->st_gid != (gid_t)sys0(SYS_getegid))
 		return true;
 	return sys0(SYS_geteuid) != 0 && sys4(SYS_fgetxattr, fd, "security.capability",
 					      capabilities, sizeof(capabilities)) > 0;
@@ -67,16 +74,50 @@ static uint32_t judge_open_file(int fd, struct ph_image *image)
 	return flags;
 }
 
+/*
+ * To close a file drops all of this process's POSIX locks on it (fcntl(2)), so one
+ * that somebody holds a lock on is not opened. proc_locks(5): "... MM:mm:INODE ...".
+ */
+static bool is_locked(int directory, const char *path)
+{
+	char text[1024], inode[24];
+	size_t n = ph_append(inode, sizeof(inode), 0, ":");
+	struct stat st;
+	bool found = false;
+	long bytes, kept = 0;
+	int fd;
+
+	if (sys4(SYS_newfstatat, directory, path, &st, 0) != 0)
+		return false;
+	n = ph_append_number(inode, sizeof(inode), n, st.st_ino, 10);
+	ph_append(inode, sizeof(inode), n, " ");
+	fd = sys_open("/proc/locks", O_RDONLY, 0);
+	while (fd >= 0 && !found &&
+	       (bytes = sys_read(fd, text + kept, sizeof(text) - 1 - (size_t)kept)) > 0) {
+		text[kept + bytes] = '\0';
+		found = strstr(text, inode) != NULL;
+		/* A number may stand across two reads. */
+		bytes += kept;
+		kept = bytes < (long)sizeof(inode) ? bytes : (long)sizeof(inode);
+		memmove(text, text + bytes - kept, (size_t)kept);
+	}
+	if (fd >= 0)
+		sys_close(fd);
+	return found;
+}
+
 static uint32_t judge(int directory, const char *path)
 {
 	struct ph_image image;
 	uint32_t flags = 0;
 
-	if (ph_confined)
+	if (ph_confined || !ph_stack_has_room(&ph_self))
 		return 0;
 	for (int level = 0; level < 4; level++) {
-		int fd = (int)sys4(SYS_openat, directory, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK,
-				   0);
+		int fd = is_locked(directory, path)
+				 ? -1
+				 : (int)sys4(SYS_openat, directory, path,
+					     O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
 
 		if (fd < 0)
 			return flags;
@@ -170,9 +211,12 @@ static void begin_exec(struct image *i, char *const *environment, uintptr_t fram
 	} else if (ph_process->generation > PH_OFF) {
 		look_at(i, environment);
 		record_image(i, 0, frame, caller);
-		if (!ph_confined && sys_getpid() == ph_process->segment->pid)
-			ph_unseen_end(ph_process->segment);
-		atomic_store_explicit(&ph_process->segment->exec_begun, 1, memory_order_release);
+		if (!ph_confined && sys_getpid() == ph_process->segment->pid) {
+			if (ph_stack_has_room(&ph_self))
+				ph_unseen_end(ph_process->segment);
+			atomic_store_explicit(&ph_process->segment->exec_begun, 1,
+					      memory_order_release);
+		}
 	}
 	errno = saved;
 }
@@ -192,12 +236,61 @@ static void exec_failed(const struct image *i, uintptr_t frame, void *caller)
 	errno = saved;
 }
 
+/* Under a seccomp filter a new image must not begin to record: its environment says
+ * so, whatever copies of it the program has made. */
+
+static bool must_stay_out(void)
+{
+	return ph_confined || ph_self.confined_child;
+}
+
+static size_t count_entries(char *const *environment)
+{
+	size_t n = 0;
+
+	while (ph_may_be_read(environment) && environment[n] != NULL)
+		n++;
+	return n;
+}
+
+static char *const *keep_out(char *const *environment, char **copy)
+{
+	static char off[] = "PERFHOOK_ROOT=off";
+	size_t n = 0;
+
+	copy[n++] = off;
+	for (; ph_may_be_read(environment) && *environment != NULL; environment++)
+		if (strncmp(*environment, off, sizeof("PERFHOOK_ROOT=") - 1) != 0)
+			copy[n++] = *environment;
+	copy[n] = NULL;
+	return copy;
+}
+
+static int exec_here(const char *path, char *const *arguments, char *const *env)
+{
+	if (must_stay_out() && ph_real.execve != NULL)
+		return ph_real.execve(path, arguments, env);
+	return ph_real.execv(path, arguments);
+}
+
+static int exec_found(const char *file, char *const *arguments, char *const *env)
+{
+	if (must_stay_out() && ph_real.execvpe != NULL)
+		return ph_real.execvpe(file, arguments, env);
+	return ph_real.execvp(file, arguments);
+}
+
+#define ENVIRONMENT(environment)                                                                   \
+	char *copy_[must_stay_out() ? count_entries(environment) + 2 : 1];                         \
+	char *const *env = must_stay_out() ? keep_out((environment), copy_) : (environment)
+
 #define EXEC(id, directory_, path_, searched_, environment, call)                                  \
 	struct image i = {.op = PH_OP_##id, .directory = (directory_)};                            \
+	ENVIRONMENT(environment);                                                                  \
 	int r;                                                                                     \
                                                                                                    \
 	i.path = (searched_) ? search((path_), i.searched) : (path_);                              \
-	begin_exec(&i, (environment), PH_FRAME(), PH_CALLER());                                    \
+	begin_exec(&i, env, PH_FRAME(), PH_CALLER());                                              \
 	r = (call);                                                                                \
 	exec_failed(&i, PH_FRAME(), PH_CALLER());                                                  \
 	return r
@@ -205,27 +298,25 @@ static void exec_failed(const struct image *i, uintptr_t frame, void *caller)
 int ph_hook_execve(const char *path, char *const arguments[], char *const environment[])
 {
 	PH_NEED(execve);
-	EXEC(execve, AT_FDCWD, path, false, environment,
-	     ph_real.execve(path, arguments, environment));
+	EXEC(execve, AT_FDCWD, path, false, environment, ph_real.execve(path, arguments, env));
 }
 
 int ph_hook_execv(const char *path, char *const arguments[])
 {
 	PH_NEED(execv);
-	EXEC(execv, AT_FDCWD, path, false, environ, ph_real.execv(path, arguments));
+	EXEC(execv, AT_FDCWD, path, false, environ, exec_here(path, arguments, env));
 }
 
 int ph_hook_execvp(const char *file, char *const arguments[])
 {
 	PH_NEED(execvp);
-	EXEC(execvp, AT_FDCWD, file, true, environ, ph_real.execvp(file, arguments));
+	EXEC(execvp, AT_FDCWD, file, true, environ, exec_found(file, arguments, env));
 }
 
 int ph_hook_execvpe(const char *file, char *const arguments[], char *const environment[])
 {
 	PH_NEED_OR(execvpe, -1);
-	EXEC(execvpe, AT_FDCWD, file, true, environment,
-	     ph_real.execvpe(file, arguments, environment));
+	EXEC(execvpe, AT_FDCWD, file, true, environment, ph_real.execvpe(file, arguments, env));
 }
 
 int ph_hook_execveat(int directory, const char *path, char *const arguments[],
@@ -233,7 +324,7 @@ int ph_hook_execveat(int directory, const char *path, char *const arguments[],
 {
 	PH_NEED_OR(execveat, -1);
 	EXEC(execveat, directory, path, false, environment,
-	     ph_real.execveat(directory, path, arguments, environment, flags));
+	     ph_real.execveat(directory, path, arguments, env, flags));
 }
 
 int ph_hook_fexecve(int fd, char *const arguments[], char *const environment[])
@@ -243,8 +334,7 @@ int ph_hook_fexecve(int fd, char *const arguments[], char *const environment[])
 	PH_NEED(fexecve);
 	ph_append_number(name, sizeof(name), ph_append(name, sizeof(name), 0, "/proc/self/fd/"),
 			 (unsigned)fd, 10);
-	EXEC(fexecve, AT_FDCWD, name, false, environment,
-	     ph_real.fexecve(fd, arguments, environment));
+	EXEC(fexecve, AT_FDCWD, name, false, environment, ph_real.fexecve(fd, arguments, env));
 }
 
 /* The arguments of execl() and its like, up to the null pointer, as `arguments`; `list`
@@ -269,7 +359,7 @@ int ph_hook_execl(const char *path, const char *argument, ...)
 	COLLECT(argument);
 	va_end(list);
 	PH_NEED(execv);
-	EXEC(execl, AT_FDCWD, path, false, environ, ph_real.execv(path, arguments));
+	EXEC(execl, AT_FDCWD, path, false, environ, exec_here(path, arguments, env));
 }
 
 int ph_hook_execlp(const char *file, const char *argument, ...)
@@ -277,7 +367,7 @@ int ph_hook_execlp(const char *file, const char *argument, ...)
 	COLLECT(argument);
 	va_end(list);
 	PH_NEED(execvp);
-	EXEC(execlp, AT_FDCWD, file, true, environ, ph_real.execvp(file, arguments));
+	EXEC(execlp, AT_FDCWD, file, true, environ, exec_found(file, arguments, env));
 }
 
 int ph_hook_execle(const char *path, const char *argument, ...)
@@ -287,8 +377,7 @@ int ph_hook_execle(const char *path, const char *argument, ...)
 
 	va_end(list);
 	PH_NEED(execve);
-	EXEC(execle, AT_FDCWD, path, false, environment,
-	     ph_real.execve(path, arguments, environment));
+	EXEC(execle, AT_FDCWD, path, false, environment, ph_real.execve(path, arguments, env));
 }
 
 /* ---- posix_spawn ----------------------------------------------------------------- */
@@ -311,14 +400,18 @@ static int spawn(struct image *i, const char *path, pid_t *child, const struct s
 		 uintptr_t frame, void *caller)
 {
 	bool recorded = ph_process->generation > PH_OFF;
+	ENVIRONMENT(s->environment);
 	pid_t made = 0;
 	int error;
 
 	if (recorded)
 		look_at(i, s->environment);
-	error = s->real(&made, path, s->actions, s->attributes, s->arguments, s->environment);
-	if (error == 0 && child != NULL)
-		*child = made;
+	/* The program's own word: its handlers may look at it before this returns. */
+	if (child == NULL)
+		child = &made;
+	error = s->real(child, path, s->actions, s->attributes, s->arguments, env);
+	if (error == 0)
+		made = *child;
 	if (recorded)
 		record_image(i, error != 0 ? PH_ERROR(error) : made, frame, caller);
 	return error;

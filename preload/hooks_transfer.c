@@ -157,7 +157,7 @@ static void end_message(const struct ph_call_state *c, const struct message *m, 
 /* What the kernel wrote of an address that there was `room` for. */
 static size_t received_bytes(ssize_t r, const socklen_t *length, socklen_t room)
 {
-	if (r < 0 || length == NULL)
+	if (r < 0 || room == 0 || length == NULL)
 		return 0;
 	return *length < room ? *length : room;
 }
@@ -165,7 +165,7 @@ static size_t received_bytes(ssize_t r, const socklen_t *length, socklen_t room)
 ssize_t ph_hook_recvfrom(int fd, void *buffer, size_t count, int flags, struct sockaddr *address,
 			 socklen_t *length)
 {
-	const socklen_t room = ph_may_be_read(length) ? *length : 0;
+	const socklen_t room = address != NULL && ph_may_be_read(length) ? *length : 0;
 	struct message m = {PH_OP_recvfrom, fd, 0, (int64_t)count, 0, address, 0};
 	struct ph_call_state c;
 	ssize_t r;
@@ -182,7 +182,7 @@ ssize_t ph_hook_recvfrom(int fd, void *buffer, size_t count, int flags, struct s
 ssize_t ph_hook___recvfrom_chk(int fd, void *buffer, size_t count, size_t buffer_room, int flags,
 			       struct sockaddr *address, socklen_t *length)
 {
-	const socklen_t room = ph_may_be_read(length) ? *length : 0;
+	const socklen_t room = address != NULL && ph_may_be_read(length) ? *length : 0;
 	struct message m = {PH_OP___recvfrom_chk, fd, 0, (int64_t)count, 0, address, 0};
 	struct ph_call_state c;
 	ssize_t r;
@@ -253,6 +253,8 @@ static void describe_passed(struct ph_call_state *c, struct msghdr *message, uin
 
 ssize_t ph_hook_recvmsg(int fd, struct msghdr *message, int flags)
 {
+	/* Afterwards it is the address's own length, which may be more. */
+	const socklen_t room = ph_may_be_read(message) ? message->msg_namelen : 0;
 	struct message m = {PH_OP_recvmsg, fd, 0, -1, 0, NULL, 0};
 	struct ph_call_state c;
 
@@ -262,7 +264,7 @@ ssize_t ph_hook_recvmsg(int fd, struct msghdr *message, int flags)
 	ph_call_returned(&c);
 	if (m.result >= 0) {
 		m.address = message->msg_name;
-		m.address_bytes = message->msg_namelen;
+		m.address_bytes = received_bytes(m.result, &message->msg_namelen, room);
 		describe_passed(&c, message, PH_FRAME());
 	}
 	end_message(&c, &m, PH_FRAME(), PH_CALLER());
@@ -270,7 +272,8 @@ ssize_t ph_hook_recvmsg(int fd, struct msghdr *message, int flags)
 }
 
 /* Of the messages that were moved: all their bytes, and whose address they are. */
-static void sum_messages(struct message *m, const struct mmsghdr *messages, int count)
+static void sum_messages(struct message *m, const struct mmsghdr *messages, int count,
+			 socklen_t room)
 {
 	m->result = count;
 	if (count <= 0)
@@ -282,7 +285,7 @@ static void sum_messages(struct message *m, const struct mmsghdr *messages, int 
 	/* Several may have several. */
 	if (count == 1) {
 		m->address = messages[0].msg_hdr.msg_name;
-		m->address_bytes = messages[0].msg_hdr.msg_namelen;
+		m->address_bytes = received_bytes(count, &messages[0].msg_hdr.msg_namelen, room);
 	}
 }
 
@@ -295,7 +298,7 @@ int ph_hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags
 	PH_NEED_OR(sendmmsg, -1);
 	ph_call_begin(&c, PH_OP_sendmmsg, fd, PH_FRAME());
 	r = ph_real.sendmmsg(fd, messages, count, flags);
-	sum_messages(&m, messages, r);
+	sum_messages(&m, messages, r, sizeof(struct sockaddr_storage));
 	end_message(&c, &m, PH_FRAME(), PH_CALLER());
 	return r;
 }
@@ -303,6 +306,8 @@ int ph_hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags
 int ph_hook_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
 		     struct timespec *timeout)
 {
+	const socklen_t room =
+		count > 0 && ph_may_be_read(messages) ? messages[0].msg_hdr.msg_namelen : 0;
 	struct message m = {PH_OP_recvmmsg, fd, 0, -1, 0, NULL, 0};
 	struct ph_call_state c;
 	int r;
@@ -311,7 +316,7 @@ int ph_hook_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags
 	ph_call_begin(&c, PH_OP_recvmmsg, fd, PH_FRAME());
 	r = ph_real.recvmmsg(fd, messages, count, flags, timeout);
 	ph_call_returned(&c);
-	sum_messages(&m, messages, r);
+	sum_messages(&m, messages, r, room);
 	for (int i = 0; i < r; i++)
 		describe_passed(&c, &messages[i].msg_hdr, PH_FRAME());
 	end_message(&c, &m, PH_FRAME(), PH_CALLER());

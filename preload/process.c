@@ -162,8 +162,11 @@ static struct ph_segment *take_spare(void)
 		/* The parent and all its children have the same ones. */
 		if (s != NULL && atomic_compare_exchange_strong_explicit(&s->claimed, &unclaimed, 1,
 									 memory_order_acq_rel,
-									 memory_order_relaxed))
+									 memory_order_relaxed)) {
+			/* It is this process's segment now, and goes with it. */
+			lineage.spares[i] = NULL;
 			return s;
+		}
 	}
 	return NULL;
 }
@@ -342,8 +345,12 @@ void ph_process_reserve(void)
 	    !ph_process->segment->follow_children)
 		return;
 	for (size_t i = 0; i < SPARES; i++) {
-		if (lineage.spares[i] != NULL && atomic_load(&lineage.spares[i]->claimed) == 0)
-			continue;
+		if (lineage.spares[i] != NULL) {
+			if (atomic_load(&lineage.spares[i]->claimed) == 0)
+				continue;
+			sys_munmap(lineage.spares[i], lineage.spares[i]->bytes);
+			lineage.spares[i] = NULL;
+		}
 		ph_session_segment_path(path, sizeof(path));
 		lineage.spares[i] = ph_segment_reserve(path);
 	}

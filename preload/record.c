@@ -201,7 +201,7 @@ void ph_note_spawned(const char *path, uint32_t flags)
 	ph_self.spawned = path != NULL;
 	if (path == NULL)
 		return;
-	spawned->pid = sys_getpid();
+	spawned->pid = ph_confined ? 0 : sys_getpid();
 	spawned->flags = flags;
 	spawned->at = ph_now();
 	ph_append(spawned->path, sizeof(spawned->path), 0, path);
@@ -336,7 +336,8 @@ void ph_note_end(int status)
 	if (!ph_confined)
 		sys2(SYS_prctl, PR_GET_NAME, s->slot->name);
 	ph_leave(s);
-	ph_unseen_end(g);
+	if (ph_stack_has_room(&ph_self))
+		ph_unseen_end(g);
 	/* A child's standard error may be its program's data file by now. */
 	if (atomic_load_explicit(&g->trace_gone, memory_order_relaxed) && g->parent_pid == 0)
 		ph_log("the trace ", g->trace,

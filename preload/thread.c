@@ -137,7 +137,7 @@ static bool attach(struct ph_stream *s, uint32_t nested_in)
 
 	if (slot == NULL)
 		slot = new_slot(g, RING_CELLS_LEAST);
-	if (slot == NULL && g->alone)
+	if (slot == NULL && g->alone && !ph_confined)
 		slot = ph_alone_reclaim(g);
 	if (slot == NULL)
 		return false;
@@ -227,6 +227,9 @@ static bool wait_for_room(struct ph_stream *s, unsigned cells)
 	for (;;) {
 		uint64_t tail = atomic_load_explicit(&slot->tail, memory_order_acquire);
 
+		/* Another thread may have had a filter installed for all. */
+		if (ph_confined)
+			return spin_for_room(s, cells);
 		room = room_left(s) >= cells;
 		if (room || sys_clock_ns(CLOCK_MONOTONIC) - began > (uint64_t)NO_PROGRESS_NS)
 			break;
@@ -362,10 +365,11 @@ static bool is_stale(uintptr_t guard, uintptr_t frame)
 /* After a vfork: still the child on our memory, or the parent again? */
 static bool still_suspended(struct ph_thread *t)
 {
-	if (sys_getpid() != ph_process->segment->pid)
+	if (!ph_confined && sys_getpid() != ph_process->segment->pid)
 		return true;
 	t->generation = t->suspended;
 	t->suspended = 0;
+	t->confined_child = false;
 	return false;
 }
 
@@ -433,7 +437,8 @@ struct ph_stream *ph_enter_slow(uintptr_t frame)
 					  memory_order_relaxed);
 		return NULL;
 	}
-	if (t->shared == ph_process->generation && (uint32_t)sys_gettid() != t->own.slot->tid) {
+	if (t->shared == ph_process->generation &&
+	    (ph_confined || (uint32_t)sys_gettid() != t->own.slot->tid)) {
 		atomic_fetch_add_explicit(&ph_process->segment->unslotted_lost, 1,
 					  memory_order_relaxed);
 		return NULL;
@@ -462,6 +467,10 @@ void ph_suspend_for_vfork(void)
 {
 	struct ph_thread *t = &ph_self;
 
+	/* Under a seccomp filter nobody can be asked who he is: the child's few events
+	 * count as this thread's, which sleeps meanwhile. */
+	if (ph_confined)
+		return;
 	if (t->generation <= PH_OFF || t->generation != ph_process->generation)
 		return;
 	t->suspended = t->generation;

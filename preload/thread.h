@@ -48,7 +48,8 @@ struct ph_thread {
 	uint64_t refused;   /* generation in which no slot could be had */
 	uint64_t shared;    /* generation in which another process runs on this memory, thread-local
 			     * storage included; 0: none */
-	bool spawned;	    /* a vfork's child left word of what it became */
+	bool confined_child;	/* a vfork's child has had a seccomp filter installed */
+	bool spawned;		/* a vfork's child left word of what it became */
 	uintptr_t signal_stack; /* sigaltstack(); bytes 0: none */
 	size_t signal_stack_bytes;
 };

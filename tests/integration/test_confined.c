@@ -52,6 +52,20 @@ static void filter_then_threads(void **state)
 	      "the unrecorded child is not named");
 }
 
+static void probes_change_nothing(void **state)
+{
+	struct pair pair = record_pair(ARGV(program("confined"), "probes"), NULL);
+	char **traces;
+
+	(void)state;
+	check_status(&pair.outcome, 0);
+	check_heap_truth(&pair);
+	check_u64(list_traces(&pair.outcome, &traces), 3, "traces of three generations");
+	check(!says(pair.report, "coverage.not_seen", "seccomp") &&
+		      !says(pair.report, "coverage.lost", "strict"),
+	      "a filter is named that is not there");
+}
+
 /* Not even the counter can be read: recording ends, and says so. */
 static void strict_mode(void **state)
 {
@@ -71,17 +85,22 @@ static void with_children(const char *how)
 	struct outcome o = record(ARGV(program("confined"), how), NULL);
 	struct pair pair = record_pair(ARGV(program("confined"), how), NULL);
 	char **traces;
-	size_t children = 0, count;
+	size_t children = 0, grandchildren = 0, count;
 
 	check_status(&o, 0);
 	check_status(&pair.outcome, 0);
 	count = list_traces(&o, &traces);
-	check_u64(count, 3, "traces of a process and its two children");
+	check_u64(count, 5, "traces of a process, its two children and theirs");
 	for (size_t i = 0; i < count; i++) {
 		cJSON *json = report(traces[i]);
 
 		if (strcmp(traces[i], o.trace) == 0)
 			continue;
+		if (leaked_by(json, "grandchild").bytes == 55 &&
+		    leaked_by(json, "child").bytes < 777) {
+			grandchildren++;
+			continue;
+		}
 		children++;
 		check(leaked_by(json, "child").bytes >= 777, "%s: the child's block is missing",
 		      how);
@@ -89,6 +108,7 @@ static void with_children(const char *how)
 		check_u64(json_u64(json, "process.status"), 4 + children, "status");
 	}
 	check_u64(children, 2, "children");
+	check_u64(grandchildren, 2, "grandchildren");
 	check_heap_truth(&pair);
 }
 
@@ -126,9 +146,9 @@ static void same_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {boxed(filter_by_prctl),     boxed(filter_by_syscall),
-					   boxed(filter_then_threads), boxed(strict_mode),
-					   boxed(another_root),	       boxed(another_user),
-					   boxed(same_memory)};
+					   boxed(filter_then_threads), boxed(probes_change_nothing),
+					   boxed(strict_mode),	       boxed(another_root),
+					   boxed(another_user),	       boxed(same_memory)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

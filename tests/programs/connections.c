@@ -211,7 +211,6 @@ static void refused(void)
 				      .local = local_name(fd),
 				      .peer = address_name(&address),
 				      .opened_by = "connect",
-				      .closed_by = "local",
 				      .error = "ECONNREFUSED"});
 	close(fd);
 }

@@ -222,7 +222,7 @@ static void test_removed_trace(void **state)
 
 	(void)state;
 	assert_int_equal(unlink(trace), 0);
-	target_keep(t);
+	target_keep(t, true);
 	assert_int_equal(stat(trace, &st), 0);
 	assert_int_equal(st.st_size, had);
 	assert_int_equal(st.st_nlink, 1);
@@ -230,7 +230,7 @@ static void test_removed_trace(void **state)
 	/* Once more; and not when something else is there. */
 	assert_int_equal(unlink(trace), 0);
 	close(open(trace, O_RDWR | O_CREAT | O_EXCL, 0644));
-	target_keep(t);
+	target_keep(t, true);
 	assert_true(t->replaced);
 	assert_int_equal(stat(trace, &st), 0);
 	assert_int_equal(st.st_size, 0);
