@@ -55,9 +55,9 @@ static int by_size(const void *a, const void *b)
 /* Sorts the values. */
 static double median(double *values, unsigned n)
 {
-	qsort(values, n, sizeof(*values), by_size);
 	if (n == 0)
 		return NAN;
+	qsort(values, n, sizeof(*values), by_size);
 	return n % 2 != 0 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 

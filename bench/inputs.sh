@@ -4,7 +4,7 @@
 set -eu
 folder=$1
 # Change the number when anything below changes.
-version=2
+version=3
 [ "$(cat "$folder/version" 2>/dev/null)" = $version ] && exit 0
 rm -rf "$folder"
 mkdir -p "$folder/nginx/logs" "$folder/nginx/html"
@@ -15,7 +15,7 @@ awk 'BEGIN {
 	srand(7)
 	for (i = 0; i < 3000; i++)
 		word[i] = sprintf("%c%c%s%d", 97 + i % 26, 97 + i % 23, substr("letters", i % 5), i % 97)
-	for (n = 0; n < 260000; n++) {
+	for (n = 0; n < 120000; n++) {
 		line = ""
 		for (k = 0; k < 10; k++)
 			line = line word[int(rand() * rand() * 3000)] " "
@@ -39,7 +39,7 @@ awk 'BEGIN {
 
 awk 'BEGIN {
 	print "struct s { int a, b; long c[4]; const char *name; struct s *next; };"
-	for (i = 0; i < 1500; i++) {
+	for (i = 0; i < 1000; i++) {
 		printf "static int f%d(struct s *p, int n)\n{\n\tint sum = %d;\n", i, i
 		printf "\tfor (int i = 0; i < n; i++) {\n\t\tif (p->a > i && p->b != %d)\n", i % 13
 		printf "\t\t\tsum += p->c[i %% 4] * %d;\n\t\telse\n\t\t\tp->b ^= sum << 1;\n\t}\n", i % 7 + 1
@@ -48,7 +48,7 @@ awk 'BEGIN {
 			printf "\tcase %d:\n\t\treturn sum + p->a * %d;\n", k, k
 		printf "\t}\n\treturn p->next ? %s : sum;\n}\n", i ? "f" i - 1 "(p->next, n - 1)" : "0"
 	}
-	print "int main(void)\n{\n\tstruct s s = {0};\n\treturn f1499(&s, 3);\n}"
+	print "int main(void)\n{\n\tstruct s s = {0};\n\treturn f999(&s, 3);\n}"
 }' >large.c
 
 awk 'BEGIN {

@@ -100,8 +100,10 @@ static void hold(pid_t pid, int n)
 
 static void redirect(const char *path, int flags, int to)
 {
-	int fd = open(path != NULL ? path : "/dev/null", flags, 0600);
+	int fd;
 
+	path = path != NULL ? path : "/dev/null";
+	fd = open(path, flags, 0600);
 	if (fd < 0 || dup2(fd, to) < 0) {
 		perror(path);
 		_exit(126);

@@ -35,7 +35,7 @@ const struct workload workloads[] = {
 	{"perl",    "perl %s/words.pl %i/words.txt", REAL | HEAPTRACK, 8, NULL, NULL, 0},
 	{"xz",      "xz -T2 -k -c -1 %i/words.txt", REAL | HEAPTRACK | BOTH_CORES, 5, NULL, NULL, 0},
 	{"redis",   "redis-server --port 18917 --bind 127.0.0.1 --save --appendonly no --dir %i",
-	 REAL | HEAPTRACK, 6, NULL, "redis-benchmark -p 18917 -q -n 30000 -c 20 -d 100 -t set,get,lpush,hset", 18917},
+	 REAL | HEAPTRACK, 6, NULL, "redis-benchmark -p 18917 -q -n 10000 -c 20 -d 100 -t set,get,lpush,hset", 18917},
 	{"nginx",   "nginx -p %i/nginx -c nginx.conf", REAL | HEAPTRACK, 6, NULL,
 	 "wrk -t1 -c16 -d2s http://127.0.0.1:18918/index.html", 18918},
 
