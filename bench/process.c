@@ -111,6 +111,12 @@ static void redirect(const char *path, int flags, int to)
 	close(fd);
 }
 
+/* NAME=VALUE, and no path that has such a sign in it. */
+static bool is_variable(const char *word)
+{
+	return word[strcspn(word, "=/")] == '=';
+}
+
 static void become(const struct command *c)
 {
 	char *const *argv = c->argv;
@@ -121,12 +127,14 @@ static void become(const struct command *c)
 	redirect(c->out, O_WRONLY | O_CREAT | O_TRUNC, 1);
 	if (c->err != NULL)
 		redirect(c->err, O_WRONLY | O_CREAT | O_TRUNC, 2);
-	for (; *argv != NULL && strchr(*argv, '=') != NULL; argv++)
+	for (; *argv != NULL && is_variable(*argv); argv++)
 		putenv(*argv);
 	for (const char *const *env = c->env; env != NULL && *env != NULL; env++)
 		putenv((char *)*env);
-	execvp(argv[0], argv);
-	perror(argv[0]);
+	if (*argv != NULL) {
+		execvp(*argv, argv);
+		perror(*argv);
+	}
 	_exit(127);
 }
 

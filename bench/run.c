@@ -118,7 +118,7 @@ static void run_all(struct series *all, unsigned runs)
 		else if (timed)
 			time_it(s, runs);
 		if (read)
-			read_it(s, runs);
+			read_it(s, s->w->flags & FULL ? 1 : runs);
 		fprintf(stderr, "%6.1f s\n", wall_s() - start);
 	}
 }
