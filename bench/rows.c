@@ -16,9 +16,9 @@ const struct workload workloads[] = {
 	{"json",        PROGRAM "structures json 2",         MICRO, 11, NULL, NULL, 0},
 	{"map",         PROGRAM "structures map 300",        MICRO, 11, NULL, NULL, 0},
 	{"exceptions",  PROGRAM "structures exceptions 400", MICRO, 11, NULL, NULL, 0},
-	{"threads-1",   PROGRAM "loop 30 0 1 1000000",  MICRO | BOTH_CORES, 30, NULL, NULL, 0},
-	{"threads-2",   PROGRAM "loop 30 0 2 1000000",  MICRO | BOTH_CORES, 29, NULL, NULL, 0},
-	{"threads-64",  PROGRAM "loop 30 0 64 1000000", MICRO | BOTH_CORES, 29, NULL, NULL, 0},
+	{"threads-1",   PROGRAM "loop 30 0 1 8000000",  SAYS | BOTH_CORES, 30, NULL, NULL, 0},
+	{"threads-2",   PROGRAM "loop 30 0 2 8000000",  SAYS | BOTH_CORES, 29, NULL, NULL, 0},
+	{"threads-64",  PROGRAM "loop 30 0 64 8000000", SAYS | BOTH_CORES, 29, NULL, NULL, 0},
 
 	{"read-zero",  PROGRAM "calls zero - 1000000",          SAYS, 10, NULL, NULL, 0},
 	{"read-file",  PROGRAM "calls read %i/million 1000000", SAYS, 10, NULL, NULL, 0},
