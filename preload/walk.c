@@ -11,10 +11,10 @@
 
 /* Of a struct ph_walk_frame. */
 enum {
-	NEEDS_FP = 1,  /* it, or a frame further out, is found by this frame's rbp */
-	CHECK = 2,     /* not a frame: a word that a rule read */
-	EXACT = 4,     /* interrupted, not calling: its word is a signal's saved rip */
-	FP_KNOWN = 8,  /* of a fresh one: its rbp could be told */
+	NEEDS_FP = 1, /* it, or a frame further out, is found by this frame's rbp */
+	CHECK = 2,    /* not a frame: a word that a rule read */
+	EXACT = 4,    /* interrupted, not calling: its word is a signal's saved rip */
+	FP_KNOWN = 8, /* of a fresh one: its rbp could be told */
 };
 
 #define PAGE	   UINT64_C(4096)
@@ -197,8 +197,8 @@ static inline bool is_top(const struct ph_walk *w, uintptr_t at, uintptr_t ip, u
  * guess where there are several stacks: a match that is missed costs a walk. */
 static inline void drop_inner(struct ph_walk *w, uintptr_t at)
 {
-	while (w->count > 0 && ((w->frames[w->count - 1].flags & CHECK) ||
-				w->words[w->count - 1].at < at))
+	while (w->count > 0 &&
+	       ((w->frames[w->count - 1].flags & CHECK) || w->words[w->count - 1].at < at))
 		w->count--;
 }
 
@@ -316,10 +316,8 @@ static int collect(struct ph_walk *w, struct state *s)
 				return (int)n;
 			w->count = bad;
 		}
-		if (n == PH_WALK_FRAMES) {
-			w->count = 0; /* what is further out is cut off */
-			return (int)n;
-		}
+		if (n == PH_WALK_FRAMES)
+			return -1;
 		f->at = s->at;
 		f->ip = s->ip;
 		f->pc = (s->exact ? s->ip : s->ip - 1) & UINT64_C(0xffffffffffff);

@@ -20,8 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PH_WALK_FRAMES 4096u /* that are walked at most; deeper stacks lose their outer end */
-#define PH_WALK_WORDS  (3 * PH_WALK_FRAMES)
+#define PH_WALK_FRAMES 512u  /* that are walked at most at once */
+#define PH_WALK_WORDS  2048u /* that are kept at most: of 700 to 2,000 frames */
 #define PH_WALK_RULES  4096u /* of the caches, powers of two */
 #define PH_WALK_NODES  4096u
 #define PH_WALK_RANGES 8u
@@ -44,7 +44,7 @@ struct ph_walk_frame {
 struct ph_walk_fresh {
 	uintptr_t at, ip, pc, fp;
 	uint64_t rule;
-	struct ph_walk_word cfa; /* what the step to the next outer frame read besides; at 0: */
+	struct ph_walk_word cfa;   /* what the step to the next outer frame read besides; at 0: */
 	struct ph_walk_word saved; /* nothing */
 	uint32_t flags;
 };
