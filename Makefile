@@ -124,6 +124,7 @@ $(BUILD)/tests/bin/unit/test_ring: $(RING_OBJ)
 # Parts of the library that need nothing else of it.
 $(BUILD)/tests/bin/unit/test_config: $(call obj,preload/config.c preload/log.c)
 $(BUILD)/tests/bin/unit/test_arena: $(call obj,preload/real.c)
+$(BUILD)/tests/bin/unit/test_cfi $(BUILD)/tests/bin/truth/test_cfi: $(call obj,preload/cfi.c)
 
 $(BUILD)/tests/bin/%: $(BUILD)/obj/tests/%.c.o $(TEST_HELP) $(LIBRARY_OBJ)
 	@mkdir -p $(@D)
@@ -211,6 +212,27 @@ lint: lint-deps
 format:
 	clang-format-14 -i $$(git ls-files '*.c' '*.h' '*.cc')
 
+# ---- bench -----------------------------------------------------------------------
+
+BENCH_PACKAGES := heaptrack zstd python3 perl git sqlite3 jq xz-utils redis-server redis-tools \
+	nginx-light wrk
+BENCH_OBJ      := $(call obj,$(wildcard bench/*.c))
+BENCH_PROGRAMS := $(patsubst %,$(BUILD)/%,$(basename $(wildcard bench/programs/*.c bench/programs/*.cc)))
+BENCH_JSON     ?= $(BUILD)/bench.json
+$(BENCH_PROGRAMS): PROGRAM_CFLAGS := -O2 -g
+$(BENCH_PROGRAMS): bench/programs/said.h
+$(BUILD)/bench/run: $(BENCH_OBJ)
+	$(SAY) LD $@
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ -lcjson -lm
+
+# docs/performance.md. ROWS=pattern, BENCH_RUNS=5, BENCH=full, BENCH_JSON=file.
+.PHONY: bench
+bench: build-deps
+	$(call install,$(BENCH_PACKAGES))
+	@$(MAKE) --no-print-directory all $(BUILD)/bench/run $(BENCH_PROGRAMS)
+	@CC=$(CC) bench/inputs.sh $(BUILD)/bench/in
+	@$(BUILD)/bench/run $(BUILD) $(BENCH_JSON)
+
 # ---- install -------------------------------------------------------------------
 
 DESTDIR ?=
@@ -229,6 +251,7 @@ help:
 	@echo "make check      install what is missing, build, run the tests (a sample of the long ones)"
 	@echo "make check-all  the tests whole"
 	@echo "make lint       clang, clang-tidy, cppcheck and the format"
+	@echo "make bench      what recording costs, beside heaptrack: ROWS=pattern BENCH_RUNS=5"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR="
 	@echo "V=1 shows commands; SAN=address,undefined builds with sanitizers"
 

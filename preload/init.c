@@ -13,6 +13,7 @@
 #include "preload/spawn.h"
 #include "preload/unseen.h"
 #include "preload/unwind.h"
+#include "preload/walk.h"
 
 #pragma weak on_exit
 
@@ -141,6 +142,7 @@ static __attribute__((constructor)) void begin(void)
 	ph_unseen_look_for_malloc();
 	if (ph_process_start()) {
 		ph_process->segment->unwinder = ph_unwind_load();
+		ph_walk_begin();
 		await_collector();
 	}
 	if (ph_process->generation > PH_OFF) {

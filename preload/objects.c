@@ -8,7 +8,7 @@
 
 static _Atomic uint32_t *entry(int fd)
 {
-	return (unsigned)fd < PH_DESCRIPTORS ? &ph_descriptors[fd] : NULL;
+	return (unsigned)fd < ph_descriptors_room ? &ph_descriptors[fd] : NULL;
 }
 
 /* ---- describing ------------------------------------------------------ */

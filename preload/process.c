@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "preload/alone.h"
 #include "preload/config.h"
@@ -19,6 +20,7 @@
 static struct ph_process nothing;
 struct ph_process *ph_process = &nothing;
 _Atomic uint32_t *ph_descriptors;
+uint32_t ph_descriptors_room;
 PH_TLS struct ph_fork_note ph_fork_note;
 
 #define SPARES 8
@@ -57,6 +59,17 @@ static void *map_wiped(size_t bytes)
 	return map;
 }
 
+/* Address space may be what the program lacks. */
+static uint32_t descriptors_room(void)
+{
+	struct rlimit files = {0, RLIM_INFINITY};
+
+	sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &files);
+	if (files.rlim_max >= PH_DESCRIPTORS_MOST)
+		return PH_DESCRIPTORS_MOST;
+	return files.rlim_max < 1024 ? 1024 : (uint32_t)files.rlim_max;
+}
+
 static bool make_page(void)
 {
 	struct ph_process *page;
@@ -64,7 +77,8 @@ static bool make_page(void)
 	if (ph_process != &nothing)
 		return true;
 	page = map_wiped(4096);
-	ph_descriptors = map_wiped(PH_DESCRIPTORS * sizeof(*ph_descriptors));
+	ph_descriptors_room = descriptors_room();
+	ph_descriptors = map_wiped(ph_descriptors_room * sizeof(*ph_descriptors));
 	if (page != NULL && ph_descriptors != NULL) {
 		ph_process = page;
 		return true;
@@ -339,7 +353,13 @@ void ph_process_abandon(void)
 
 void ph_process_reserve(void)
 {
+	struct rlimit address = {RLIM_INFINITY, 0};
 	char path[256];
+
+	/* Where address space is scarce it is the program's. */
+	sys4(SYS_prlimit64, 0, RLIMIT_AS, NULL, &address);
+	if (address.rlim_cur != RLIM_INFINITY)
+		return;
 
 	if (ph_process->generation <= PH_OFF || ph_process->segment->alone ||
 	    !ph_process->segment->follow_children)

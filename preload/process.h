@@ -29,7 +29,8 @@ extern struct ph_process *ph_process;
  * What each descriptor is, see objects.h; there once a process has been set up.
  * A fork's child, whose trace has objects of its own, finds it zero too.
  */
-#define PH_DESCRIPTORS (1u << 20)
+#define PH_DESCRIPTORS_MOST (1u << 20)
+extern uint32_t ph_descriptors_room; /* as many as there can be */
 extern _Atomic uint32_t *ph_descriptors;
 
 /*

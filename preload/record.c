@@ -81,7 +81,7 @@ static PH_COLD void flush_early(struct ph_stream *s)
 	early.flushed = true;
 	for (unsigned i = 0; i < early.count; i++) {
 		unsigned op = early.events[i].op;
-		uint32_t node = carries_stack(op) ? ph_stack_node(s, early.events[i].caller) : 0;
+		uint32_t node = carries_stack(op) ? ph_stack_node(s, 0, early.events[i].caller) : 0;
 
 		put_memory(s, op, early.events[i].block, early.events[i].size, node);
 	}
@@ -105,7 +105,7 @@ void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t fra
 		if (!ph_is_nested(s))
 			ph_modules_notice(caller);
 		if (carries_stack(op))
-			node = ph_stack_node(s, caller);
+			node = ph_stack_node(s, frame, caller);
 		put_memory(s, op, block, size, node);
 	}
 	ph_leave(s);
@@ -275,7 +275,7 @@ void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t res
 	if (s == NULL)
 		return;
 	call.duration = now - c->entry;
-	call.node = ph_stack_node(s, caller);
+	call.node = ph_stack_node(s, frame, caller);
 	cells[call.cells - 1] = (struct ph_cell){0, 0};
 	memcpy(cells, &call, sizeof(call));
 	if (extra_count != 0)
@@ -306,7 +306,7 @@ void ph_call_end_with(const struct ph_call_state *c, const struct ph_call_facts 
 	s = ph_enter(frame);
 	if (s == NULL)
 		return;
-	call.node = ph_stack_node(s, caller);
+	call.node = ph_stack_node(s, frame, caller);
 	put_facts(s, &call, f);
 	atomic_store_explicit(&s->slot->call_op, 0, memory_order_relaxed);
 	ph_leave(s);

@@ -131,14 +131,13 @@ void *ph_map_file(const char *path, uint64_t bytes, uint64_t allocated, bool cre
 /* Room for the common case, in address space only; pages come as they are used. */
 static const struct size {
 	uint32_t slots, address_levels, node_levels;
-	uint64_t rings;
+	uint64_t modules, rings;
 } sizes[] = {
-	{PH_SLOTS_MOST, 11, 12, UINT64_C(512) << 20}, /* 2 M addresses, 16 M nodes */
-	{2048, 9, 10, UINT64_C(64) << 20},
-	{256, 7, 7, UINT64_C(8) << 20},
+	/* 2 M addresses, 16 M nodes */
+	{PH_SLOTS_MOST, 11, 12, UINT64_C(4) << 20, UINT64_C(512) << 20},
+	{2048, 9, 10, UINT64_C(4) << 20, UINT64_C(64) << 20},
+	{256, 7, 6, UINT64_C(1) << 20, UINT64_C(6) << 20},
 };
-
-#define MODULES_BYTES (UINT64_C(4) << 20)
 
 static uint64_t align_page(uint64_t x)
 {
@@ -157,8 +156,8 @@ static uint64_t lay_out(struct ph_segment *s, const struct size *size)
 	s->slots_offset = at;
 	at += align_page(size->slots * sizeof(struct ph_slot));
 	s->modules_offset = at;
-	s->modules_bytes = MODULES_BYTES;
-	at += MODULES_BYTES;
+	s->modules_bytes = size->modules;
+	at += size->modules;
 	s->addresses.offset = at;
 	s->addresses.level_0 = PH_ADDRESS_LEVEL_0;
 	s->addresses.levels_max = size->address_levels;

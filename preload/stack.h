@@ -11,11 +11,11 @@
 
 /*
  * The node of the stack whose innermost frame is the caller of the exported
- * wrapper: `caller` is that frame's return address. 0: stacks are off. Keeps
- * errno. A nested stream (see thread.h) and an event before our constructor get
- * the one frame `caller`: the unwinder may be at work further out.
+ * wrapper: `frame` is PH_FRAME() in the wrapper (0: not known), `caller` its return
+ * address. 0: stacks are off. Keeps errno. An event before our constructor gets the
+ * one frame `caller`.
  */
-uint32_t ph_stack_node(struct ph_stream *s, void *caller);
+uint32_t ph_stack_node(struct ph_stream *s, uintptr_t frame, void *caller);
 
 /* The kept stack that goes with a slot: its next thread takes it over, so that
  * ended threads leave none behind. May be NULL. */

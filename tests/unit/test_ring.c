@@ -467,7 +467,7 @@ static unsigned distinct_nodes(unsigned count, uintptr_t step, unsigned *rootles
 	*rootless = 0;
 	for (unsigned i = 0; i < count; i++) {
 		struct ph_stream *s = ph_enter(PH_FRAME());
-		uint32_t node = ph_stack_node(s, (void *)(UINT64_C(0x100000001) + i * step));
+		uint32_t node = ph_stack_node(s, 0, (void *)(UINT64_C(0x100000001) + i * step));
 
 		ph_leave(s);
 		assert_true(node < sizeof(seen));
