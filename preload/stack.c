@@ -176,6 +176,9 @@ uint32_t ph_stack_node(struct ph_stream *s, uintptr_t frame, void *caller)
 
 	if (ph_config.depth == 0)
 		return 0;
+#ifdef PH_JUDGE
+	atomic_fetch_add(&verdict.asked, 1);
+#endif
 	if (likely(w != NULL && frame != 0 && ph_walk_knows(frame, caller) &&
 		   has_room(t, WALK_ROOM)) &&
 	    ph_walk(w, frame, ph_config.depth, epoch, &node)) {
@@ -185,7 +188,7 @@ uint32_t ph_stack_node(struct ph_stream *s, uintptr_t frame, void *caller)
 		return node;
 	}
 #ifdef PH_JUDGE
-	judge_fallback(w, caller);
+	judge_fallback(frame, caller);
 #endif
 	/* A new thread's unwinder would begin with mapping a cache; further out than a
 	 * nested stream's hook it may be at work. */
