@@ -75,6 +75,23 @@ $(BUILD)/libperfhook.so: $(PRELOAD_OBJ)
 	$(SAY) LD $@
 	$(Q)$(CC) $(OPT) $(PRELOAD_LDFLAGS) -o $@ $^
 
+# For the tests: the same library, which compares each stack with libunwind's.
+JUDGE_OBJ := $(patsubst %/preload/stack.c.o,%/preload/judge/stack.c.o,$(PRELOAD_OBJ))
+$(BUILD)/obj/preload/judge/stack.c.o: CFLAGS += $(PRELOAD_CFLAGS) -DPH_JUDGE
+$(BUILD)/obj/preload/judge/stack.c.o: preload/stack.c
+	@mkdir -p $(@D)
+	$(SAY) CC "$< (judge)"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# It looks for the collector where it stands itself.
+.PHONY: judge
+judge: $(BUILD)/judge/libperfhook.so
+$(BUILD)/judge/libperfhook.so: $(JUDGE_OBJ) | $(BUILD)/perfhook
+	@mkdir -p $(@D)
+	$(SAY) LD $@
+	$(Q)ln -sf ../perfhook $(@D)/perfhook
+	$(Q)$(CC) $(OPT) $(PRELOAD_LDFLAGS) -o $@ $(JUDGE_OBJ)
+
 $(BUILD)/perfhook: $(MAIN_OBJ) $(LIBRARY_OBJ)
 	$(SAY) LD $@
 	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(ANALYZER_LIBS)
@@ -107,6 +124,38 @@ $(BUILD)/%: %.cc
 	@mkdir -p $(@D)
 	$(SAY) CXX $<
 	$(Q)$(CXX) -I. $(PROGRAM_CFLAGS) -Wall -Wextra -o $@ $< -lpthread -ldl
+
+# One program of stacks of all shapes, by two compilers in several ways.
+SHAPE_FLAGS_O0   := -O0
+SHAPE_FLAGS_O1   := -O1
+SHAPE_FLAGS_O2   := -O2
+SHAPE_FLAGS_O3   := -O3
+SHAPE_FLAGS_fp   := -O2 -fno-omit-frame-pointer
+SHAPE_FLAGS_avx2 := -O3 -mavx2
+SHAPES := O0 O1 O2 O3 fp avx2
+CLANG  := $(firstword $(shell command -v clang clang-14 2>/dev/null))
+shapes_of = $(patsubst %,$(BUILD)/tests/programs/$(1).%,$(SHAPES) $(if $(CLANG),clang-O0 clang-O2))
+PROGRAMS += $(call shapes_of,stack_shapes) $(call shapes_of,stack_shapes_cxx)
+
+$(BUILD)/tests/programs/stack_shapes.clang-%: tests/programs/stack_shapes.c
+	@mkdir -p $(@D)
+	$(SAY) CLANG "$< $*"
+	$(Q)$(CLANG) -D_GNU_SOURCE -I. -std=gnu17 -g $(SHAPE_FLAGS_$*) -Wall -Wextra -o $@ $< -lpthread
+
+$(BUILD)/tests/programs/stack_shapes_cxx.clang-%: tests/programs/stack_shapes_cxx.cc
+	@mkdir -p $(@D)
+	$(SAY) CLANG "$< $*"
+	$(Q)$(CLANG) -x c++ -I. -g $(SHAPE_FLAGS_$*) -Wall -Wextra -o $@ $< -lstdc++ -lpthread
+
+$(BUILD)/tests/programs/stack_shapes.%: tests/programs/stack_shapes.c
+	@mkdir -p $(@D)
+	$(SAY) CC "$< $*"
+	$(Q)$(CC) -D_GNU_SOURCE -I. -std=gnu17 -g $(SHAPE_FLAGS_$*) -Wall -Wextra -o $@ $< -lpthread
+
+$(BUILD)/tests/programs/stack_shapes_cxx.%: tests/programs/stack_shapes_cxx.cc
+	@mkdir -p $(@D)
+	$(SAY) CXX "$< $*"
+	$(Q)$(CXX) -I. -g $(SHAPE_FLAGS_$*) -Wall -Wextra -o $@ $< -lpthread
 
 # It knows the table's rows.
 $(BUILD)/tests/programs/every_call: $(wildcard tests/programs/every_call*.h) trace/functions.def
@@ -141,7 +190,7 @@ TEST_PACKAGES  := libcmocka-dev valgrind strace binutils python3 perl git sqlite
 	default-jre-headless libjemalloc-dev libmimalloc2.0 busybox rsync zstd bzip2 bc vim less man-db
 LINT_PACKAGES  := clang-14 clang-format-14 clang-tidy-14 cppcheck
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-TEST_PACKAGES  += musl-tools
+TEST_PACKAGES  += musl-tools clang-14
 
 # $(call install,packages): those that are missing, by apt-get, named first.
 define install
@@ -183,7 +232,7 @@ check: test-deps
 check-all: test-deps
 	@PERFHOOK_STRESS=full $(MAKE) --no-print-directory run-tests
 
-run-tests: all programs $(TESTS) check-layers
+run-tests: all judge programs $(TESTS) check-layers
 	@PERFHOOK_BUILD=$(BUILD) tests/run.sh $(BUILD)/tests/bin $(TEST_ONLY)
 	@$(MAKE) --no-print-directory check-sanitizers
 

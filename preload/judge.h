@@ -1,67 +1,97 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A build for the tests (make JUDGE=1): each stack that was verified or walked is
- * compared with libunwind's, and differences are written to standard error. Included
- * by stack.c alone.
+ * For the tests (-DPH_JUDGE, $(BUILD)/judge/libperfhook.so): each stack that was
+ * verified or walked is compared with libunwind's, and differences are shown on
+ * standard error. At exit one line says how many stacks there were, in hexadecimal,
+ * and what became of each: they add up. Included by stack.c alone.
  */
 #include "preload/log.h"
 
-static _Atomic uint64_t judged, differed, fell_back;
+static struct {
+	_Atomic uint64_t asked;	    /* stacks that were taken */
+	_Atomic uint64_t judged;    /* compared */
+	_Atomic uint64_t differed;  /* of these */
+	_Atomic uint64_t fell_back; /* no rule led on: nothing to compare */
+	_Atomic uint64_t unjudged;  /* libunwind could not run there */
+	_Atomic uint64_t nested;    /* of those judged, in a handler that interrupted a hook */
+} verdict;
 
-static void judge_line(const char *what, uint64_t a, uint64_t b)
+/* libunwind is at work in this thread, so a handler must keep out of it. One that was
+ * left by siglongjmp is known by the next event outside of any hook. */
+static PH_TLS bool judging;
+
+static size_t judge_word(char *line, size_t room, size_t n, const char *what, uint64_t value)
+{
+	n = ph_append(line, room, n, what);
+	return ph_append_number(line, room, n, value, 16);
+}
+
+static void judge_line(const char *what, uint64_t value)
 {
 	char line[160];
 	size_t n = ph_append(line, sizeof(line), 0, "judge: ");
 
-	n = ph_append(line, sizeof(line), n, what);
-	n = ph_append(line, sizeof(line), n, " ");
-	n = ph_append_number(line, sizeof(line), n, a, 16);
-	n = ph_append(line, sizeof(line), n, " ");
-	n = ph_append_number(line, sizeof(line), n, b, 16);
+	n = judge_word(line, sizeof(line), n, what, value);
 	n = ph_append(line, sizeof(line), n, "\n");
 	sys_write(2, line, n);
 }
 
-static void judge_stack(uint32_t node)
+static void judge_stack(const char *whose, uint32_t node)
 {
 	const struct ph_segment *g = ph_process->segment;
 	const uint64_t *nodes = (const uint64_t *)((const char *)g + g->nodes.offset);
 	const uint64_t *addresses = (const uint64_t *)((const char *)g + g->addresses.offset);
 
+	judge_line(whose, node);
 	for (int i = 0; node != 0 && i < 40; i++) {
 		uint64_t word = nodes[node - 1];
 
-		judge_line("  frame", PH_ADDRESS_PC(addresses[(uint32_t)word - 1]), 0);
+		judge_line("  frame ", PH_ADDRESS_PC(addresses[(uint32_t)word - 1]));
 		node = (uint32_t)(word >> 32);
 	}
 }
 
 static void judge(struct ph_stream *s, uint32_t node, void *caller, uint32_t epoch)
 {
+	bool nested = ph_is_nested(s);
 	uint32_t other;
 	int saved = errno;
 
-	if (ph_is_nested(s) || !has_room(&ph_self, UNWINDER_ROOM) || ph_confined)
+	if ((nested && judging) || !has_room(&ph_self, UNWINDER_ROOM) || ph_confined) {
+		atomic_fetch_add(&verdict.unjudged, 1);
 		return;
-	atomic_fetch_add(&judged, 1);
+	}
+	judging = true;
 	other = unwind(ph_self.kept, caller, epoch);
-	if (other != node && atomic_fetch_add(&differed, 1) < 5) {
-		judge_line("differs", node, other);
-		judge_stack(node);
-		judge_line("libunwind", 0, 0);
-		judge_stack(other);
+	judging = false;
+	atomic_fetch_add(&verdict.judged, 1);
+	atomic_fetch_add(&verdict.nested, nested);
+	if (other != node && atomic_fetch_add(&verdict.differed, 1) < 5) {
+		judge_stack("differs: ours is ", node);
+		judge_stack("libunwind's is ", other);
 	}
 	errno = saved;
 }
 
-static void judge_fallback(const struct ph_walk *w, const void *caller)
+static void judge_fallback(uintptr_t frame, const void *caller)
 {
-	if (w != NULL && ph_walk_ready && atomic_fetch_add(&fell_back, 1) < 3)
-		judge_line("fell back at", (uintptr_t)caller, 0);
+	if (frame == 0) /* it happened before the constructor */
+		atomic_fetch_add(&verdict.unjudged, 1);
+	else if (atomic_fetch_add(&verdict.fell_back, 1) < 3 && ph_walk_ready)
+		judge_line("fell back, called from ", (uintptr_t)caller);
 }
 
 static __attribute__((destructor)) void judge_says(void)
 {
-	judge_line("judged", judged, differed);
-	judge_line("fell back", fell_back, 0);
+	char line[256];
+	size_t n = ph_append(line, sizeof(line), 0, "judge: verdict");
+
+	n = judge_word(line, sizeof(line), n, " asked ", verdict.asked);
+	n = judge_word(line, sizeof(line), n, " judged ", verdict.judged);
+	n = judge_word(line, sizeof(line), n, " differed ", verdict.differed);
+	n = judge_word(line, sizeof(line), n, " fell_back ", verdict.fell_back);
+	n = judge_word(line, sizeof(line), n, " unjudged ", verdict.unjudged);
+	n = judge_word(line, sizeof(line), n, " nested ", verdict.nested);
+	n = ph_append(line, sizeof(line), n, "\n");
+	sys_write(2, line, n);
 }

@@ -27,14 +27,21 @@ struct ph_kept_stack {
 
 /* Where libc's signal trampoline was seen: the frame outside of it was
  * interrupted, not calling, so its address is taken as it is. */
-static void *trampoline;
+static const char *trampoline;
+
+/* mov $15 (rt_sigreturn), %rax; syscall: what the kernel returns to. */
+static const uint8_t trampoline_code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
 
 static bool is_trampoline(const void *ip)
 {
-	/* mov $15 (rt_sigreturn), %rax; syscall: what the kernel returns to. */
-	static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	return memcmp(ip, trampoline_code, sizeof(trampoline_code)) == 0;
+}
 
-	return memcmp(ip, code, sizeof(code)) == 0;
+/* Its second instruction may be interrupted too. */
+static bool is_in_trampoline(const void *ip)
+{
+	return trampoline != NULL &&
+	       (uintptr_t)ip - (uintptr_t)trampoline < sizeof(trampoline_code);
 }
 
 void ph_stack_forget(struct ph_thread *t)
@@ -129,12 +136,11 @@ static uint32_t intern(struct ph_kept_stack *k, int first, int count, uint32_t e
 		void *ip = k->unwound[i];
 		bool exact;
 
-		if (i > first && k->unwound[i - 1] != trampoline &&
+		if (i > first && !is_in_trampoline(k->unwound[i - 1]) &&
 		    ph_modules_maybe_trampoline(k->unwound[i - 1]) &&
 		    is_trampoline(k->unwound[i - 1]))
 			trampoline = k->unwound[i - 1];
-		exact = trampoline != NULL &&
-			(ip == trampoline || (i > first && k->unwound[i - 1] == trampoline));
+		exact = is_in_trampoline(ip) || (i > first && is_in_trampoline(k->unwound[i - 1]));
 		node = ph_node_child(
 			node, ph_node_address(((uintptr_t)ip - !exact) & UINT64_C(0xffffffffffff),
 					      epoch));
@@ -176,6 +182,9 @@ uint32_t ph_stack_node(struct ph_stream *s, uintptr_t frame, void *caller)
 
 	if (ph_config.depth == 0)
 		return 0;
+#ifdef PH_JUDGE
+	atomic_fetch_add(&verdict.asked, 1);
+#endif
 	if (likely(w != NULL && frame != 0 && ph_walk_knows(frame, caller) &&
 		   has_room(t, WALK_ROOM)) &&
 	    ph_walk(w, frame, ph_config.depth, epoch, &node)) {
@@ -185,7 +194,7 @@ uint32_t ph_stack_node(struct ph_stream *s, uintptr_t frame, void *caller)
 		return node;
 	}
 #ifdef PH_JUDGE
-	judge_fallback(w, caller);
+	judge_fallback(frame, caller);
 #endif
 	/* A new thread's unwinder would begin with mapping a cache; further out than a
 	 * nested stream's hook it may be at work. */

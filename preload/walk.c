@@ -17,6 +17,9 @@ enum {
 	FP_KNOWN = 8, /* of a fresh one: its rbp could be told */
 };
 
+/* Frames are counted from here where the outermost was not met. */
+#define CUT_OFF (1u << 30)
+
 #define PAGE	   UINT64_C(4096)
 #define ALL_GOOD   UINT32_MAX
 #define RANGE_STEP (64 * PAGE) /* a stack pointer further below a range is of another stack */
@@ -388,7 +391,7 @@ static void keep(struct ph_walk *w, int n)
 {
 	const struct ph_walk_frame *outer = w->count > 0 ? &w->frames[w->count - 1] : NULL;
 	uint32_t parent = outer != NULL ? outer->node : 0;
-	uint32_t number = outer != NULL ? outer->number : 0;
+	uint32_t number = outer != NULL ? outer->number : n == PH_WALK_FRAMES ? CUT_OFF : 0;
 	bool needed = outer != NULL && (outer->flags & NEEDS_FP);
 
 	for (int i = n - 1; i >= 0; i--) {
@@ -409,24 +412,49 @@ static void keep(struct ph_walk *w, int n)
 	}
 }
 
-/* Of the innermost `depth` frames only. */
-static PH_COLD uint32_t shortened(struct ph_walk *w, uint32_t depth)
+/* Of the innermost `depth` frames only. False: so many are not kept, and there were
+ * more. */
+static PH_COLD bool shortened(struct ph_walk *w, uint32_t depth, uint32_t *node)
 {
-	uint32_t from = w->count, node = 0;
+	uint32_t from = w->count, found = 0;
 
-	for (uint32_t found = 0; found < depth && from > 0;)
+	while (found < depth && from > 0)
 		found += !(w->frames[--from].flags & CHECK);
+	if (found < depth)
+		return false;
+	*node = 0;
 	for (uint32_t i = from; i < w->count; i++)
 		if (!(w->frames[i].flags & CHECK))
-			node = node_of(w, node, w->frames[i].address);
-	return node;
+			*node = node_of(w, *node, w->frames[i].address);
+	return true;
 }
 
-static inline uint32_t innermost(struct ph_walk *w, uint32_t depth)
+static inline bool innermost(struct ph_walk *w, uint32_t depth, uint32_t *node)
 {
 	const struct ph_walk_frame *f = &w->frames[w->count - 1];
 
-	return likely(f->number <= depth) ? f->node : shortened(w, depth);
+	if (unlikely(f->number > depth))
+		return shortened(w, depth, node);
+	*node = f->node;
+	return true;
+}
+
+/* From `s` outward, onto what is kept. -1: no rule leads on; 0: what is kept stands in
+ * the way, being too long or cut off too near. */
+static int walk(struct ph_walk *w, struct state s, uint32_t depth, uint32_t *node)
+{
+	int fresh;
+
+	if (unlikely(s.at - w->ranges[w->range].low >=
+		     w->ranges[w->range].high - w->ranges[w->range].low))
+		find_range(w, s.at);
+	fresh = collect(w, &s);
+	if (fresh < 0)
+		return -1;
+	if (w->count + 3 * (uint32_t)fresh > PH_WALK_WORDS)
+		return 0;
+	keep(w, fresh);
+	return innermost(w, depth, node);
 }
 
 bool ph_walk(struct ph_walk *w, uintptr_t frame, uint32_t depth, uint32_t epoch, uint32_t *node)
@@ -439,7 +467,7 @@ bool ph_walk(struct ph_walk *w, uintptr_t frame, uint32_t depth, uint32_t epoch,
 		.fp_known = true,
 	};
 	uint32_t kept = w->count;
-	int fresh;
+	int done;
 
 	if (unlikely(w->epoch != epoch)) {
 		w->epoch = epoch;
@@ -448,21 +476,15 @@ bool ph_walk(struct ph_walk *w, uintptr_t frame, uint32_t depth, uint32_t epoch,
 	if (likely(kept > 0) && is_top(w, s.at, s.ip, s.fp, true)) {
 		uint32_t bad = verify(w, kept - 1);
 
-		if (likely(bad == ALL_GOOD)) {
-			*node = innermost(w, depth);
+		if (likely(bad == ALL_GOOD) && likely(innermost(w, depth, node)))
 			return true;
-		}
-		w->count = bad;
+		w->count = bad == ALL_GOOD ? 0 : bad;
 	}
-	if (unlikely(frame - w->ranges[w->range].low >=
-		     w->ranges[w->range].high - w->ranges[w->range].low))
-		find_range(w, frame);
-	fresh = collect(w, &s);
-	if (fresh < 0 || w->count + 3 * (uint32_t)fresh > PH_WALK_WORDS) {
+	done = walk(w, s, depth, node);
+	if (unlikely(done <= 0)) {
 		w->count = 0;
-		return false;
+		/* With nothing kept it fits. */
+		done = done < 0 ? done : walk(w, s, depth, node);
 	}
-	keep(w, fresh);
-	*node = innermost(w, depth);
-	return true;
+	return done > 0;
 }
