@@ -82,7 +82,7 @@ static bool is_locked(int directory, const char *path)
 {
 	char text[1024], inode[24];
 	size_t n = ph_append(inode, sizeof(inode), 0, ":");
-	struct stat st;
+	struct stat st = {.st_ino = 0};
 	bool found = false;
 	long bytes, kept = 0;
 	int fd;

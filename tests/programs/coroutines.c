@@ -23,7 +23,7 @@ static void body(int number)
 	struct coroutine *c = &all[number];
 
 	for (int i = 0; i < SWITCHES; i++) {
-		char *p = keep(malloc((size_t)(number * 10 + i + 1)));
+		char *p = keep(malloc((size_t)number * 10 + (size_t)i + 1));
 
 		c->steps++;
 		swapcontext(&c->here, &c->caller);

@@ -56,7 +56,7 @@ static void around(void)
 		(ssize_t(*)(int, const void *, size_t))find(libc, "write");
 
 	for (size_t i = 0; i < 20000; i++) {
-		void *p = keep(take_direct(i % 500)), *q = keep(malloc(i % 700));
+		void *p = keep(take_direct(i % 500 + 1)), *q = keep(malloc(i % 700 + 1));
 
 		p = keep(realloc(p, 900));
 		q = keep(resize_direct(q, i % 1000 + 1));
@@ -113,10 +113,10 @@ static void storm(void)
 int main(int argc, char **argv)
 {
 	libraries = argv + 2;
+	if (argc < 3 && !is_mode(argc, argv, "dlsym"))
+		return 2;
 	if (is_mode(argc, argv, "dlsym"))
 		around();
-	else if (argc < 3)
-		return 2;
 	else if (is_mode(argc, argv, "deepbind"))
 		call_in(dlopen(argv[2], RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND), "first_allocates",
 			true);
