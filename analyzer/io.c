@@ -803,7 +803,7 @@ static void take_file(struct replay_io *io, struct io_sink *s, struct file *f)
 	take_latency(io, &s->latency, &f->traffic);
 }
 
-static int by_bytes(const void *a, const void *b)
+int file_by_bytes(const void *a, const void *b)
 {
 	const struct file *x = a, *y = b;
 	uint64_t p = x->traffic.read_bytes + x->traffic.written_bytes;
@@ -888,7 +888,7 @@ void io_result(struct replay_io *io, struct run *run, double end_ns)
 		return;
 	}
 	take_sinks(io, run);
-	qsort(run->files, run->file_count, sizeof(*run->files), by_bytes);
+	qsort(run->files, run->file_count, sizeof(*run->files), file_by_bytes);
 	take_rates(io, &io->file_bytes, end_ns, &run->io);
 	take_rates(io, &io->socket_bytes, end_ns, &run->sockets);
 	if (io->connection_count != 0)

@@ -70,4 +70,7 @@ void traffic_add(struct traffic *to, const struct traffic *from);
 /* Fill run->io, sockets, files and connections. */
 void io_result(struct replay_io *io, struct run *run, double end_ns);
 
+/* The order of struct run's files, for qsort(3). */
+int file_by_bytes(const void *a, const void *b);
+
 #endif

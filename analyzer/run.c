@@ -730,22 +730,6 @@ static bool make_threads(struct replay *r)
 
 /* Opening. */
 
-static void publish(struct replay *r)
-{
-	struct run *run = r->run;
-	struct stacks *s = &r->stacks;
-
-	run->addresses = s->addresses;
-	run->address_count = s->address_count;
-	run->nodes = s->nodes;
-	run->node_count = s->node_count;
-	run->modules = s->modules;
-	run->module_count = s->module_count;
-	s->addresses = NULL;
-	s->nodes = NULL;
-	s->modules = NULL;
-}
-
 static void write_start(struct replay *r)
 {
 	uint64_t ns = r->meta.started_ns;
@@ -1011,7 +995,7 @@ static int replay_events(struct replay *r, struct error *e)
 		return out_of_memory(r, e);
 	r->heap.profile = r->run->profile;
 	r->times_by_calls = (for_tree || r->seeks) && r->merge.stream_count == 1;
-	publish(r);
+	stacks_publish(&r->stacks, r->run);
 	if (!merge_run(&r->merge) || r->heap.failed || r->io.failed)
 		return out_of_memory(r, e);
 	return 0;

@@ -269,3 +269,16 @@ uint32_t stacks_import(struct stacks *s, const struct run *from, uint32_t node, 
 	free(path);
 	return ours;
 }
+
+void stacks_publish(struct stacks *s, struct run *run)
+{
+	run->addresses = s->addresses;
+	run->address_count = s->address_count;
+	run->nodes = s->nodes;
+	run->node_count = s->node_count;
+	run->modules = s->modules;
+	run->module_count = s->module_count;
+	s->addresses = NULL;
+	s->nodes = NULL;
+	s->modules = NULL;
+}

@@ -61,4 +61,7 @@ static inline void stacks_rebase(struct stacks *s)
 uint32_t stacks_import(struct stacks *s, const struct run *from, uint32_t node, struct map *known,
 		       struct arena *arena);
 
+/* Hand addresses, nodes and modules over to the run. */
+void stacks_publish(struct stacks *s, struct run *run);
+
 #endif

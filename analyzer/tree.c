@@ -773,19 +773,6 @@ static bool add_rates(struct tree *t, bool sockets)
 
 /* The end. */
 
-static int by_bytes(const void *a, const void *b)
-{
-	const struct file *x = a, *y = b;
-	uint64_t p = x->traffic.read_bytes + x->traffic.written_bytes;
-	uint64_t q = y->traffic.read_bytes + y->traffic.written_bytes;
-
-	if (p != q)
-		return p < q ? 1 : -1;
-	if (x->traffic.time_s != y->traffic.time_s)
-		return x->traffic.time_s < y->traffic.time_s ? 1 : -1;
-	return strcmp(x->path, y->path);
-}
-
 static void settle_latency(struct traffic *t)
 {
 	static const struct recorder none = {0};
@@ -804,23 +791,7 @@ static void settle_files(struct tree *t)
 	run_free_recorders(run);
 	index_free(&t->file_by_path);
 	if (run->file_count != 0)
-		qsort(run->files, run->file_count, sizeof(*run->files), by_bytes);
-}
-
-static void publish_stacks(struct tree *t)
-{
-	struct run *run = &t->run;
-	struct stacks *s = &t->stacks;
-
-	run->addresses = s->addresses;
-	run->address_count = s->address_count;
-	run->nodes = s->nodes;
-	run->node_count = s->node_count;
-	run->modules = s->modules;
-	run->module_count = s->module_count;
-	s->addresses = NULL;
-	s->nodes = NULL;
-	s->modules = NULL;
+		qsort(run->files, run->file_count, sizeof(*run->files), file_by_bytes);
 }
 
 /* The first image of the first process says what the whole is called. */
@@ -859,7 +830,7 @@ int tree_finish(struct tree *t, const struct run_options *options, struct error 
 		return out_of_memory(e);
 	if (tree_find_peak(t, options, e) != 0)
 		return -1;
-	publish_stacks(t);
+	stacks_publish(&t->stacks, &t->run);
 	return t->failed || t->stacks.failed ? out_of_memory(e) : 0;
 }
 

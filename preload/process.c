@@ -46,19 +46,6 @@ void ph_process_off(void)
 	lineage.refused = true;
 }
 
-/* Private memory that a fork wipes. */
-static void *map_wiped(size_t bytes)
-{
-	void *map = sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (map != NULL && sys3(SYS_madvise, map, bytes, MADV_WIPEONFORK) != 0) {
-		sys_munmap(map, bytes);
-		map = NULL;
-	}
-	return map;
-}
-
 /* Address space may be what the program lacks. */
 static uint32_t descriptors_room(void)
 {
@@ -76,9 +63,9 @@ static bool make_page(void)
 
 	if (ph_process != &nothing)
 		return true;
-	page = map_wiped(4096);
+	page = ph_map_wiped(4096);
 	ph_descriptors_room = descriptors_room();
-	ph_descriptors = map_wiped(ph_descriptors_room * sizeof(*ph_descriptors));
+	ph_descriptors = ph_map_wiped(ph_descriptors_room * sizeof(*ph_descriptors));
 	if (page != NULL && ph_descriptors != NULL) {
 		ph_process = page;
 		return true;

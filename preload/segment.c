@@ -126,6 +126,18 @@ void *ph_map_file(const char *path, uint64_t bytes, uint64_t allocated, bool cre
 	return map;
 }
 
+void *ph_map_wiped(size_t bytes)
+{
+	void *map = sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (map != NULL && sys3(SYS_madvise, map, bytes, MADV_WIPEONFORK) != 0) {
+		sys_munmap(map, bytes);
+		map = NULL;
+	}
+	return map;
+}
+
 /* ---- layout ---------------------------------------------------------- */
 
 /* Room for the common case, in address space only; pages come as they are used. */

@@ -30,6 +30,9 @@ bool ph_populate(void *start, uint64_t bytes);
  * NULL: it cannot be had. */
 void *ph_map_file(const char *path, uint64_t bytes, uint64_t allocated, bool create);
 
+/* Private memory that a fork's child finds zero (MADV_WIPEONFORK). NULL: none. */
+void *ph_map_wiped(size_t bytes);
+
 /* readlink(2), NUL-ended; empty when it fails. */
 void ph_read_link(const char *path, char *out, size_t room);
 

@@ -55,24 +55,12 @@ void ph_stack_forget(struct ph_thread *t)
 /* Zero in a fork's child, whose tables have other numbers. */
 static struct ph_kept_stack *kept_stacks[PH_SLOTS_MOST];
 
-static void *map_wiped(size_t bytes)
-{
-	void *map = sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (map != NULL && sys3(SYS_madvise, map, bytes, MADV_WIPEONFORK) != 0) {
-		sys_munmap(map, bytes);
-		map = NULL;
-	}
-	return map;
-}
-
 struct ph_kept_stack *ph_stack_of_slot(uint32_t slot)
 {
 	if (slot >= PH_SLOTS_MOST)
 		return NULL;
 	if (kept_stacks[slot] == NULL && !ph_confined)
-		kept_stacks[slot] = map_wiped(sizeof(struct ph_kept_stack));
+		kept_stacks[slot] = ph_map_wiped(sizeof(struct ph_kept_stack));
 	return kept_stacks[slot];
 }
 
@@ -95,7 +83,7 @@ static struct ph_walk *walk_of(struct ph_stream *s)
 	if (likely(k != NULL && !ph_is_nested(s)))
 		return &k->walk;
 	if (k != NULL && k->nested == NULL && !ph_confined)
-		k->nested = map_wiped(sizeof(*k->nested));
+		k->nested = ph_map_wiped(sizeof(*k->nested));
 	return k != NULL ? k->nested : NULL;
 }
 
