@@ -13,6 +13,7 @@ static struct {
 	_Atomic uint64_t differed;  /* of these */
 	_Atomic uint64_t fell_back; /* no rule led on: nothing to compare */
 	_Atomic uint64_t unjudged;  /* libunwind could not run there */
+	_Atomic uint64_t corrected; /* libunwind itself was wrong, by its cache: see judge() */
 	_Atomic uint64_t nested;    /* of those judged, in a handler that interrupted a hook */
 } verdict;
 
@@ -63,6 +64,15 @@ static void judge(struct ph_stream *s, uint32_t node, void *caller, uint32_t epo
 	}
 	judging = true;
 	other = unwind(ph_self.kept, caller, epoch);
+	/* It keeps one rule for a return address and an interrupted instruction. Where a
+	 * function ends with a call that does not return, its return address is the next
+	 * function's first instruction, so that whichever came first is also taken for
+	 * the other, and a frame is skipped. With nothing kept it is right. */
+	if (other != node) {
+		ph_unwind_flush();
+		other = unwind(ph_self.kept, caller, epoch);
+		atomic_fetch_add(&verdict.corrected, other == node);
+	}
 	judging = false;
 	atomic_fetch_add(&verdict.judged, 1);
 	atomic_fetch_add(&verdict.nested, nested);
@@ -91,6 +101,7 @@ static __attribute__((destructor)) void judge_says(void)
 	n = judge_word(line, sizeof(line), n, " differed ", verdict.differed);
 	n = judge_word(line, sizeof(line), n, " fell_back ", verdict.fell_back);
 	n = judge_word(line, sizeof(line), n, " unjudged ", verdict.unjudged);
+	n = judge_word(line, sizeof(line), n, " corrected ", verdict.corrected);
 	n = judge_word(line, sizeof(line), n, " nested ", verdict.nested);
 	n = ph_append(line, sizeof(line), n, "\n");
 	sys_write(2, line, n);
