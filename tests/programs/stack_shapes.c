@@ -437,7 +437,6 @@ static void (*const volatile shapes[SHAPES])(struct run *) = {
 
 /* ---- timers --------------------------------------------------------------------------- */
 
-static volatile sig_atomic_t stormy;
 static sigjmp_buf *volatile storm_out;
 static volatile unsigned long long ticks;
 
