@@ -102,28 +102,6 @@ PROGRAM_SRC  := $(filter-out tests/programs/lib_%, \
 PROGRAM_LIBS := $(patsubst %,$(BUILD)/%.so,$(basename $(wildcard tests/programs/lib_*.c*)))
 PROGRAMS     := $(patsubst %,$(BUILD)/%,$(basename $(PROGRAM_SRC))) $(PROGRAM_LIBS)
 PROGRAM_CFLAGS ?= -O1 -g
-.PHONY: programs
-programs: $(PROGRAMS)
-
-$(BUILD)/tests/programs/lib_%.so: tests/programs/lib_%.c
-	@mkdir -p $(@D)
-	$(SAY) CC $<
-	$(Q)$(CC) -D_GNU_SOURCE -I. -std=gnu17 $(PROGRAM_CFLAGS) -Wall -Wextra -fPIC -shared -o $@ $<
-
-$(BUILD)/tests/programs/lib_%.so: tests/programs/lib_%.cc
-	@mkdir -p $(@D)
-	$(SAY) CXX $<
-	$(Q)$(CXX) -I. $(PROGRAM_CFLAGS) -Wall -Wextra -fPIC -shared -o $@ $<
-
-$(BUILD)/%: %.c
-	@mkdir -p $(@D)
-	$(SAY) CC $<
-	$(Q)$(CC) -D_GNU_SOURCE -I. -std=gnu17 $(PROGRAM_CFLAGS) -Wall -Wextra -o $@ $< -lpthread -ldl -lm
-
-$(BUILD)/%: %.cc
-	@mkdir -p $(@D)
-	$(SAY) CXX $<
-	$(Q)$(CXX) -I. $(PROGRAM_CFLAGS) -Wall -Wextra -o $@ $< -lpthread -ldl
 
 # One program of stacks of all shapes, by two compilers in several ways.
 SHAPE_FLAGS_O0   := -O0
@@ -156,6 +134,29 @@ $(BUILD)/tests/programs/stack_shapes_cxx.%: tests/programs/stack_shapes_cxx.cc
 	@mkdir -p $(@D)
 	$(SAY) CXX "$< $*"
 	$(Q)$(CXX) -I. -g $(SHAPE_FLAGS_$*) -Wall -Wextra -o $@ $< -lpthread
+
+.PHONY: programs
+programs: $(PROGRAMS)
+
+$(BUILD)/tests/programs/lib_%.so: tests/programs/lib_%.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(CC) -D_GNU_SOURCE -I. -std=gnu17 $(PROGRAM_CFLAGS) -Wall -Wextra -fPIC -shared -o $@ $<
+
+$(BUILD)/tests/programs/lib_%.so: tests/programs/lib_%.cc
+	@mkdir -p $(@D)
+	$(SAY) CXX $<
+	$(Q)$(CXX) -I. $(PROGRAM_CFLAGS) -Wall -Wextra -fPIC -shared -o $@ $<
+
+$(BUILD)/%: %.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(CC) -D_GNU_SOURCE -I. -std=gnu17 $(PROGRAM_CFLAGS) -Wall -Wextra -o $@ $< -lpthread -ldl -lm
+
+$(BUILD)/%: %.cc
+	@mkdir -p $(@D)
+	$(SAY) CXX $<
+	$(Q)$(CXX) -I. $(PROGRAM_CFLAGS) -Wall -Wextra -o $@ $< -lpthread -ldl
 
 # It knows the table's rows.
 $(BUILD)/tests/programs/every_call: $(wildcard tests/programs/every_call*.h) trace/functions.def

@@ -1297,8 +1297,16 @@ static PH_NOINLINE bool module_of(uintptr_t pc, struct ph_cfi_module *module)
 {
 	struct ph_cfi_object object;
 
-	if (find_object != NULL && find_object((void *)pc, &object) == 0)
-		return ph_cfi_describe(object.map_start, object.map_end, object.eh_frame, module);
+	if (find_object != NULL && find_object((void *)pc, &object) == 0) {
+		uintptr_t header = object.eh_frame;
+
+		/* Where there are gaps between a module's segments, each is told by
+		 * itself, and the data are in another than the code. */
+		if (header != 0 && header - object.map_start >= object.map_end - object.map_start &&
+		    find_object((void *)header, &object) != 0)
+			return false;
+		return ph_cfi_describe(object.map_start, object.map_end, header, module);
+	}
 	return find_module != NULL && find_module(pc, module);
 }
 

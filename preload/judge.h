@@ -5,6 +5,9 @@
  * standard error. At exit one line says how many stacks there were, in hexadecimal,
  * and what became of each: they add up. Included by stack.c alone.
  */
+#include <fcntl.h>
+#include <stdlib.h>
+
 #include "preload/log.h"
 
 static struct {
@@ -12,7 +15,8 @@ static struct {
 	_Atomic uint64_t judged;    /* compared */
 	_Atomic uint64_t differed;  /* of these */
 	_Atomic uint64_t fell_back; /* no rule led on: nothing to compare */
-	_Atomic uint64_t unjudged;  /* libunwind could not run there */
+	_Atomic uint64_t unjudged;  /* libunwind could not run there, or it is not for us */
+	_Atomic uint64_t corrected; /* libunwind itself was wrong, by its cache: see judge() */
 	_Atomic uint64_t nested;    /* of those judged, in a handler that interrupted a hook */
 } verdict;
 
@@ -63,6 +67,15 @@ static void judge(struct ph_stream *s, uint32_t node, void *caller, uint32_t epo
 	}
 	judging = true;
 	other = unwind(ph_self.kept, caller, epoch);
+	/* It keeps one rule for a return address and an interrupted instruction. Where a
+	 * function ends with a call that does not return, its return address is the next
+	 * function's first instruction, so that whichever came first is also taken for
+	 * the other, and a frame is skipped. With nothing kept it is right. */
+	if (other != node) {
+		ph_unwind_flush();
+		other = unwind(ph_self.kept, caller, epoch);
+		atomic_fetch_add(&verdict.corrected, other == node);
+	}
 	judging = false;
 	atomic_fetch_add(&verdict.judged, 1);
 	atomic_fetch_add(&verdict.nested, nested);
@@ -73,25 +86,37 @@ static void judge(struct ph_stream *s, uint32_t node, void *caller, uint32_t epo
 	errno = saved;
 }
 
+/* Before our constructor nothing can be walked, and fork's hooks are reached by a jump
+ * and have no frame of their own. */
 static void judge_fallback(uintptr_t frame, const void *caller)
 {
-	if (frame == 0) /* it happened before the constructor */
-		atomic_fetch_add(&verdict.unjudged, 1);
-	else if (atomic_fetch_add(&verdict.fell_back, 1) < 3 && ph_walk_ready)
-		judge_line("fell back, called from ", (uintptr_t)caller);
+	bool known = frame != 0 && ph_walk_knows(frame, caller);
+
+	atomic_fetch_add(known ? &verdict.fell_back : &verdict.unjudged, 1);
+}
+
+static void judge_show(uint32_t node)
+{
+	static _Atomic unsigned shown;
+
+	if (atomic_fetch_add(&shown, 1) < 2)
+		judge_stack("fell back, libunwind's is ", node);
 }
 
 static __attribute__((destructor)) void judge_says(void)
 {
 	char line[256];
 	size_t n = ph_append(line, sizeof(line), 0, "judge: verdict");
+	const char *log = getenv("JUDGE_LOG"); /* programs close their standard error */
+	int fd = log != NULL ? (int)sys_open(log, O_WRONLY | O_CREAT | O_APPEND, 0644) : 2;
 
 	n = judge_word(line, sizeof(line), n, " asked ", verdict.asked);
 	n = judge_word(line, sizeof(line), n, " judged ", verdict.judged);
 	n = judge_word(line, sizeof(line), n, " differed ", verdict.differed);
 	n = judge_word(line, sizeof(line), n, " fell_back ", verdict.fell_back);
 	n = judge_word(line, sizeof(line), n, " unjudged ", verdict.unjudged);
+	n = judge_word(line, sizeof(line), n, " corrected ", verdict.corrected);
 	n = judge_word(line, sizeof(line), n, " nested ", verdict.nested);
 	n = ph_append(line, sizeof(line), n, "\n");
-	sys_write(2, line, n);
+	sys_write(fd, line, n);
 }

@@ -101,9 +101,10 @@ void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t fra
 	}
 	if (unlikely(!early.flushed))
 		flush_early(s);
+	/* Stacks of other calls depend on it too. */
+	if (!ph_is_nested(s))
+		ph_modules_notice(caller);
 	if (ph_config.events & PH_EVENTS_MEMORY) {
-		if (!ph_is_nested(s))
-			ph_modules_notice(caller);
 		if (carries_stack(op))
 			node = ph_stack_node(s, frame, caller);
 		put_memory(s, op, block, size, node);

@@ -191,6 +191,9 @@ uint32_t ph_stack_node(struct ph_stream *s, uintptr_t frame, void *caller)
 		return one_frame(caller, epoch);
 	saved = errno;
 	node = unwind(t->kept, caller, epoch);
+#ifdef PH_JUDGE
+	judge_show(node);
+#endif
 	errno = saved;
 	return node;
 }

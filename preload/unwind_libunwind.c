@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 
 #include "preload/process.h"
@@ -164,15 +165,20 @@ static bool describe_object(void *address, struct dl_phdr_info *info)
 	if (find_object == NULL || find_object(address, &found) != 0)
 		return false;
 	header = found.dlfo_map_start;
-	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
-		return false;
 	*info = (struct dl_phdr_info){
 		.dlpi_addr = found.dlfo_link_map->l_addr,
 		.dlpi_name = found.dlfo_link_map->l_name,
-		.dlpi_phdr = (const void *)((const char *)header + header->e_phoff),
-		.dlpi_phnum = header->e_phnum,
 	};
-	return true;
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) == 0) {
+		info->dlpi_phdr = (const void *)((const char *)header + header->e_phoff);
+		info->dlpi_phnum = header->e_phnum;
+	} else if (*info->dlpi_name == '\0') {
+		/* Where there are gaps between the segments, each is told by itself. The
+		 * executable, which has no name, is known from the kernel too. */
+		info->dlpi_phdr = (const void *)getauxval(AT_PHDR);
+		info->dlpi_phnum = (ElfW(Half))getauxval(AT_PHNUM);
+	}
+	return info->dlpi_phdr != NULL;
 }
 
 static int own_iterate(int (*callback)(struct dl_phdr_info *, size_t, void *), void *data)

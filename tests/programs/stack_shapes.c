@@ -163,7 +163,7 @@ SHAPE void s3_aligned(struct run *r)
 
 	block[0] = 1;
 	go(r);
-	expect(((uintptr_t)block & 63) == 0);
+	expect(((uintptr_t)block & 63) == 0 && block[0] == 1);
 }
 
 /* rbp as any other register: the callee's caller must find it by the rules alone. */
@@ -221,7 +221,7 @@ SHAPE void s6_arguments(struct run *r)
 }
 
 /* Aligned, of variable size and with arguments on the stack at once. */
-SHAPE long s7_inner(long a, long b, long c, long d, long e, long f, struct run *r, long g)
+SHAPE long inner_of_all(long a, long b, long c, long d, long e, long f, struct run *r, long g)
 {
 	_Alignas(32) volatile char block[96];
 	volatile char array[8 + draw(r, 700)];
@@ -233,7 +233,8 @@ SHAPE long s7_inner(long a, long b, long c, long d, long e, long f, struct run *
 
 SHAPE void s7_all(struct run *r)
 {
-	long (*volatile call)(long, long, long, long, long, long, struct run *, long) = s7_inner;
+	long (*volatile call)(long, long, long, long, long, long, struct run *, long) =
+		inner_of_all;
 
 	expect(call(1, 2, 3, 4, 5, 6, r, 7) == 30);
 }
@@ -359,7 +360,7 @@ static void body(unsigned high, unsigned low)
 }
 
 /* Again and again at the same few places. */
-static char *take_place(int *which)
+static char *take_place(volatile int *which)
 {
 	for (*which = 0; *which < PLACES && places[*which] != NULL; ++*which)
 		;
@@ -378,8 +379,8 @@ SHAPE void se_resume(struct run *r)
 			    .shapes = r->shapes,
 			    .inside = &c};
 	sigjmp_buf *out = r->out;
-	char *place = NULL;
-	int which = 0;
+	char *volatile place = NULL;
+	volatile int which = 0;
 
 	/* On a signal's stack the next handler would overwrite what waits there. */
 	if (!r->on_signal_stack)
@@ -436,7 +437,6 @@ static void (*const volatile shapes[SHAPES])(struct run *) = {
 
 /* ---- timers --------------------------------------------------------------------------- */
 
-static volatile sig_atomic_t stormy;
 static sigjmp_buf *volatile storm_out;
 static volatile unsigned long long ticks;
 
@@ -546,6 +546,7 @@ static void *in_thread(void *run)
 {
 	use_signal_stack();
 	in_thread_or_main(run);
+	in_heap = 1; /* libc gives the thread's part of it back */
 	sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
 	return NULL;
 }

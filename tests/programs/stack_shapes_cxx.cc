@@ -100,7 +100,7 @@ void with_alloca(run &r)
 
 	block[0] = 1;
 	go(r);
-	block[0] = 2;
+	block[0] = static_cast<char>(block[0] + 1);
 }
 
 void aligned(run &r)
@@ -110,7 +110,7 @@ void aligned(run &r)
 
 	block[0] = 1;
 	go(r);
-	block[0] = 2;
+	block[0] = static_cast<char>(block[0] + 1);
 }
 
 void large(run &r)
@@ -120,7 +120,7 @@ void large(run &r)
 
 	block[0] = 1;
 	go(r);
-	block[0] = 2;
+	block[0] = static_cast<char>(block[0] + 1);
 }
 
 long many(long a, long b, long c, long d, long e, long f, run &r, long g, noisy &&)

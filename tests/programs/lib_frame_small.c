@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* One of two libraries that stack_reload loads at the same address: the same code but for
+ * the size of its frame, 520 bytes. */
+void frame_call(void (*call)(void));
+__asm__(".text\n"
+	".globl frame_call\n"
+	".type frame_call, @function\n"
+	"frame_call:\n"
+	".cfi_startproc\n"
+	"sub $520, %rsp\n"
+	".cfi_adjust_cfa_offset 520\n"
+	"call *%rdi\n"
+	"add $520, %rsp\n"
+	".cfi_adjust_cfa_offset -520\n"
+	"ret\n"
+	".cfi_endproc\n"
+	".size frame_call, .-frame_call\n");
