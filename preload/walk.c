@@ -319,8 +319,10 @@ static int collect(struct ph_walk *w, struct state *s)
 				return (int)n;
 			w->count = bad;
 		}
-		if (n == PH_WALK_FRAMES)
-			return -1;
+		if (n == PH_WALK_FRAMES) {
+			w->count = 0; /* what is further out is cut off */
+			return (int)n;
+		}
 		f->at = s->at;
 		f->ip = s->ip;
 		f->pc = (s->exact ? s->ip : s->ip - 1) & UINT64_C(0xffffffffffff);

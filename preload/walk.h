@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PH_WALK_FRAMES 512u  /* that are walked at most at once */
+#define PH_WALK_FRAMES 512u  /* that are walked at most at once; deeper ones are cut off */
 #define PH_WALK_WORDS  2048u /* that are kept at most: of 700 to 2,000 frames */
 #define PH_WALK_RULES  4096u /* of the caches, powers of two */
 #define PH_WALK_NODES  4096u

@@ -311,7 +311,7 @@ static void storms(void **state)
 static void deep(void **state)
 {
 	static const char *const depths[] = {"PERFHOOK_DEPTH=16", "PERFHOOK_DEPTH=256",
-					     "PERFHOOK_DEPTH=4096"};
+					     "PERFHOOK_DEPTH=400"};
 	static const char *const levels[] = {"3000", "6000"};
 
 	(void)state;
