@@ -44,7 +44,7 @@ struct ph_walk_frame {
 struct ph_walk_fresh {
 	uintptr_t at, ip, pc, fp;
 	uint64_t rule;
-	struct ph_walk_word cfa; /* what the step to the next outer frame read besides; at 0: */
+	struct ph_walk_word cfa;   /* what the step to the next outer frame read besides; at 0: */
 	struct ph_walk_word saved; /* nothing */
 	uint32_t flags;
 };
