@@ -273,7 +273,7 @@ static const char *rounds(unsigned sample)
 
 static void trees(void **state)
 {
-	struct row row = {.least = 10000, .whole = true};
+	struct row row = {.least = 5000, .whole = true};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(shapes); i++) {
@@ -281,7 +281,7 @@ static void trees(void **state)
 
 		if (path == NULL)
 			continue;
-		judge_row(ARGV(path, "tree", seed_of(i), rounds(800), "0"), &row);
+		judge_row(ARGV(path, "tree", seed_of(i), rounds(400), "0"), &row);
 		judge_row(ARGV(path, "tree", seed_of(i), rounds(200), "4"), &row);
 	}
 }
@@ -290,21 +290,21 @@ static void trees(void **state)
  * to another: only a signal finds a program there, and not often. */
 static void storms(void **state)
 {
-	struct row row = {.least = 20000};
+	struct row row = {.least = 10000};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(shapes); i++) {
 		char *path = shape("stack_shapes", shapes[i]);
 		struct verdict v;
 
-		if (path == NULL || (!full_mode() && i % 3 != 0))
+		if (path == NULL || (!full_mode() && i % 4 != 0))
 			continue;
 		row.fallbacks = full_mode() ? 2000 : 200;
-		v = judge_row(ARGV(path, "storm", seed_of(i), rounds(400), "2"), &row);
+		v = judge_row(ARGV(path, "storm", seed_of(i), rounds(250), "2"), &row);
 		check(v.nested > 0, "no handler interrupted a hook");
 		row.least = 2000;
 		judge_row(ARGV(path, "jumps", seed_of(i), rounds(500), "0"), &row);
-		row.least = 20000;
+		row.least = 10000;
 	}
 }
 
@@ -331,7 +331,7 @@ static void deep(void **state)
 
 static void exceptions(void **state)
 {
-	struct row row = {.least = 10000, .whole = true};
+	struct row row = {.least = 5000, .whole = true};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(shapes); i++) {
