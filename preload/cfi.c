@@ -1246,7 +1246,7 @@ static const Elf64_Phdr *program_headers(uintptr_t start, uintptr_t end)
 	const Elf64_Ehdr *elf = (const Elf64_Ehdr *)start;
 	const Elf64_Phdr *segments;
 
-	if (start % PAGE_BYTES != 0 || end - start < PAGE_BYTES ||
+	if (start == 0 || start % PAGE_BYTES != 0 || end - start < PAGE_BYTES ||
 	    memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 || elf->e_phentsize != sizeof(Elf64_Phdr) ||
 	    elf->e_phoff % 8 != 0 || elf->e_phoff > PAGE_BYTES ||
 	    elf->e_phnum * sizeof(Elf64_Phdr) > PAGE_BYTES - elf->e_phoff)

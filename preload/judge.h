@@ -8,6 +8,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include <dlfcn.h>
+#include <unwind.h>
+
 #include "preload/log.h"
 
 static struct {
@@ -55,6 +58,70 @@ static void judge_stack(const char *whose, uint32_t node)
 	}
 }
 
+/* ---- a second opinion ---------------------------------------------------- */
+
+static struct {
+	_Unwind_Reason_Code (*walk)(_Unwind_Trace_Fn visit, void *context);
+	_Unwind_Ptr (*ip_of)(struct _Unwind_Context *frame, int *exact);
+} libgcc;
+
+static __attribute__((constructor)) void judge_begins(void)
+{
+	void *library = dlopen("libgcc_s.so.1", RTLD_NOW | RTLD_LOCAL);
+
+	if (library == NULL)
+		return;
+	libgcc.ip_of = (_Unwind_Ptr(*)(struct _Unwind_Context *, int *))dlsym(library,
+									      "_Unwind_GetIPInfo");
+	libgcc.walk = (_Unwind_Reason_Code(*)(_Unwind_Trace_Fn, void *))dlsym(library,
+									      "_Unwind_Backtrace");
+}
+
+struct judge_frames {
+	uintptr_t pc[DEPTH_ROOM], caller;
+	int count;
+	bool found;
+};
+
+static _Unwind_Reason_Code judge_visit(struct _Unwind_Context *frame, void *context)
+{
+	struct judge_frames *f = context;
+	int exact = 0;
+	uintptr_t ip = libgcc.ip_of(frame, &exact);
+
+	f->found |= ip == f->caller;
+	if (f->found && ip != 0 && f->count < (int)ph_config.depth)
+		f->pc[f->count++] = ip - !exact;
+	return _URC_NO_REASON;
+}
+
+/* The trampoline is reported by where it begins, as everywhere here. */
+static uint32_t node_by_libgcc(void *caller, uint32_t epoch)
+{
+	/* One at a time: it is asked seldom, and is too large for a thread's storage. */
+	static struct judge_frames frames;
+	static atomic_flag busy = ATOMIC_FLAG_INIT;
+	uint32_t node = 0;
+
+	if (libgcc.walk == NULL || libgcc.ip_of == NULL)
+		return 0;
+	while (atomic_flag_test_and_set(&busy))
+		;
+	frames.count = 0;
+	frames.found = false;
+	frames.caller = (uintptr_t)caller;
+	libgcc.walk(judge_visit, &frames);
+	for (int i = frames.count - 1; i >= 0; i--) {
+		uintptr_t pc = frames.pc[i];
+
+		if (is_in_trampoline((const void *)(pc + 1)) && !is_in_trampoline((const void *)pc))
+			pc++;
+		node = ph_node_child(node, ph_node_address(pc & UINT64_C(0xffffffffffff), epoch));
+	}
+	atomic_flag_clear(&busy);
+	return node;
+}
+
 static void judge(struct ph_stream *s, uint32_t node, void *caller, uint32_t epoch)
 {
 	bool nested = ph_is_nested(s);
@@ -70,10 +137,9 @@ static void judge(struct ph_stream *s, uint32_t node, void *caller, uint32_t epo
 	/* It keeps one rule for a return address and an interrupted instruction. Where a
 	 * function ends with a call that does not return, its return address is the next
 	 * function's first instruction, so that whichever came first is also taken for
-	 * the other, and a frame is skipped. With nothing kept it is right. */
+	 * the other, and a frame is skipped. libgcc's keeps nothing. */
 	if (other != node) {
-		ph_unwind_flush();
-		other = unwind(ph_self.kept, caller, epoch);
+		other = node_by_libgcc(caller, epoch);
 		atomic_fetch_add(&verdict.corrected, other == node);
 	}
 	judging = false;
@@ -81,7 +147,7 @@ static void judge(struct ph_stream *s, uint32_t node, void *caller, uint32_t epo
 	atomic_fetch_add(&verdict.nested, nested);
 	if (other != node && atomic_fetch_add(&verdict.differed, 1) < 5) {
 		judge_stack("differs: ours is ", node);
-		judge_stack("libunwind's is ", other);
+		judge_stack("libgcc's is ", other);
 	}
 	errno = saved;
 }

@@ -147,6 +147,7 @@ SHAPE void s1_array(struct run *r)
 SHAPE void s2_alloca(struct run *r)
 {
 	for (int i = 0; i < 3; i++) {
+		/* cppcheck-suppress allocaCalled */
 		volatile char *block = alloca(8 + draw(r, 300));
 
 		block[0] = 1;

@@ -96,6 +96,7 @@ void plain(run &r)
 void with_alloca(run &r)
 {
 	noisy n(r);
+	/* cppcheck-suppress allocaCalled */
 	volatile char *block = static_cast<char *>(alloca(16 + r.draw(700)));
 
 	block[0] = 1;

@@ -99,14 +99,14 @@ __attribute__((unused)) static void tally_say(const struct tally *t)
 }
 
 /* How often each intercepted function was called, by its name in the table. */
-static struct call_count {
+static struct call_times {
 	const char *name;
 	unsigned long long times;
 } all_called[128];
 
 __attribute__((unused)) static void called(const char *name)
 {
-	struct call_count *c = all_called;
+	struct call_times *c = all_called;
 
 	while (c->name != NULL && strcmp(c->name, name) != 0)
 		c++;
@@ -116,7 +116,7 @@ __attribute__((unused)) static void called(const char *name)
 
 __attribute__((unused)) static void called_say(void)
 {
-	for (struct call_count *c = all_called; c->name != NULL; c++)
+	for (struct call_times *c = all_called; c->name != NULL; c++)
 		say("truth: calls.%s=%llu\n", c->name, c->times);
 }
 
