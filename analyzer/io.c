@@ -16,7 +16,8 @@
 struct io_sink {
 	struct traffic traffic;
 	struct recorder latency;
-	double first_ns, last_ns;
+	double first_ns, last_ns; /* of its calls */
+	uint64_t uses;		  /* calls that it had a part in */
 	uint64_t opens;
 	const char *path;    /* NULL: not known */
 	int32_t fd;	     /* one that it was used by */
@@ -283,7 +284,7 @@ static void name_object(struct replay_io *io, struct io_object *o, const struct 
 	o->sink = sink;
 	if (before == 0 || io->sinks[before].path != NULL)
 		return;
-	if (io->sinks[before].last_ns != 0) {
+	if (io->sinks[before].uses != 0) {
 		io->sinks[before].into = sink + 1;
 		return;
 	}
@@ -352,9 +353,9 @@ static void take_time(struct replay_io *io, const struct side *side)
 	s->traffic.errors += side->result < 0;
 	io->failed |= !map_add(&io->node_ns, (uint64_t)side->sink << 32 | side->node,
 			       side->ns < 1 ? 1 : (uint64_t)side->ns);
-	if (s->last_ns == 0 || side->begin < s->first_ns)
+	if (s->uses == 0 || side->begin < s->first_ns)
 		s->first_ns = side->begin;
-	if (end > s->last_ns)
+	if (s->uses++ == 0 || end > s->last_ns)
 		s->last_ns = end;
 }
 
@@ -716,11 +717,12 @@ static void fold_sink(struct replay_io *io, struct io_sink *s)
 {
 	struct io_sink *to = &io->sinks[s->into - 1];
 
-	if (s->last_ns != 0) {
-		if (to->last_ns == 0 || s->first_ns < to->first_ns)
+	if (s->uses != 0) {
+		if (to->uses == 0 || s->first_ns < to->first_ns)
 			to->first_ns = s->first_ns;
-		if (s->last_ns > to->last_ns)
+		if (to->uses == 0 || s->last_ns > to->last_ns)
 			to->last_ns = s->last_ns;
+		to->uses += s->uses;
 	}
 	to->opens += s->opens;
 	traffic_add(&to->traffic, &s->traffic);
@@ -744,7 +746,7 @@ static void fold_sinks(struct replay_io *io)
 		uint32_t to;
 
 		if (s->path == NULL && s->into == 0 && s->connection == 0 &&
-		    (s->last_ns != 0 || s->opens != 0)) {
+		    (s->uses != 0 || s->opens != 0)) {
 			snprintf(name, sizeof(name), "fd %d", s->fd);
 			to = path_sink(io, name);
 			io->sinks[i].into = to + 1; /* path_sink may have moved them */
@@ -858,7 +860,7 @@ static void take_sinks(struct replay_io *io, struct run *run)
 		bool socket = s->connection != 0;
 		struct connection *c = connection_of(io, (uint32_t)i);
 
-		if (s->into != 0 || (!socket && s->last_ns == 0 && s->opens == 0))
+		if (s->into != 0 || (!socket && s->uses == 0 && s->opens == 0))
 			continue;
 		traffic_add(socket ? &run->sockets.total : &run->io.total, &s->traffic);
 		io->failed |= !latency_merge(socket ? &sockets : &files, &s->latency);
