@@ -32,7 +32,7 @@ static struct {
 	struct known *list;
 	uint32_t count, next_id;
 	unsigned long long adds, subs;
-	uint64_t generation; /* of the process that `busy` speaks of */
+	_Atomic uint64_t generation; /* of the process that `busy` speaks of */
 } state = {.busy = ATOMIC_FLAG_INIT};
 
 bool ph_modules_maybe_trampoline(const void *ip)
@@ -337,14 +337,17 @@ static void log_gone(void)
 
 void ph_modules_begin(void)
 {
-	if (state.generation == ph_process->generation)
+	uint64_t mine = ph_process->generation;
+	uint64_t seen = atomic_load_explicit(&state.generation, memory_order_acquire);
+
+	/* One thread does it, where several begin at once. */
+	if (seen == mine || !atomic_compare_exchange_strong(&state.generation, &seen, mine))
 		return;
 	/* A fork's child may have inherited the flag from a thread it does not have. So
 	 * it may the loader's own lock, which libc does not renew: it looks only once it
 	 * has itself called the loader, and come back. */
-	if (state.generation != 0)
+	if (seen != 0)
 		ph_modules.dirty = false;
-	state.generation = ph_process->generation;
 	atomic_flag_clear(&state.busy);
 }
 
