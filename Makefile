@@ -272,6 +272,7 @@ BENCH_JSON     ?= $(BUILD)/bench.json
 $(BENCH_PROGRAMS): PROGRAM_CFLAGS := -O2 -g
 $(BENCH_PROGRAMS): bench/programs/said.h
 $(BUILD)/bench/run: $(BENCH_OBJ)
+	@mkdir -p $(@D)
 	$(SAY) LD $@
 	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ -lcjson -lm
 
