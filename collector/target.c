@@ -730,19 +730,6 @@ static void add_threads(struct target *t)
 	t->threads_written = t->thread_count;
 }
 
-static void push_free(struct target *t, uint32_t index)
-{
-	struct ph_segment *s = t->segment;
-	uint64_t seen = atomic_load_explicit(&s->free_slots, memory_order_relaxed);
-	uint64_t next;
-
-	do {
-		target_slot(t, index)->next_free = (uint32_t)seen;
-		next = ((seen >> 32) + 1) << 32 | (index + 1);
-	} while (!atomic_compare_exchange_weak_explicit(
-		&s->free_slots, &seen, next, memory_order_release, memory_order_relaxed));
-}
-
 /* The slot's thread is gone and its ring is empty. It keeps its largest ring. */
 static void reclaim_slot(struct target *t, uint32_t index)
 {
@@ -762,7 +749,7 @@ static void reclaim_slot(struct target *t, uint32_t index)
 	atomic_store(&slot->waiting, 0);
 	atomic_store(&slot->state, PH_SLOT_FREE);
 	t->streams[index].stream = 0;
-	push_free(t, index);
+	ph_push_free_slot(t->segment, slot, index);
 }
 
 void target_reclaim(struct target *t)

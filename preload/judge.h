@@ -152,21 +152,21 @@ static void judge(struct ph_stream *s, uint32_t node, void *caller, uint32_t epo
 	errno = saved;
 }
 
+static void judge_asked(void)
+{
+	atomic_fetch_add(&verdict.asked, 1);
+}
+
 /* Before our constructor nothing can be walked, and fork's hooks are reached by a jump
  * and have no frame of their own. */
-static void judge_fallback(uintptr_t frame, const void *caller)
+static void judge_fallback(uint32_t node, uintptr_t frame, const void *caller)
 {
+	static _Atomic unsigned shown;
 	bool known = frame != 0 && ph_walk_knows(frame, caller);
 
 	atomic_fetch_add(known ? &verdict.fell_back : &verdict.unjudged, 1);
-}
-
-static void judge_show(uint32_t node)
-{
-	static _Atomic unsigned shown;
-
 	if (atomic_fetch_add(&shown, 1) < 2)
-		judge_stack("fell back, libunwind's is ", node);
+		judge_stack("fell back, to ", node);
 }
 
 static __attribute__((destructor)) void judge_says(void)

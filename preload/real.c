@@ -85,12 +85,12 @@ static enum group group_of(size_t row)
 	return is_in_libc(rows[row].name) ? IN_LIBC : ELSEWHERE;
 }
 
-static void look_up(struct ph_real *found, enum group group)
+static void look_up(struct ph_real *found, const uint8_t *groups, enum group group)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		void *real;
 
-		if (group_of(i) != group)
+		if (groups[i] != group)
 			continue;
 		real = dlsym(RTLD_NEXT, rows[i].name);
 		memcpy((char *)found + rows[i].offset, &real, sizeof(real));
@@ -103,6 +103,7 @@ void ph_real_resolve(void)
 	/* volatile: dlsym() is declared a leaf function, which it is not for us. */
 	static PH_TLS volatile bool resolving;
 	struct ph_real found;
+	uint8_t groups[sizeof(rows) / sizeof(rows[0])];
 	int saved = errno;
 
 	if (atomic_load_explicit(&done, memory_order_acquire) || resolving)
@@ -111,9 +112,11 @@ void ph_real_resolve(void)
 	/* Where another allocator stands before ours (in the executable, or preloaded
 	 * first), the first look-up that fails sets it up, and it maps and opens by way
 	 * of us: what it may need is there by then. */
-	look_up(&ph_real, IN_LIBC);
-	look_up(&ph_real, ELSEWHERE);
-	look_up(&found, ALLOCATORS);
+	for (size_t i = 0; i < sizeof(groups); i++)
+		groups[i] = (uint8_t)group_of(i);
+	look_up(&ph_real, groups, IN_LIBC);
+	look_up(&ph_real, groups, ELSEWHERE);
+	look_up(&found, groups, ALLOCATORS);
 	/* A look-up that failed leaves a message, which the target must not find. One that
 	 * succeeds takes it away; dlerror() would translate it first, and we may stand
 	 * inside bindtextdomain(), which holds the lock that that takes. */
@@ -122,7 +125,7 @@ void ph_real_resolve(void)
 	 * because we may stand inside the real allocator's own initialization, which
 	 * holds its lock (jemalloc opens files there). */
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (group_of(i) == ALLOCATORS)
+		if (groups[i] == ALLOCATORS)
 			memcpy((char *)&ph_real + rows[i].offset, (char *)&found + rows[i].offset,
 			       sizeof(void *));
 	}

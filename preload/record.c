@@ -163,19 +163,24 @@ static int64_t outcome(int64_t result, int error)
 	return result < INT64_MIN + 4096 ? -(result - INT64_MIN) : -(int64_t)error;
 }
 
-/* Nothing here may call out: the scratch is one a stream. */
+/* Text goes by way of the scratch, of which there is one a stream: nothing here may
+ * call out. */
 static void put_facts(struct ph_stream *s, struct ph_call *call, const struct ph_call_facts *f)
 {
+	struct ph_cell small[PH_CALL_CELLS + 2], *cells = small;
 	size_t words = f->extra_count * sizeof(f->extra[0]);
 	size_t bytes = sizeof(*call) + words + f->tail_bytes;
-	struct ph_cell *cells = ph_scratch(s);
-	char *at = (char *)cells;
+	char *at;
 
 	call->cells = (uint16_t)((bytes + sizeof(*cells) - 1) / sizeof(*cells));
-	if (cells == NULL || call->cells > PH_CALL_CELLS_MAX)
+	if (bytes > sizeof(small))
+		cells = ph_scratch(s);
+	if (cells == NULL || call->cells > PH_CALL_CELLS_MAX) {
+		atomic_fetch_add_explicit(&s->slot->lost, 1, memory_order_relaxed);
 		return;
-	memset(at + bytes, 0, call->cells * sizeof(*cells) - bytes);
-	memcpy(at, call, sizeof(*call));
+	}
+	cells[call->cells - 1] = (struct ph_cell){0, 0};
+	at = memcpy(cells, call, sizeof(*call));
 	memcpy(at + sizeof(*call), f->extra, words);
 	if (f->tail_bytes != 0)
 		memcpy(at + sizeof(*call) + words, f->tail, f->tail_bytes);
@@ -252,41 +257,6 @@ void ph_call_begin_two(struct ph_call_state *c, unsigned op, int fd, int other, 
 	c->entry = ph_now();
 }
 
-void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t result, int64_t arg,
-		 const uint64_t *extra, unsigned extra_count, uintptr_t frame, void *caller)
-{
-	int saved = errno;
-	struct ph_cell cells[PH_CALL_CELLS + 2];
-	uint64_t now;
-	struct ph_stream *s;
-	struct ph_call call = {
-		.op = (uint8_t)op,
-		.cells = (uint16_t)(PH_CALL_CELLS + (extra_count + 1) / 2),
-		.fd = fd,
-		.object = c->object,
-		.entry = c->entry,
-		.result = outcome(result, saved),
-		.arg = arg,
-	};
-
-	if (c->entry == 0)
-		return;
-	now = c->exit != 0 ? c->exit : ph_now();
-	s = ph_enter(frame);
-	if (s == NULL)
-		return;
-	call.duration = now - c->entry;
-	call.node = ph_stack_node(s, frame, caller);
-	cells[call.cells - 1] = (struct ph_cell){0, 0};
-	memcpy(cells, &call, sizeof(call));
-	if (extra_count != 0)
-		memcpy(cells + PH_CALL_CELLS, extra, extra_count * sizeof(*extra));
-	ph_put(s, cells, call.cells);
-	atomic_store_explicit(&s->slot->call_op, 0, memory_order_relaxed);
-	ph_leave(s);
-	errno = saved;
-}
-
 void ph_call_end_with(const struct ph_call_state *c, const struct ph_call_facts *f, uintptr_t frame,
 		      void *caller)
 {
@@ -312,6 +282,17 @@ void ph_call_end_with(const struct ph_call_state *c, const struct ph_call_facts 
 	atomic_store_explicit(&s->slot->call_op, 0, memory_order_relaxed);
 	ph_leave(s);
 	errno = saved;
+}
+
+void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t result, int64_t arg,
+		 const uint64_t *extra, unsigned extra_count, uintptr_t frame, void *caller)
+{
+	struct ph_call_facts f = {
+		.op = op, .fd = fd, .result = result, .arg = arg, .extra_count = extra_count};
+
+	if (extra_count != 0)
+		memcpy(f.extra, extra, extra_count * sizeof(*extra));
+	ph_call_end_with(c, &f, frame, caller);
 }
 
 void ph_note_end(int status)

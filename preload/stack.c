@@ -156,8 +156,13 @@ static PH_COLD uint32_t unwind(struct ph_kept_stack *k, void *caller, uint32_t e
 	return intern(k, first, count, epoch);
 }
 
+/* In the tests' judging build each stack is compared with others'. */
 #ifdef PH_JUDGE
 #include "preload/judge.h"
+#else
+#define judge_asked()			    ((void)0)
+#define judge(s, node, caller, epoch)	    ((void)0)
+#define judge_fallback(node, frame, caller) ((void)0)
 #endif
 
 uint32_t ph_stack_node(struct ph_stream *s, uintptr_t frame, void *caller)
@@ -170,30 +175,23 @@ uint32_t ph_stack_node(struct ph_stream *s, uintptr_t frame, void *caller)
 
 	if (ph_config.depth == 0)
 		return 0;
-#ifdef PH_JUDGE
-	atomic_fetch_add(&verdict.asked, 1);
-#endif
+	judge_asked();
 	if (likely(w != NULL && frame != 0 && ph_walk_knows(frame, caller) &&
 		   has_room(t, WALK_ROOM)) &&
 	    ph_walk(w, frame, ph_config.depth, epoch, &node)) {
-#ifdef PH_JUDGE
 		judge(s, node, caller, epoch);
-#endif
 		return node;
 	}
-#ifdef PH_JUDGE
-	judge_fallback(frame, caller);
-#endif
 	/* A new thread's unwinder would begin with mapping a cache; further out than a
 	 * nested stream's hook it may be at work. */
 	if (w == NULL || ph_is_nested(s) || !has_room(t, UNWINDER_ROOM) ||
-	    (ph_confined && !t->kept->warm))
-		return one_frame(caller, epoch);
-	saved = errno;
-	node = unwind(t->kept, caller, epoch);
-#ifdef PH_JUDGE
-	judge_show(node);
-#endif
-	errno = saved;
+	    (ph_confined && !t->kept->warm)) {
+		node = one_frame(caller, epoch);
+	} else {
+		saved = errno;
+		node = unwind(t->kept, caller, epoch);
+		errno = saved;
+	}
+	judge_fallback(node, frame, caller);
 	return node;
 }

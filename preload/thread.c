@@ -42,20 +42,6 @@ static struct ph_slot *pop_free_slot(struct ph_segment *g)
 	return NULL;
 }
 
-/* As the collector gives one back. */
-static void push_free_slot(struct ph_segment *g, struct ph_slot *slot)
-{
-	uint32_t index = (uint32_t)(slot - ph_slot_at(g, 0));
-	uint64_t seen = atomic_load_explicit(&g->free_slots, memory_order_relaxed);
-	uint64_t next;
-
-	do {
-		slot->next_free = (uint32_t)seen;
-		next = ((seen >> 32) + 1) << 32 | (index + 1);
-	} while (!atomic_compare_exchange_weak_explicit(
-		&g->free_slots, &seen, next, memory_order_release, memory_order_relaxed));
-}
-
 /* A stretch of the segment for a ring, its pages there. 0: none left. */
 static uint64_t allocate_ring(struct ph_segment *g, uint64_t cells)
 {
@@ -508,7 +494,7 @@ void ph_threads_reserve(void)
 
 		if (slot == NULL)
 			break;
-		push_free_slot(g, slot);
+		ph_push_free_slot(g, slot, (uint32_t)(slot - ph_slot_at(g, 0)));
 	}
 	while (ph_self.own.slot != NULL && grow(&ph_self.own))
 		;

@@ -140,6 +140,9 @@ enum ph_clock_kind {
 #define PH_EVENTS_NET	 4u
 #define PH_EVENTS_WAIT	 8u
 
+#define PH_UNWINDER_LIBUNWIND 1u
+#define PH_UNWINDER_OWN	      2u
+
 #define PH_OVERFLOW_BLOCK 0u
 #define PH_OVERFLOW_DROP  1u
 
@@ -181,7 +184,7 @@ struct ph_segment {
 	uint32_t follow_children;
 	uint64_t start_ticks, start_monotonic_ns, start_realtime_ns;
 	uint32_t first_process; /* the one that PERFHOOK_ROOT names, in its first image */
-	uint32_t unwinder;	/* 0 none, 1 libunwind */
+	uint32_t unwinder;	/* PH_UNWINDER_... that it has */
 	int32_t parent_pid;
 	uint32_t parent_fork;  /* number of the fork in the parent; 0: not by a fork we saw */
 	uint8_t parent_id[16]; /* the parent's trace; zero: none */
@@ -244,6 +247,20 @@ struct ph_segment {
 static inline struct ph_slot *ph_slot_at(const struct ph_segment *s, uint32_t index)
 {
 	return (struct ph_slot *)((uintptr_t)s + s->slots_offset) + index;
+}
+
+/* Slot number `index` onto the list of free ones: nobody uses it any more. The tag in the upper
+ * half changes with every push, so that who pops notices one that came back meanwhile. */
+static inline void ph_push_free_slot(struct ph_segment *s, struct ph_slot *slot, uint32_t index)
+{
+	uint64_t seen = atomic_load_explicit(&s->free_slots, memory_order_relaxed);
+	uint64_t next;
+
+	do {
+		slot->next_free = (uint32_t)seen;
+		next = ((seen >> 32) + 1) << 32 | (index + 1);
+	} while (!atomic_compare_exchange_weak_explicit(
+		&s->free_slots, &seen, next, memory_order_release, memory_order_relaxed));
 }
 
 /* ---- without a collector -------------------------------------------- */
