@@ -1125,8 +1125,8 @@ static void note_unrecorded(struct replay *r)
 	if (r->confined == CONFINED_FILTER)
 		notice(r, false,
 		       "at %.3f s it installed a seccomp filter: since then files and sockets are "
-		       "called as the program called them, stacks of new threads are one frame "
-		       "deep, and processes that it starts are not recorded",
+		       "called as the program called them, some stacks may be one frame deep, "
+		       "and processes that it starts are not recorded",
 		       clock_s(&r->clock, r->confined_at));
 }
 

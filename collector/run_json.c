@@ -276,6 +276,8 @@ static void add_unseen(cJSON *o, const struct ph_segment *s)
 
 cJSON *end_json(const struct ph_segment *s, const struct end_facts *facts)
 {
+	/* By PH_UNWINDER_... */
+	static const char *const unwinders[] = {"none", "libunwind", "own", "own and libunwind"};
 	cJSON *o = cJSON_CreateObject();
 	cJSON *notes;
 
@@ -297,12 +299,18 @@ cJSON *end_json(const struct ph_segment *s, const struct end_facts *facts)
 	add_u64(o, "children_unrecorded", atomic_load(&s->children_unrecorded));
 	cJSON_AddItemToObject(o, "kernel_io", kernel_io_json(s));
 	add_unseen(o, s);
-	cJSON_AddStringToObject(o, "unwinder", s->unwinder != 0 ? "libunwind" : "none");
+	cJSON_AddStringToObject(o, "unwinder", unwinders[s->unwinder & 3]);
 	notes = cJSON_AddArrayToObject(o, "notes");
-	if (s->unwinder == 0 && s->depth > 0)
+	if (!(s->unwinder & PH_UNWINDER_LIBUNWIND) && s->depth > 0)
 		cJSON_AddItemToArray(
-			notes, cJSON_CreateString("stacks are one frame deep: libunwind.so.8 was "
-						  "not found where the program ran"));
+			notes,
+			cJSON_CreateString(s->unwinder == 0
+						   ? "stacks are one frame deep: libunwind.so.8 "
+						     "was not found where the program ran"
+						   : "stacks through code without unwind data "
+						     "(generated code) are one frame deep: "
+						     "libunwind.so.8 was not found where the "
+						     "program ran"));
 	if (atomic_load(&s->modules_lost) != 0)
 		cJSON_AddItemToArray(
 			notes,

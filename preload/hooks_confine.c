@@ -277,7 +277,8 @@ int ph_hook_sigaltstack(const stack_t *stack, stack_t *old)
 	ph_call_begin(&c, PH_OP_sigaltstack, -1, PH_FRAME());
 	r = ph_real.sigaltstack(stack, old);
 	ph_call_returned(&c);
-	if (r == 0 && stack != NULL) {
+	/* A vfork's child has its own, on this memory. */
+	if (r == 0 && stack != NULL && !ph_is_vfork_child()) {
 		ph_self.signal_stack = (uintptr_t)now.ss_sp;
 		ph_self.signal_stack_bytes = now.ss_flags & SS_DISABLE ? 0 : now.ss_size;
 	}

@@ -141,8 +141,8 @@ static __attribute__((constructor)) void begin(void)
 	ph_library_learn(environ);
 	ph_unseen_look_for_malloc();
 	if (ph_process_start()) {
-		ph_process->segment->unwinder = ph_unwind_load();
-		ph_walk_begin();
+		ph_process->segment->unwinder = (ph_unwind_load() ? PH_UNWINDER_LIBUNWIND : 0u) |
+						(ph_walk_begin() ? PH_UNWINDER_OWN : 0u);
 		await_collector();
 	}
 	if (ph_process->generation > PH_OFF) {
@@ -153,6 +153,8 @@ static __attribute__((constructor)) void begin(void)
 		if (__cxa_at_quick_exit != NULL)
 			__cxa_at_quick_exit(ph_at_quick_exit, NULL);
 		ph_unseen_begin(ph_process->segment);
+		/* It stands where it stood before the collector was waited for. */
+		ph_wake_clock();
 	}
 	ph_quiet_end();
 	ph_record_flush_early();

@@ -26,17 +26,21 @@ enum {
 
 bool ph_walk_ready;
 
-void ph_walk_begin(void)
+bool ph_walk_begin(void)
 {
 	/* The declarations differ in names only; see struct ph_cfi_object. */
 	ph_cfi_find_object *find = (ph_cfi_find_object *)dlsym(RTLD_DEFAULT, "_dl_find_object");
 
+#if !defined(__x86_64__)
+	return false; /* cfi.h has no rules */
+#endif
 	if (find == NULL) {
 		dlerror();
-		return; /* before glibc 2.35: libunwind for all */
+		return false;
 	}
 	ph_cfi_begin(find, NULL);
 	ph_walk_ready = true;
+	return true;
 }
 
 static inline uintptr_t load(uintptr_t at)

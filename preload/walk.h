@@ -74,8 +74,9 @@ struct ph_walk {
 	} nodes[PH_WALK_NODES];
 };
 
-/* From our constructor, once. */
-void ph_walk_begin(void);
+/* From our constructor, once. False: the unwinder does it all, as before
+ * glibc 2.35. */
+bool ph_walk_begin(void);
 
 /* Is this the frame of the function that returns to `caller`, and can we walk? Not of
  * one that was reached by a jump with a frame of its own. */

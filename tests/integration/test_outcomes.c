@@ -567,6 +567,29 @@ static void kernel_without_populate(void **state)
 	}
 }
 
+/* The library's own walk needs nobody; the loader finds a libunwind that is none. */
+static void no_libunwind(void **state)
+{
+	const char *const env[] = {text("LD_LIBRARY_PATH=%s", box_dir()), NULL};
+	struct outcome o;
+	const cJSON *leak, *note;
+	cJSON *json;
+	bool said = false;
+
+	(void)state;
+	write_file(in_box("libunwind.so.8"), "nothing", 7);
+	o = record(ARGV(program("leak")), &(struct options){.env = env});
+	check_status(&o, 0);
+	json = report(o.trace);
+	leak = leak_with_function(json, "entry_new");
+	check(leak != NULL && frame_of(leak, "main") != NULL, "the stack does not reach main()");
+	cJSON_ArrayForEach(note, json_at(json, "coverage.not_seen"))
+	{
+		said |= strstr(note->valuestring, "libunwind.so.8 was not found") != NULL;
+	}
+	check(said, "it is not said that libunwind is missing");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -589,6 +612,7 @@ int main(void)
 		boxed(replaced_trace_is_left_alone),
 		boxed(removed_folder_is_said),
 		boxed(kernel_without_populate),
+		boxed(no_libunwind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

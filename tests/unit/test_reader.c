@@ -413,6 +413,24 @@ static void test_clock_lines(void **state)
 	assert_near(run.sites[0].first_at_s, 0.5);
 	assert_near(run.sites[1].first_at_s, 2.0);
 	assert_near(run.sites[2].first_at_s, 5.0);
+	assert_true(has_notice("did not run evenly (by up to 100%)", false));
+}
+
+static void test_even_clock(void **state)
+{
+	/* Within the error of reading two clocks one after the other. */
+	static struct ph_clock_pair pairs[] = {
+		{1000000000, 500000000000, 0},
+		{2000000000, 501000000000, 0},
+		{3000000000, 502000004000, 0},
+	};
+
+	(void)state;
+	t.clock = pairs;
+	t.clock_count = sizeof(pairs) / sizeof(pairs[0]);
+	alloc(500 * MS, 0x10, 1, make_node(&t, 0, 1));
+	load();
+	assert_false(has_notice("did not run evenly", false));
 }
 
 static void test_absurd_times(void **state)
@@ -522,6 +540,7 @@ int main(void)
 		TEST(test_damaged_stacks_are_never_wrong),
 		TEST(test_modules_by_epoch),
 		TEST(test_clock_lines),
+		TEST(test_even_clock),
 		TEST(test_absurd_times),
 		TEST(test_dump),
 		TEST(test_progress),
