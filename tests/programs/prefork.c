@@ -48,12 +48,10 @@ static void work_for(int listener)
 
 static pid_t start_worker(int listener)
 {
-	struct sigaction stop = {.sa_handler = on_stop}; /* no SA_RESTART: it ends accept */
 	pid_t child = fork();
 
 	if (child != 0)
 		return child;
-	sigaction(SIGTERM, &stop, NULL);
 	work_for(listener);
 	return 0;
 }
@@ -93,10 +91,13 @@ static void replace(pid_t *workers, pid_t dead, int listener)
 int main(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "prefork.sock"};
+	struct sigaction stop = {.sa_handler = on_stop}; /* no SA_RESTART: it ends accept */
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0), status, served = 0;
 	bool replaced = false, answered = false;
 	pid_t workers[WORKERS], clients, dead;
 
+	/* Before there is a worker: one may be asked as soon as it is there. */
+	sigaction(SIGTERM, &stop, NULL);
 	expect(bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0);
 	expect(listen(listener, 64) == 0);
 	for (int i = 0; i < WORKERS; i++)
