@@ -237,7 +237,7 @@ run-tests: all judge programs $(TESTS) check-layers
 	@PERFHOOK_BUILD=$(BUILD) tests/run.sh $(BUILD)/tests/bin $(TEST_ONLY)
 	@$(MAKE) --no-print-directory check-sanitizers
 
-# Units under AddressSanitizer and UndefinedBehaviorSanitizer, the ring under
+# Units under AddressSanitizer and UndefinedBehaviorSanitizer, what has threads under
 # ThreadSanitizer.
 UNIT_NAMES := $(patsubst tests/%.c,%,$(wildcard tests/unit/test_*.c tests/damaged/test_*.c))
 .PHONY: check-sanitizers
@@ -246,7 +246,7 @@ check-sanitizers:
 		$(patsubst %,$(BUILD)/asan/tests/bin/%,$(UNIT_NAMES))
 	@PERFHOOK_BUILD=$(BUILD) tests/run.sh $(BUILD)/asan/tests/bin
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SAN=thread OPT="-O1 -g" \
-		$(BUILD)/tsan/tests/bin/unit/test_ring
+		$(BUILD)/tsan/tests/bin/unit/test_ring $(BUILD)/tsan/tests/bin/unit/test_read_ahead
 	@PERFHOOK_BUILD=$(BUILD) tests/run.sh $(BUILD)/tsan/tests/bin
 
 # An include may only point down.

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "analyzer/read_ahead.h"
 #include "analyzer/vector.h"
 
 struct merge_stream {
@@ -83,6 +84,7 @@ void merge_free(struct merge *m)
 	free(m->heap);
 	free(m->ready);
 	map_free(&m->waiting);
+	ph_buffer_free(&m->stored);
 	ph_buffer_free(&m->payload);
 	*m = (struct merge){0};
 }
@@ -104,28 +106,42 @@ static void let_go(struct merge *m, struct merge_stream *s)
 	s->held = 0;
 }
 
-/* Decode one block into the stream, if it can be used. */
-static void take_block(struct merge *m, struct merge_stream *s, const struct block *b)
+static bool decode(struct merge *m, struct merge_stream *s, const struct block *b,
+		   enum read_ahead_result ahead)
 {
+	if (ahead == READ_AHEAD_DECODED)
+		return true;
+	if (ahead == READ_AHEAD_NOT && reader_load(m->reader, b, &m->stored, &m->payload) &&
+	    ph_decode_events(&b->header, m->payload.data, m->payload.length, &s->events) == NULL)
+		return true;
+	reader_damage(m->reader, b->offset);
+	return false;
+}
+
+/* Decode one block into the stream, if it can be used. */
+static void take_block(struct merge *m, struct merge_stream *s, size_t block)
+{
+	const struct block *b = &m->reader->blocks[block];
+	enum read_ahead_result ahead;
 	uint64_t bytes;
 
 	m->bytes += b->header.stored_bytes;
 	m->consumer->progress(m->context, m->bytes);
 	let_go(m, s);
+	ahead = read_ahead_take(m->ahead, block, &s->events);
 	/* Each event takes a cell at least: what begins earlier was seen already. */
 	if (b->header.first_cell < s->next_cell) {
 		m->dropped++;
+		ph_events_free(&s->events);
 		return;
 	}
 	if (!may_hold(m, &b->header, &bytes)) {
 		reader_damage(m->reader, b->offset);
+		ph_events_free(&s->events);
 		return;
 	}
-	if (!reader_payload(m->reader, b, &m->payload))
-		return;
-	if (ph_decode_events(&b->header, m->payload.data, m->payload.length, &s->events) != NULL) {
+	if (!decode(m, s, b, ahead)) {
 		s->events.count = 0;
-		reader_damage(m->reader, b->offset);
 		return;
 	}
 	m->held += s->held = bytes;
@@ -142,7 +158,7 @@ static bool stream_fill(struct merge *m, struct merge_stream *s)
 			ph_events_free(&s->events);
 			return false;
 		}
-		take_block(m, s, &m->reader->blocks[s->blocks[s->next_block++]]);
+		take_block(m, s, s->blocks[s->next_block++]);
 	}
 	return true;
 }
@@ -418,7 +434,10 @@ bool merge_run(struct merge *m)
 
 	for (uint32_t i = 0; i < m->stream_count; i++)
 		heap_push(m, i);
+	m->ahead = read_ahead_begin(m->reader);
 	while (m->heap_count != 0 && outcome == GO_ON)
 		outcome = step(m);
+	read_ahead_end(m->ahead);
+	m->ahead = NULL;
 	return outcome != NO_MEMORY;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The streams of a trace merged by their coarse stamps. Each stream has one
- * decoded block at a time, and none before its first event is due. What the
+ * decoded block at a time, and none before its first event is due; one more is
+ * decoded ahead (read_ahead.h). What the
  * events mean is the consumer's to know; where stamps tie, the consumer also
  * says which events have to wait for one of another stream:
  * the events of a tie run stream by stream, as far as each can go; what waits
@@ -47,10 +48,11 @@ struct merge {
 	uint32_t *heap; /* streams that have events left, by their next one's stamp */
 	size_t heap_count;
 	uint64_t now;
-	uint64_t bytes;	  /* of event blocks taken up */
-	uint64_t held;	  /* memory of decoded blocks */
-	uint64_t dropped; /* blocks that overlap what came before them */
-	struct ph_buffer payload;
+	struct read_ahead *ahead; /* NULL: there is none */
+	uint64_t bytes;		  /* of event blocks taken up */
+	uint64_t held;		  /* memory of decoded blocks */
+	uint64_t dropped;	  /* blocks that overlap what came before them */
+	struct ph_buffer stored, payload;
 	/* The tie in hand. */
 	uint32_t *ready; /* a queue of stream_count places */
 	size_t ready_at, ready_count;

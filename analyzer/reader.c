@@ -192,14 +192,20 @@ void reader_close(struct reader *r)
 	*r = (struct reader){.fd = -1};
 }
 
-bool reader_payload(struct reader *r, const struct block *b, struct ph_buffer *payload)
+bool reader_load(const struct reader *r, const struct block *b, struct ph_buffer *stored,
+		 struct ph_buffer *payload)
 {
 	size_t length = b->header.stored_bytes;
 
 	payload->length = 0;
-	if (vector_reserve(r->stored.data, r->stored.room, length + 1) &&
-	    read_at(r, r->stored.data, length, b->offset + sizeof(b->header)) == length &&
-	    ph_block_open(&b->header, r->stored.data, payload) == NULL)
+	return vector_reserve(stored->data, stored->room, length + 1) &&
+	       read_at(r, stored->data, length, b->offset + sizeof(b->header)) == length &&
+	       ph_block_open(&b->header, stored->data, payload) == NULL;
+}
+
+bool reader_payload(struct reader *r, const struct block *b, struct ph_buffer *payload)
+{
+	if (reader_load(r, b, &r->stored, payload))
 		return true;
 	reader_damage(r, b->offset);
 	return false;

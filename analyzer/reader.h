@@ -43,6 +43,11 @@ void reader_close(struct reader *r);
 /* Read, check and decompress a block's payload. false: it is damaged, counted. */
 bool reader_payload(struct reader *r, const struct block *b, struct ph_buffer *payload);
 
+/* The same without counting, through a buffer of the caller's: for other threads, as
+ * long as the reader is not closed. */
+bool reader_load(const struct reader *r, const struct block *b, struct ph_buffer *stored,
+		 struct ph_buffer *payload);
+
 /* Count damage found by whoever looked into a payload. */
 void reader_damage(struct reader *r, uint64_t offset);
 
