@@ -58,7 +58,7 @@ struct replay_heap {
 	struct clock *clock;
 	/* Live blocks: open-addressed, at most 3/4 full. */
 	struct heap_block *blocks;
-	size_t block_count, mask;
+	size_t block_count, block_limit, mask;
 	unsigned shift;
 	struct heap_site *sites; /* [0] unused */
 	size_t site_count, site_room;

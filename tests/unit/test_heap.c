@@ -536,6 +536,33 @@ static void test_threads(void **state)
 	assert_int_equal(run.heap.temporary_allocations, 1);
 }
 
+/* So many that the table of live blocks grows while they live, and gives back what it
+ * has moved. */
+static void test_many_blocks(void **state)
+{
+	const uint64_t n = 300000;
+	uint32_t nodes[2] = {make_node(&t, 0, 0x100), make_node(&t, 0, 0x200)};
+
+	(void)state;
+	make_stream(&t, 1)->cells_per_block = 30000;
+	for (uint64_t i = 0; i < n; i++)
+		alloc(1, i, 0x10000 + 16 * i, i % 5, nodes[i % 2]);
+	/* All but each third; the rest is there still. */
+	for (uint64_t i = 0; i < n; i++)
+		if (i % 3 != 0)
+			release(1, n + i, 0x10000 + 16 * i);
+	load("many");
+	assert_int_equal(run.heap.allocations, n);
+	assert_int_equal(run.heap.frees, n / 3 * 2);
+	assert_int_equal(run.heap.unmatched_frees, 0);
+	assert_int_equal(run.heap.peak_blocks, n);
+	assert_int_equal(run.heap.peak_bytes, 2 * n);
+	assert_int_equal(run.heap.live_blocks, n / 3);
+	assert_int_equal(run.heap.live_bytes, 2 * n / 3);
+	assert_int_equal(site(0x100)->live_blocks, n / 6);
+	assert_int_equal(site(0x200)->live_blocks, n / 6);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -554,6 +581,7 @@ int main(void)
 		TEST(test_a_knot),
 		TEST(test_many_unmatched_frees_in_one_tie),
 		TEST(test_own_free_stays_unmatched),
+		TEST(test_many_blocks),
 		TEST(test_timeline),
 		TEST(test_mapped_ranges),
 		TEST(test_fork_inherits),
