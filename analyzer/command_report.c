@@ -20,6 +20,64 @@ struct loaded {
 	struct report report;
 };
 
+/* Names that are looked up while events are read: of the first trace that has many. */
+struct background {
+	struct symbols *symbols;
+	bool begun;
+};
+
+enum {
+	FEW_EVENTS = 100000, /* read before names are, whoever begins first */
+	OUTER_FRAMES = 4,    /* _start, two of libc, main */
+	PLACES = 32,
+};
+
+static bool is_known(const struct symbols_place *places, size_t count, uint64_t pc)
+{
+	for (size_t i = 0; i < count; i++)
+		if (places[i].pc == pc)
+			return true;
+	return false;
+}
+
+/* Whatever is shown has frames of the program itself and of libc. */
+static bool is_shown_anyway(const struct run *run, const struct address *a)
+{
+	return a != NULL && a->module >= 0 &&
+	       (address_class(run, a) == MODULE_LIBC ||
+		strcmp(run->modules[a->module].path, run->executable) == 0);
+}
+
+/* The outermost frames' files are opened while the events are read. */
+static void expect_names(void *context, const struct run *run, uint64_t events)
+{
+	struct background *b = context;
+	struct symbols_place places[PLACES];
+	size_t count = 0;
+
+	if (b->begun || events < FEW_EVENTS)
+		return;
+	for (size_t i = 1; i < run->node_count && count < PLACES; i++) {
+		const struct address *a = node_address(run, (uint32_t)i);
+		uint32_t depth = 1, n = (uint32_t)i;
+
+		while (depth <= OUTER_FRAMES && (n = run->nodes[n].parent) != 0)
+			depth++;
+		if (depth > OUTER_FRAMES || !is_shown_anyway(run, a) ||
+		    is_known(places, count, a->pc))
+			continue;
+		places[count++] = (struct symbols_place){
+			.path = run->modules[a->module].path,
+			.build_id = run->modules[a->module].build_id,
+			.base = run->modules[a->module].base,
+			.pc = a->pc,
+		};
+	}
+	b->begun = count != 0;
+	if (b->begun)
+		symbols_expect(b->symbols, places, count);
+}
+
 static int load_run(struct run *run, const char *path, const struct run_options *wanted,
 		    struct error *e)
 {
@@ -37,9 +95,12 @@ static int load_run(struct run *run, const char *path, const struct run_options 
 	return rc;
 }
 
-static int load_one(struct loaded *l, const struct options *o, struct error *e)
+static int load_one(struct loaded *l, struct symbols *symbols, const struct options *o,
+		    struct error *e)
 {
-	const struct run_options options = {.progress = NULL};
+	struct background background = {.symbols = symbols};
+	const struct run_options options = {.stacks_known = expect_names,
+					    .stacks_context = &background};
 
 	if (collector_finish_wait(o->arguments[0], e) != 0)
 		return -1;
@@ -48,13 +109,12 @@ static int load_one(struct loaded *l, const struct options *o, struct error *e)
 
 /* One that cannot be read is left out and named; memory ends it all. */
 static int add_trace(struct tree *tree, const struct tree_trace *trace,
-		     const struct run_known *known, size_t known_count, struct error *e)
+		     const struct run_options *options, struct error *e)
 {
-	struct run_options options = {.for_tree = true, .known = known, .known_count = known_count};
 	struct error why = trace->error;
 	struct run run;
 
-	if (trace->usable && load_run(&run, trace->path, &options, &why) == 0)
+	if (trace->usable && load_run(&run, trace->path, options, &why) == 0)
 		return tree_add(tree, &run, e);
 	if (why.code == ERROR_MEMORY) {
 		*e = why;
@@ -81,11 +141,20 @@ static int finish_tree(struct tree *tree, const struct tree_trace *traces, struc
 	return rc;
 }
 
-static int load_tree(struct loaded *l, const struct options *o, struct error *e)
+static int load_tree(struct loaded *l, struct symbols *symbols, const struct options *o,
+		     struct error *e)
 {
 	size_t count = (size_t)o->argument_count;
 	struct tree_trace *traces = calloc(count, sizeof(*traces));
 	struct run_known *known = calloc(count, sizeof(*known));
+	struct background background = {.symbols = symbols};
+	const struct run_options options = {
+		.for_tree = true,
+		.known = known,
+		.known_count = count,
+		.stacks_known = expect_names,
+		.stacks_context = &background,
+	};
 	int rc;
 
 	if (traces == NULL || known == NULL) {
@@ -105,7 +174,7 @@ static int load_tree(struct loaded *l, const struct options *o, struct error *e)
 		memcpy(known[i].id, traces[i].head.id, sizeof(known[i].id));
 	}
 	for (size_t i = 0; i < count && rc == 0; i++)
-		rc = add_trace(&l->tree, &traces[i], known, count, e);
+		rc = add_trace(&l->tree, &traces[i], &options, e);
 	if (rc == 0)
 		rc = finish_tree(&l->tree, traces, e);
 	free(traces);
@@ -115,7 +184,7 @@ static int load_tree(struct loaded *l, const struct options *o, struct error *e)
 
 static int load(struct loaded *l, struct symbols *symbols, const struct options *o, struct error *e)
 {
-	int rc = o->argument_count > 1 ? load_tree(l, o, e) : load_one(l, o, e);
+	int rc = o->argument_count > 1 ? load_tree(l, symbols, o, e) : load_one(l, symbols, o, e);
 
 	if (rc != 0)
 		return rc;

@@ -446,6 +446,19 @@ static bool begin_heap(struct replay *r)
 	return good;
 }
 
+static void tell_of_stacks(const struct replay *r)
+{
+	uint64_t events = 0;
+
+	/* A parent's are the child's only in part. */
+	if (r->child != NULL || r->options == NULL || r->options->stacks_known == NULL)
+		return;
+	for (size_t i = 0; i < r->reader.block_count; i++)
+		if (r->reader.blocks[i].header.kind == PH_BLOCK_EVENTS)
+			events += r->reader.blocks[i].header.events;
+	r->options->stacks_known(r->options->stacks_context, r->run, events);
+}
+
 static int replay_events(struct replay *r, struct error *e)
 {
 	bool for_tree = r->options != NULL && r->options->for_tree;
@@ -459,6 +472,7 @@ static int replay_events(struct replay *r, struct error *e)
 	r->heap.profile = r->run->profile;
 	r->times_by_calls = (for_tree || r->seeks) && r->merge.stream_count == 1;
 	stacks_publish(&r->stacks, r->run);
+	tell_of_stacks(r);
 	if (!merge_run(&r->merge) || r->heap.failed || r->io.failed)
 		return out_of_memory(r, e);
 	return 0;

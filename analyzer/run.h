@@ -269,6 +269,10 @@ struct run_known {
 struct run_options {
 	progress_fn *progress; /* may be NULL */
 	void *progress_context;
+	/* Called once, when all stacks and modules of the run are there, before its events
+	 * (so many) are read. May be NULL. */
+	void (*stacks_known)(void *context, const struct run *run, uint64_t events);
+	void *stacks_context;
 	bool for_tree;		       /* keep what adding processes up needs: profile, recorders */
 	const struct run_known *known; /* where else to look for parents */
 	size_t known_count;

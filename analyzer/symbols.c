@@ -3,6 +3,8 @@
 #include "analyzer/symbols.h"
 
 #include <libelf.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,7 +38,15 @@ struct symbols {
 	struct index by_name;
 	struct frame *answers; /* of all modules; `address` is not theirs to know */
 	size_t answer_count, answer_room;
+	/* In the background, while there is such a thread: all of it is its own. */
+	struct symbols_place *expected;
+	size_t expected_count;
+	pthread_t thread;
+	bool is_expecting;
 };
+
+/* As the main thread has: files nest as deep as they like. */
+enum { STACK_BYTES = 8 << 20 };
 
 _Static_assert(SYMBOLS_FRAMES_MAX < 256, "the count of an answer has eight bits");
 
@@ -64,10 +74,22 @@ static void free_module(struct module_symbols *m)
 	free(m);
 }
 
+/* Wait for the background's end. */
+static void settle(struct symbols *s)
+{
+	if (!s->is_expecting)
+		return;
+	pthread_join(s->thread, NULL);
+	s->is_expecting = false;
+	free(s->expected);
+	s->expected = NULL;
+}
+
 void symbols_close(struct symbols *s)
 {
 	if (s == NULL)
 		return;
+	settle(s);
 	for (size_t i = 0; i < s->module_count; i++)
 		free_module(s->modules[i]);
 	free(s->modules);
@@ -205,7 +227,7 @@ static size_t answer_once(struct symbols *s, struct module_symbols *m, uint64_t 
 	return count;
 }
 
-size_t symbols_lookup(struct symbols *s, const char *path, const char *build_id, uint64_t base,
+static size_t look_up(struct symbols *s, const char *path, const char *build_id, uint64_t base,
 		      uint64_t pc, struct frame *frames, size_t room)
 {
 	struct frame all[SYMBOLS_FRAMES_MAX];
@@ -235,10 +257,71 @@ size_t symbols_lookup(struct symbols *s, const char *path, const char *build_id,
 	return count;
 }
 
+size_t symbols_lookup(struct symbols *s, const char *path, const char *build_id, uint64_t base,
+		      uint64_t pc, struct frame *frames, size_t room)
+{
+	settle(s);
+	return look_up(s, path, build_id, base, pc, frames, room);
+}
+
+static void *work(void *argument)
+{
+	struct symbols *s = argument;
+	struct frame frames[SYMBOLS_FRAMES_MAX];
+
+	for (size_t i = 0; i < s->expected_count; i++) {
+		const struct symbols_place *p = &s->expected[i];
+
+		look_up(s, p->path, p->build_id, p->base, p->pc, frames, SYMBOLS_FRAMES_MAX);
+	}
+	return NULL;
+}
+
+/* Signals are the main thread's. */
+static bool start(struct symbols *s)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	bool good;
+
+	if (pthread_attr_init(&attributes) != 0)
+		return false;
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	good = pthread_create(&s->thread, &attributes, work, s) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return good;
+}
+
+void symbols_expect(struct symbols *s, const struct symbols_place *places, size_t count)
+{
+	settle(s);
+	s->expected = calloc(count + 1, sizeof(*s->expected));
+	if (s->expected == NULL)
+		return;
+	/* The caller's names need not last. */
+	for (size_t i = 0; i < count; i++) {
+		const struct symbols_place *p = &places[i];
+
+		s->expected[i] = *p;
+		s->expected[i].path = arena_copy(s->arena, p->path, strlen(p->path));
+		s->expected[i].build_id = arena_copy(s->arena, p->build_id, strlen(p->build_id));
+	}
+	s->expected_count = count;
+	s->is_expecting = start(s);
+	if (!s->is_expecting) {
+		free(s->expected);
+		s->expected = NULL;
+	}
+}
+
 const char *symbols_problem(struct symbols *s, const char *path, const char *build_id)
 {
 	struct module_symbols *m;
 
+	settle(s);
 	if (path == NULL || path[0] == '\0')
 		return "generated code: in no file";
 	m = find_module(s, path, build_id);
@@ -249,6 +332,7 @@ bool symbols_has_lines(struct symbols *s, const char *path, const char *build_id
 {
 	struct module_symbols *m = NULL;
 
+	settle(s);
 	if (path != NULL && path[0] != '\0')
 		m = find_module(s, path, build_id);
 	return m != NULL && m->dwarf != NULL;

@@ -2,7 +2,8 @@
 /*
  * Addresses to names, offline, with elfutils' libdw: function, file, line and
  * inlined frames; C++ and Rust demangled. Looked up only for what is printed,
- * with an index of each compilation unit's ranges built once. Not thread-safe.
+ * with an index of each compilation unit's ranges built once. Not thread-safe, but it
+ * may begin by itself on a thread of its own: symbols_expect().
  */
 #ifndef PH_ANALYZER_SYMBOLS_H
 #define PH_ANALYZER_SYMBOLS_H
@@ -38,6 +39,20 @@ struct frame {
 
 struct symbols *symbols_open(const struct symbols_options *options); /* NULL: out of memory */
 void symbols_close(struct symbols *s);
+
+/* An address that is going to be asked for, as symbols_lookup() takes it. */
+struct symbols_place {
+	const char *path, *build_id;
+	uint64_t base, pc;
+};
+
+/*
+ * Look up in the background, so that the files with names are open, read and indexed
+ * when they are needed. Returns at once; the next function that is called with the
+ * struct symbols, whichever it is, waits for the end. To be called once, before any
+ * look-up, with a few places only. No answer depends on it.
+ */
+void symbols_expect(struct symbols *s, const struct symbols_place *places, size_t count);
 
 /*
  * The frames at `pc` (the call, not the return address) of a module, innermost

@@ -684,6 +684,38 @@ static void pipe_is_not_opened(void **state)
 	symbols_close(s);
 }
 
+/* The names may be gone, and nothing asked for after all. */
+static void in_the_background(void **state)
+{
+	struct symbols_place places[9];
+	struct truth truths[8];
+	size_t count;
+
+	(void)state;
+	build(INLINE_P "true");
+	count = run_program("./p", truths, 8);
+	for (int asks = 0; asks < 2; asks++) {
+		struct symbols *s = symbols_open(NULL);
+		char path[PATH_MAX];
+
+		snprintf(path, sizeof(path), "%s", in_work("p"));
+		for (size_t i = 0; i < count; i++)
+			places[i] = (struct symbols_place){path, "", truths[i].base, truths[i].pc};
+		places[count] = (struct symbols_place){"/no/such/file", "", 0x1000, 0x1234};
+		symbols_expect(s, places, count + 1);
+		memset(path, 'x', sizeof(path));
+		memset(places, 0, sizeof(places));
+		for (size_t i = 0; i < count && asks; i++)
+			check_lines(s, in_work("p"), "", &truths[i]);
+		if (asks) {
+			assert_true(symbols_has_lines(s, in_work("p"), ""));
+			assert_string_equal("file not found",
+					    symbols_problem(s, "/no/such/file", ""));
+		}
+		symbols_close(s);
+	}
+}
+
 /* A pipe where split DWARF should be would block for ever. */
 static void pipe_for_split_dwarf(void **state)
 {
@@ -1014,6 +1046,7 @@ int main(void)
 		TEST(choice_of_symbols),
 		TEST(no_file),
 		TEST(pipe_is_not_opened),
+		TEST(in_the_background),
 		TEST(pipe_for_split_dwarf),
 		TEST(damaged_files),
 		TEST(deep_inlining),
