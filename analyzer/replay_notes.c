@@ -17,7 +17,6 @@ void replay_notice(struct replay *r, bool lost, int about, const char *text)
 	run->notices[run->notice_count++] = (struct notice){lost, text, about};
 }
 
-
 /* "1 event was", "2 events were". */
 static const char *plural(uint64_t n, const char *one, const char *many)
 {
