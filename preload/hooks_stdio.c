@@ -13,6 +13,8 @@
 #include <elf.h>
 #include <link.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
@@ -114,6 +116,75 @@ CLOSE_STREAM(0)
 CLOSE_STREAM(1)
 CLOSE_STREAM(2)
 static int (*const our_close[])(FILE *f) = {close_stream_0, close_stream_1, close_stream_2};
+
+/* ---- without a stream --------------------------------------------------------- */
+
+/* dprintf() and its like write by a stream until glibc 2.36, and by themselves since. */
+static bool dprintf_is_seen(void)
+{
+	static atomic_uint answer;
+	unsigned known = atomic_load_explicit(&answer, memory_order_relaxed);
+	const char *version;
+
+	if (known == 0) {
+		version = ph_is_glibc() ? gnu_get_libc_version() : "2.";
+		known = strncmp(version, "2.", 2) == 0 && strtol(version + 2, NULL, 10) < 37 ? 1
+											     : 2;
+		atomic_store_explicit(&answer, known, memory_order_relaxed);
+	}
+	return known == 1;
+}
+
+/* One write, unless the text is longer than libc's buffer (2 KiB). */
+#define DPRINTF(real)                                                                              \
+	({                                                                                         \
+		struct ph_call_state c = {0};                                                      \
+		int r_;                                                                            \
+                                                                                                   \
+		if (!dprintf_is_seen())                                                            \
+			ph_call_begin(&c, PH_OP_write, fd, PH_FRAME());                            \
+		r_ = (real);                                                                       \
+		if (r_ != 0)                                                                       \
+			ph_call_end(&c, PH_OP_write, fd, r_, r_, NULL, 0, PH_FRAME(),              \
+				    PH_CALLER());                                                  \
+		r_;                                                                                \
+	})
+
+int ph_hook_vdprintf(int fd, const char *format, va_list list)
+{
+	PH_NEED_OR(vdprintf, -1);
+	return DPRINTF(ph_real.vdprintf(fd, format, list));
+}
+
+int ph_hook_dprintf(int fd, const char *format, ...)
+{
+	va_list list;
+	int r;
+
+	PH_NEED_OR(vdprintf, -1);
+	va_start(list, format);
+	r = DPRINTF(ph_real.vdprintf(fd, format, list));
+	va_end(list);
+	return r;
+}
+
+int ph_hook___vdprintf_chk(int fd, int flag, const char *format, va_list list)
+{
+	PH_NEED_OR(__vdprintf_chk, -1);
+	return DPRINTF(ph_real.__vdprintf_chk(fd, flag, format, list));
+}
+
+int ph_hook___dprintf_chk(int fd, int flag, const char *format, ...)
+{
+	va_list list;
+	int r;
+
+	PH_NEED_OR(__vdprintf_chk, -1);
+	va_start(list, format);
+	r = DPRINTF(ph_real.__vdprintf_chk(fd, flag, format, list));
+	va_end(list);
+	return r;
+}
 
 /* ---- where they are ------------------------------------------------------------ */
 

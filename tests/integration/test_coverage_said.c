@@ -74,6 +74,29 @@ static void unseen_calls_are_counted(void **state)
 
 static const char streams_unknown[] = "this libc's streams are not as they are known";
 
+/* The stack of a file leads from the program through libc. */
+static void check_stack(const cJSON *json, const char *path)
+{
+	const cJSON *file, *frame;
+	const char *before = "";
+
+	cJSON_ArrayForEach(file, json_at(json, "io.files"))
+	{
+		if (strcmp(json_text(file, "path"), path) != 0)
+			continue;
+		cJSON_ArrayForEach(frame, json_at(file, "stack"))
+		{
+			if (strcmp(json_text(frame, "function"), "by_stdio") == 0) {
+				check(strstr(before, "libc.so") != NULL, "%s: called by %s", path,
+				      before);
+				return;
+			}
+			before = json_text(frame, "module");
+		}
+	}
+	fail_msg("no stack of %s leads through by_stdio()", path);
+}
+
 static void stdio_is_covered(void **state)
 {
 	struct outcome o = unseen(ARGV(program("unseen"), "stdio"));
@@ -86,6 +109,8 @@ static void stdio_is_covered(void **state)
 	check_u64(missed(json, "written"), o.out_size, "written and not seen");
 	check_said(json, uncovered, false);
 	check_said(json, streams_unknown, false);
+	check_stack(json, "/dev/zero");
+	check_stack(json, "/dev/null");
 }
 
 /* A libc whose tables are not as they should be is left alone, and that is said: of
@@ -204,6 +229,7 @@ static void what_was_not_asked_for_is_not_missed(void **state)
 	check(cJSON_IsNull(json_at(json, "coverage.seen_bytes")), "seen_bytes is not null");
 	check(json_u64(json, "coverage.kernel_counted_bytes") >= 50000, "not counted");
 	check_said(json, uncovered, false);
+	check_said(json, streams_unknown, false);
 }
 
 /* To look would be its death. */

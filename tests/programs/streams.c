@@ -17,6 +17,9 @@
 
 static char buffer[100000];
 
+/* What -D_FORTIFY_SOURCE makes of dprintf(). */
+int __dprintf_chk(int fd, int flag, const char *format, ...); /* NOLINT: libc's */
+
 static void written(const char *name, unsigned long long bytes)
 {
 	say("truth: written.%s=%llu\n", name, bytes);
@@ -169,8 +172,9 @@ static void descriptors(void)
 		written(name, 5);
 	}
 	fd = open("dprintf", O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	expect(dprintf(fd, "%d by descriptor\n", 5) == 16 && close(fd) == 0);
-	written("dprintf", 16);
+	expect(dprintf(fd, "%d by descriptor\n", 5) == 16);
+	expect(__dprintf_chk(fd, 1, "%d checked\n", 6) == 10 && close(fd) == 0);
+	written("dprintf", 26);
 }
 
 /* libc's own: the stream is opened and closed where nobody can look. */
@@ -192,6 +196,8 @@ static void pipes(void)
 	FILE *f = popen("cat blocks", "r");
 
 	expect(f != NULL);
+	if (f == NULL)
+		return;
 	while ((n = fread(text, 1, sizeof(text), f)) > 0)
 		count += n;
 	expect(count == 100094 && pclose(f) == 0);
