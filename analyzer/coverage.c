@@ -131,8 +131,8 @@ const char *coverage_text(const struct coverage *c, uint64_t dropped, struct are
 	if (!c->known || !c->wanted || !(read || written))
 		return NULL;
 	return arena_print(arena,
-			   "%s%s%s%s%s%s went through calls that are not seen: stdio's and the "
-			   "loader's inner calls, inline system calls%s",
+			   "%s%s%s%s%s%s went through calls that are not seen: the loader's, "
+			   "libc's own, inline system calls%s",
 			   read ? missed_text(c, 0, arena) : "", read && written ? " and " : "",
 			   written ? missed_text(c, 1, arena) : "",
 			   c->early_s > 0 ? ", up to " : "",
@@ -153,6 +153,11 @@ const char *coverage_known(const struct meta *m, unsigned i, struct arena *arena
 			     "seen"},
 		{"go", "this is a Go program: the system calls and the heap of its runtime do not "
 		       "go through libc and are not seen"},
+		{"stdio", "this libc's streams are not as they are known: what stdio (printf, "
+			  "fread) reads and writes is not seen"},
+		{"names", "libc looked up names (getaddrinfo and the like): what it may have sent "
+			  "to a server for that, and received, is not seen"},
+		{"syslog", "libc wrote to the system's log (syslog): what it sent is not seen"},
 	};
 	const size_t count = sizeof(unseen) / sizeof(unseen[0]);
 

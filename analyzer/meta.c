@@ -306,7 +306,8 @@ static bool take_threads(struct meta *m, const cJSON *root)
 
 static void take_unseen(struct meta *m, const cJSON *root)
 {
-	static const char *const names[] = {"namespace", "io_uring", "go"};
+	static const char *const names[] = {"namespace", "io_uring", "go",
+					    "stdio",	 "names",    "syslog"};
 	const cJSON *io = member(root, "kernel_io");
 
 	if (cJSON_IsString(member(root, "own_malloc")))

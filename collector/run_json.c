@@ -260,7 +260,8 @@ static cJSON *kernel_io_json(const struct ph_segment *s)
 
 static void add_unseen(cJSON *o, const struct ph_segment *s)
 {
-	static const char *const names[] = {"namespace", "io_uring", "go"};
+	static const char *const names[] = {"namespace", "io_uring", "go",
+					    "stdio",	 "names",    "syslog"};
 	cJSON *list = cJSON_AddArrayToObject(o, "unseen");
 	char path[sizeof(s->own_malloc)];
 

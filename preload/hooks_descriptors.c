@@ -25,15 +25,15 @@ void ph_describe_new(struct ph_call_state *c, int fd, unsigned origin, const cha
 }
 
 /* A relative path says nothing of a file elsewhere. */
-static const char *name_from(int directory, const char *path)
+const char *ph_name_from(int directory, const char *path)
 {
 	return directory == AT_FDCWD || path == NULL || path[0] == '/' ? path : NULL;
 }
 
 /* ---- opening -------------------------------------------------------------- */
 
-static void end_open(struct ph_call_state *c, unsigned op, int fd, int flags, const char *path,
-		     uintptr_t frame, void *caller)
+void ph_end_open(struct ph_call_state *c, unsigned op, int fd, int flags, const char *path,
+		 uintptr_t frame, void *caller)
 {
 	int saved = errno;
 
@@ -54,8 +54,8 @@ static void end_open(struct ph_call_state *c, unsigned op, int fd, int flags, co
 		ph_call_begin(&c, PH_OP_##id, -1, PH_FRAME());                                     \
 		r = ph_real.id args;                                                               \
 		ph_call_returned(&c);                                                              \
-		end_open(&c, PH_OP_##id, r, flags_, r >= 0 ? (path_) : NULL, PH_FRAME(),           \
-			 PH_CALLER());                                                             \
+		ph_end_open(&c, PH_OP_##id, r, flags_, r >= 0 ? (path_) : NULL, PH_FRAME(),        \
+			    PH_CALLER());                                                          \
 		return r;                                                                          \
 	}
 #include "trace/functions.def"
@@ -81,7 +81,7 @@ int ph_hook_open(const char *path, int flags, ...)
 	ph_call_begin(&c, PH_OP_open, -1, PH_FRAME());
 	fd = ph_real.open(path, flags, mode);
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_open, fd, flags, path, PH_FRAME(), PH_CALLER());
+	ph_end_open(&c, PH_OP_open, fd, flags, path, PH_FRAME(), PH_CALLER());
 	return fd;
 }
 
@@ -95,8 +95,8 @@ int ph_hook_openat(int directory, const char *path, int flags, ...)
 	ph_call_begin(&c, PH_OP_openat, -1, PH_FRAME());
 	fd = ph_real.openat(directory, path, flags, mode);
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_openat, fd, flags, fd >= 0 ? name_from(directory, path) : NULL,
-		 PH_FRAME(), PH_CALLER());
+	ph_end_open(&c, PH_OP_openat, fd, flags, fd >= 0 ? ph_name_from(directory, path) : NULL,
+		    PH_FRAME(), PH_CALLER());
 	return fd;
 }
 
@@ -113,13 +113,12 @@ int ph_hook_openat2(int directory, const char *path, const struct open_how *how,
 	else
 		fd = (int)sys_result(sys4(SYS_openat2, directory, path, how, size));
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_openat2, fd, fd >= 0 ? (int)how->flags : 0,
-		 fd >= 0 ? name_from(directory, path) : NULL, PH_FRAME(), PH_CALLER());
+	ph_end_open(&c, PH_OP_openat2, fd, fd >= 0 ? (int)how->flags : 0,
+		    fd >= 0 ? ph_name_from(directory, path) : NULL, PH_FRAME(), PH_CALLER());
 	return fd;
 }
 
-/* stdio's own descriptors: its reads and writes go past us, but whose number it
- * is must be known, or the next file under that number would get its name. */
+/* stdio's own descriptors. */
 
 static int stream_fd(FILE *stream)
 {
@@ -137,25 +136,39 @@ FILE *ph_hook_fopen(const char *path, const char *mode)
 
 	PH_NEED(fopen);
 	ph_call_begin(&c, PH_OP_fopen, -1, PH_FRAME());
+	/* In a constructor that comes before ours. */
+	if (unlikely(!ph_stdio_is_seen) && c.entry != 0)
+		ph_stdio_begin();
 	stream = ph_real.fopen(path, mode);
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_fopen, stream_fd(stream), 0, path, PH_FRAME(), PH_CALLER());
+	ph_end_open(&c, PH_OP_fopen, stream_fd(stream), 0, path, PH_FRAME(), PH_CALLER());
 	return stream;
+}
+
+/* Before a stream is closed, which may write what it still has: seen, that is the
+ * old object's. Then the number is forgotten where stdio closes it. */
+static uint32_t begin_stream_close(int fd)
+{
+	return ph_stdio_is_seen ? ph_object_known(fd) : ph_object_forget(fd);
 }
 
 /* The same stream on another file, mostly under the same number. */
 FILE *ph_hook_freopen(const char *path, const char *mode, FILE *stream)
 {
+	const int before = stream_fd(stream);
 	struct ph_call_state c;
+	uint32_t object;
 	FILE *r;
 
 	PH_NEED(freopen);
 	ph_call_begin(&c, PH_OP_freopen, -1, PH_FRAME());
-	if (c.entry != 0)
-		ph_object_forget(stream_fd(stream));
+	object = c.entry != 0 ? begin_stream_close(before) : 0;
 	r = ph_real.freopen(path, mode, stream);
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_freopen, stream_fd(r), 0, path, PH_FRAME(), PH_CALLER());
+	/* Nothing was put in its place: it is closed all the same. */
+	if (r == NULL && (object == 0 || ph_object_known(before) == object))
+		ph_object_forget(before);
+	ph_end_open(&c, PH_OP_freopen, stream_fd(r), 0, path, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -168,7 +181,7 @@ FILE *ph_hook_tmpfile(void)
 	ph_call_begin(&c, PH_OP_tmpfile, -1, PH_FRAME());
 	stream = ph_real.tmpfile();
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_tmpfile, stream_fd(stream), 0, NULL, PH_FRAME(), PH_CALLER());
+	ph_end_open(&c, PH_OP_tmpfile, stream_fd(stream), 0, NULL, PH_FRAME(), PH_CALLER());
 	return stream;
 }
 
@@ -181,7 +194,7 @@ FILE *ph_hook_popen(const char *command, const char *type)
 	ph_call_begin(&c, PH_OP_popen, -1, PH_FRAME());
 	stream = ph_real.popen(command, type);
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_popen, stream_fd(stream), 0, NULL, PH_FRAME(), PH_CALLER());
+	ph_end_open(&c, PH_OP_popen, stream_fd(stream), 0, NULL, PH_FRAME(), PH_CALLER());
 	return stream;
 }
 
@@ -194,22 +207,22 @@ DIR *ph_hook_opendir(const char *path)
 	ph_call_begin(&c, PH_OP_opendir, -1, PH_FRAME());
 	directory = ph_real.opendir(path);
 	ph_call_returned(&c);
-	end_open(&c, PH_OP_opendir, directory != NULL ? dirfd(directory) : -1,
-		 O_RDONLY | O_DIRECTORY, path, PH_FRAME(), PH_CALLER());
+	ph_end_open(&c, PH_OP_opendir, directory != NULL ? dirfd(directory) : -1,
+		    O_RDONLY | O_DIRECTORY, path, PH_FRAME(), PH_CALLER());
 	return directory;
 }
 
 /* ---- closing -------------------------------------------------------------- */
 
-static void begin_close(struct ph_call_state *c, unsigned op, int fd, uintptr_t frame)
+void ph_begin_close(struct ph_call_state *c, unsigned op, int fd, uintptr_t frame)
 {
 	ph_call_begin(c, op, -1, frame);
 	if (c->entry != 0)
 		c->object = ph_object_forget(fd);
 }
 
-static void end_close(struct ph_call_state *c, unsigned op, int fd, int r, uintptr_t frame,
-		      void *caller)
+void ph_end_close(struct ph_call_state *c, unsigned op, int fd, int r, uintptr_t frame,
+		  void *caller)
 {
 	ph_call_returned(c);
 	ph_call_end(c, op, fd, r, 0, NULL, 0, frame, caller);
@@ -221,9 +234,9 @@ int ph_hook_close(int fd)
 	int r;
 
 	PH_NEED(close);
-	begin_close(&c, PH_OP_close, fd, PH_FRAME());
+	ph_begin_close(&c, PH_OP_close, fd, PH_FRAME());
 	r = ph_real.close(fd);
-	end_close(&c, PH_OP_close, fd, r, PH_FRAME(), PH_CALLER());
+	ph_end_close(&c, PH_OP_close, fd, r, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -231,11 +244,16 @@ int ph_hook_fclose(FILE *stream)
 {
 	int fd = stream_fd(stream), r;
 	struct ph_call_state c;
+	uintptr_t outer;
 
 	PH_NEED(fclose);
-	begin_close(&c, PH_OP_fclose, fd, PH_FRAME());
+	ph_call_begin(&c, PH_OP_fclose, -1, PH_FRAME());
+	if (c.entry != 0)
+		c.object = begin_stream_close(fd);
+	outer = ph_stdio_closing(PH_FRAME());
 	r = ph_real.fclose(stream);
-	end_close(&c, PH_OP_fclose, fd, r, PH_FRAME(), PH_CALLER());
+	ph_stdio_closing(outer);
+	ph_end_close(&c, PH_OP_fclose, fd, r, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -244,11 +262,16 @@ int ph_hook_pclose(FILE *stream)
 {
 	int fd = stream_fd(stream), r;
 	struct ph_call_state c;
+	uintptr_t outer;
 
 	PH_NEED(pclose);
-	begin_close(&c, PH_OP_pclose, fd, PH_FRAME());
+	ph_call_begin(&c, PH_OP_pclose, -1, PH_FRAME());
+	if (c.entry != 0)
+		c.object = begin_stream_close(fd);
+	outer = ph_stdio_closing(PH_FRAME());
 	r = ph_real.pclose(stream);
-	end_close(&c, PH_OP_pclose, fd, r < 0 ? -1 : 0, PH_FRAME(), PH_CALLER());
+	ph_stdio_closing(outer);
+	ph_end_close(&c, PH_OP_pclose, fd, r < 0 ? -1 : 0, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -258,9 +281,9 @@ int ph_hook_closedir(DIR *directory)
 	struct ph_call_state c;
 
 	PH_NEED(closedir);
-	begin_close(&c, PH_OP_closedir, fd, PH_FRAME());
+	ph_begin_close(&c, PH_OP_closedir, fd, PH_FRAME());
 	r = ph_real.closedir(directory);
-	end_close(&c, PH_OP_closedir, fd, r, PH_FRAME(), PH_CALLER());
+	ph_end_close(&c, PH_OP_closedir, fd, r, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -308,8 +331,8 @@ void ph_hook_closefrom(int first)
 /* ---- copying --------------------------------------------------------------- */
 
 /* A dup closes what stood at its target; the analyzer knows that. */
-static void end_dup(struct ph_call_state *c, unsigned op, int fd, int target, int r,
-		    uint32_t replaced, uintptr_t frame, void *caller)
+void ph_end_dup(struct ph_call_state *c, unsigned op, int fd, int target, int r, uint32_t replaced,
+		uintptr_t frame, void *caller)
 {
 	uint64_t extra = replaced;
 
@@ -327,7 +350,7 @@ int ph_hook_dup(int fd)
 	ph_call_begin(&c, PH_OP_dup, fd, PH_FRAME());
 	r = ph_real.dup(fd);
 	ph_call_returned(&c);
-	end_dup(&c, PH_OP_dup, fd, -1, r, 0, PH_FRAME(), PH_CALLER());
+	ph_end_dup(&c, PH_OP_dup, fd, -1, r, 0, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -343,7 +366,7 @@ int ph_hook_dup2(int fd, int target)
 		replaced = ph_object_known(target);
 	r = ph_real.dup2(fd, target);
 	ph_call_returned(&c);
-	end_dup(&c, PH_OP_dup2, fd, target, r, replaced, PH_FRAME(), PH_CALLER());
+	ph_end_dup(&c, PH_OP_dup2, fd, target, r, replaced, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -359,7 +382,7 @@ int ph_hook_dup3(int fd, int target, int flags)
 		replaced = ph_object_known(target);
 	r = ph_real.dup3(fd, target, flags);
 	ph_call_returned(&c);
-	end_dup(&c, PH_OP_dup3, fd, target, r, replaced, PH_FRAME(), PH_CALLER());
+	ph_end_dup(&c, PH_OP_dup3, fd, target, r, replaced, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -380,7 +403,7 @@ int ph_hook_fcntl(int fd, int command, ...)
 	ph_call_begin(&c, PH_OP_fcntl, fd, PH_FRAME());
 	r = ph_real.fcntl(fd, command, argument);
 	ph_call_returned(&c);
-	end_dup(&c, PH_OP_fcntl, fd, -1, r, 0, PH_FRAME(), PH_CALLER());
+	ph_end_dup(&c, PH_OP_fcntl, fd, -1, r, 0, PH_FRAME(), PH_CALLER());
 	return r;
 }
 

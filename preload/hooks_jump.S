@@ -6,6 +6,7 @@
  */
 #define PH_IO(...)
 #define PH_BY_HAND(...)
+#define PH_NOTED(...)
 #if defined(__x86_64__)
 #define PH_ALIAS(alias, id) .globl alias; .type alias, @function; alias: jmp id; .size alias, . - alias;
 #elif defined(__aarch64__)
@@ -43,9 +44,10 @@ vfork:
 	.cfi_endproc
 	.size vfork, . - vfork
 #endif
-/* syscall(): only seccomp's is of interest, whose operation and filter (its second
- * and fourth argument) go along. No frame of ours stands between: the call may be a
- * clone. */
+/* syscall(): of interest are seccomp's, whose operation and filter (its second and
+ * fourth argument) go along, and those that have a row in hooks_syscall.c. No frame
+ * of ours stands before the others: the call may be a clone. */
+#define ROWS 512
 #if defined(__x86_64__)
 #define SYS_SECCOMP 317
 	.globl syscall
@@ -57,7 +59,12 @@ syscall:
 	je 2f
 1:	cmpq $SYS_SECCOMP, %rdi
 	je ph_syscall_seccomp
-	jmp *%rax
+	cmpq $ROWS, %rdi
+	jae 3f
+	leaq ph_syscall_rows(%rip), %r11
+	cmpl $0, (%r11, %rdi, 4)
+	jne ph_syscall_row
+3:	jmp *%rax
 2:	pushq %rdi
 	pushq %rsi
 	pushq %rdx
@@ -90,7 +97,13 @@ syscall:
 	cbz x16, 2f
 1:	cmp x0, SYS_SECCOMP
 	b.eq ph_syscall_seccomp
-	br x16
+	cmp x0, ROWS
+	b.hs 3f
+	adrp x17, ph_syscall_rows
+	add x17, x17, :lo12:ph_syscall_rows
+	ldr w17, [x17, x0, lsl 2]
+	cbnz w17, ph_syscall_row
+3:	br x16
 2:	stp x29, x30, [sp, -80]!
 	.cfi_adjust_cfa_offset 80
 	stp x0, x1, [sp, 16]

@@ -31,8 +31,8 @@ int ph_hook_socketpair(int domain, int type, int protocol, int fds[2])
 
 /* What is known of a socket has changed. The peer as the program named it stands
  * in the trace even when the connection fails or is still being made. */
-static void describe_again(const struct ph_call_state *c, int fd, unsigned origin,
-			   const struct sockaddr *peer, socklen_t length, uintptr_t frame)
+void ph_describe_again(const struct ph_call_state *c, int fd, unsigned origin,
+		       const struct sockaddr *peer, socklen_t length, uintptr_t frame)
 {
 	int saved = errno;
 	struct ph_stream *s;
@@ -58,7 +58,7 @@ int ph_hook_bind(int fd, const struct sockaddr *address, socklen_t length)
 	ph_call_returned(&c);
 	ph_call_end(&c, PH_OP_bind, fd, r, 0, NULL, 0, PH_FRAME(), PH_CALLER());
 	if (r == 0)
-		describe_again(&c, fd, PH_ORIGIN_BIND, NULL, 0, PH_FRAME());
+		ph_describe_again(&c, fd, PH_ORIGIN_BIND, NULL, 0, PH_FRAME());
 	return r;
 }
 
@@ -74,7 +74,7 @@ int ph_hook_listen(int fd, int backlog)
 	ph_call_returned(&c);
 	ph_call_end(&c, PH_OP_listen, fd, r, backlog, NULL, 0, PH_FRAME(), PH_CALLER());
 	if (r == 0)
-		describe_again(&c, fd, PH_ORIGIN_BIND, NULL, 0, PH_FRAME());
+		ph_describe_again(&c, fd, PH_ORIGIN_BIND, NULL, 0, PH_FRAME());
 	return r;
 }
 
@@ -89,12 +89,12 @@ int ph_hook_connect(int fd, const struct sockaddr *address, socklen_t length)
 	ph_call_returned(&c);
 	ph_call_end(&c, PH_OP_connect, fd, r, 0, NULL, 0, PH_FRAME(), PH_CALLER());
 	if (address != NULL && (r == 0 || errno != EFAULT))
-		describe_again(&c, fd, PH_ORIGIN_CONNECT, address, length, PH_FRAME());
+		ph_describe_again(&c, fd, PH_ORIGIN_CONNECT, address, length, PH_FRAME());
 	return r;
 }
 
-static void end_accept(struct ph_call_state *c, unsigned op, int fd, int r, uintptr_t frame,
-		       void *caller)
+void ph_end_accept(struct ph_call_state *c, unsigned op, int fd, int r, uintptr_t frame,
+		   void *caller)
 {
 	uint64_t listener = c->object;
 	int saved = errno;
@@ -113,7 +113,7 @@ int ph_hook_accept(int fd, struct sockaddr *address, socklen_t *length)
 	ph_call_begin(&c, PH_OP_accept, fd, PH_FRAME());
 	r = ph_real.accept(fd, address, length);
 	ph_call_returned(&c);
-	end_accept(&c, PH_OP_accept, fd, r, PH_FRAME(), PH_CALLER());
+	ph_end_accept(&c, PH_OP_accept, fd, r, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -126,6 +126,6 @@ int ph_hook_accept4(int fd, struct sockaddr *address, socklen_t *length, int fla
 	ph_call_begin(&c, PH_OP_accept4, fd, PH_FRAME());
 	r = ph_real.accept4(fd, address, length, flags);
 	ph_call_returned(&c);
-	end_accept(&c, PH_OP_accept4, fd, r, PH_FRAME(), PH_CALLER());
+	ph_end_accept(&c, PH_OP_accept4, fd, r, PH_FRAME(), PH_CALLER());
 	return r;
 }

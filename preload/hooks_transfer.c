@@ -10,14 +10,7 @@
 
 /* ---- from one descriptor to another --------------------------------------- */
 
-struct move {
-	unsigned op;
-	int from, to;
-	size_t asked;
-	const off_t *from_offset, *to_offset; /* NULL: the descriptor's own */
-};
-
-static void begin_move(struct ph_call_state *c, const struct move *m, uintptr_t frame)
+void ph_begin_move(struct ph_call_state *c, const struct ph_move *m, uintptr_t frame)
 {
 	ph_call_begin_two(c, m->op, m->from, m->to, frame);
 }
@@ -29,8 +22,8 @@ static uint64_t offset_before(const off_t *offset, ssize_t moved)
 	return offset != NULL && moved >= 0 ? (uint64_t)(*offset - moved) : UINT64_MAX;
 }
 
-static void end_move(struct ph_call_state *c, const struct move *m, ssize_t r, uintptr_t frame,
-		     void *caller)
+void ph_end_move(struct ph_call_state *c, const struct ph_move *m, ssize_t r, uintptr_t frame,
+		 void *caller)
 {
 	const uint64_t extra[3] = {(uint32_t)m->to | (uint64_t)c->other << 32,
 				   offset_before(m->from_offset, r),
@@ -41,55 +34,55 @@ static void end_move(struct ph_call_state *c, const struct move *m, ssize_t r, u
 
 ssize_t ph_hook_sendfile(int to, int from, off_t *offset, size_t count)
 {
-	const struct move m = {PH_OP_sendfile, from, to, count, offset, NULL};
+	const struct ph_move m = {PH_OP_sendfile, from, to, count, offset, NULL};
 	struct ph_call_state c;
 	ssize_t r;
 
 	PH_NEED(sendfile);
-	begin_move(&c, &m, PH_FRAME());
+	ph_begin_move(&c, &m, PH_FRAME());
 	r = ph_real.sendfile(to, from, offset, count);
-	end_move(&c, &m, r, PH_FRAME(), PH_CALLER());
+	ph_end_move(&c, &m, r, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
 ssize_t ph_hook_splice(int from, off_t *from_offset, int to, off_t *to_offset, size_t count,
 		       unsigned flags)
 {
-	const struct move m = {PH_OP_splice, from, to, count, from_offset, to_offset};
+	const struct ph_move m = {PH_OP_splice, from, to, count, from_offset, to_offset};
 	struct ph_call_state c;
 	ssize_t r;
 
 	PH_NEED(splice);
-	begin_move(&c, &m, PH_FRAME());
+	ph_begin_move(&c, &m, PH_FRAME());
 	r = ph_real.splice(from, from_offset, to, to_offset, count, flags);
-	end_move(&c, &m, r, PH_FRAME(), PH_CALLER());
+	ph_end_move(&c, &m, r, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
 ssize_t ph_hook_tee(int from, int to, size_t count, unsigned flags)
 {
-	const struct move m = {PH_OP_tee, from, to, count, NULL, NULL};
+	const struct ph_move m = {PH_OP_tee, from, to, count, NULL, NULL};
 	struct ph_call_state c;
 	ssize_t r;
 
 	PH_NEED(tee);
-	begin_move(&c, &m, PH_FRAME());
+	ph_begin_move(&c, &m, PH_FRAME());
 	r = ph_real.tee(from, to, count, flags);
-	end_move(&c, &m, r, PH_FRAME(), PH_CALLER());
+	ph_end_move(&c, &m, r, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
 ssize_t ph_hook_copy_file_range(int from, off_t *from_offset, int to, off_t *to_offset,
 				size_t count, unsigned flags)
 {
-	const struct move m = {PH_OP_copy_file_range, from, to, count, from_offset, to_offset};
+	const struct ph_move m = {PH_OP_copy_file_range, from, to, count, from_offset, to_offset};
 	struct ph_call_state c;
 	ssize_t r;
 
 	PH_NEED_OR(copy_file_range, -1);
-	begin_move(&c, &m, PH_FRAME());
+	ph_begin_move(&c, &m, PH_FRAME());
 	r = ph_real.copy_file_range(from, from_offset, to, to_offset, count, flags);
-	end_move(&c, &m, r, PH_FRAME(), PH_CALLER());
+	ph_end_move(&c, &m, r, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -97,7 +90,7 @@ ssize_t ph_hook_copy_file_range(int from, off_t *from_offset, int to, off_t *to_
  * (vmsplice(2)): the other side is no descriptor. */
 ssize_t ph_hook_vmsplice(int fd, const struct iovec *iov, size_t count, unsigned flags)
 {
-	struct move m = {PH_OP_vmsplice, -1, fd, (size_t)-1, NULL, NULL};
+	struct ph_move m = {PH_OP_vmsplice, -1, fd, (size_t)-1, NULL, NULL};
 	struct ph_call_state c;
 	ssize_t r;
 
@@ -113,7 +106,7 @@ ssize_t ph_hook_vmsplice(int fd, const struct iovec *iov, size_t count, unsigned
 		c.other = c.object;
 		c.object = 0;
 	}
-	end_move(&c, &m, r, PH_FRAME(), PH_CALLER());
+	ph_end_move(&c, &m, r, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -289,37 +282,49 @@ static void sum_messages(struct message *m, const struct mmsghdr *messages, int 
 	}
 }
 
+void ph_end_messages(struct ph_call_state *c, const struct ph_messages *all, int r, uintptr_t frame,
+		     void *caller)
+{
+	struct message m = {all->op, all->fd, 0, -1, 0, NULL, 0};
+
+	ph_call_returned(c);
+	sum_messages(&m, all->messages, r, all->room);
+	for (int i = 0; all->received && i < r; i++)
+		describe_passed(c, &all->messages[i].msg_hdr, frame);
+	end_message(c, &m, frame, caller);
+}
+
 int ph_hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-	struct message m = {PH_OP_sendmmsg, fd, 0, -1, 0, NULL, 0};
+	const struct ph_messages all = {PH_OP_sendmmsg, fd, messages, false,
+					sizeof(struct sockaddr_storage)};
 	struct ph_call_state c;
 	int r;
 
 	PH_NEED_OR(sendmmsg, -1);
 	ph_call_begin(&c, PH_OP_sendmmsg, fd, PH_FRAME());
 	r = ph_real.sendmmsg(fd, messages, count, flags);
-	sum_messages(&m, messages, r, sizeof(struct sockaddr_storage));
-	end_message(&c, &m, PH_FRAME(), PH_CALLER());
+	ph_end_messages(&c, &all, r, PH_FRAME(), PH_CALLER());
 	return r;
+}
+
+socklen_t ph_room_of_first(const struct mmsghdr *messages, unsigned count)
+{
+	return count > 0 && ph_may_be_read(messages) ? messages[0].msg_hdr.msg_namelen : 0;
 }
 
 int ph_hook_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
 		     struct timespec *timeout)
 {
-	const socklen_t room =
-		count > 0 && ph_may_be_read(messages) ? messages[0].msg_hdr.msg_namelen : 0;
-	struct message m = {PH_OP_recvmmsg, fd, 0, -1, 0, NULL, 0};
+	const struct ph_messages all = {PH_OP_recvmmsg, fd, messages, true,
+					ph_room_of_first(messages, count)};
 	struct ph_call_state c;
 	int r;
 
 	PH_NEED_OR(recvmmsg, -1);
 	ph_call_begin(&c, PH_OP_recvmmsg, fd, PH_FRAME());
 	r = ph_real.recvmmsg(fd, messages, count, flags, timeout);
-	ph_call_returned(&c);
-	sum_messages(&m, messages, r, room);
-	for (int i = 0; i < r; i++)
-		describe_passed(&c, &messages[i].msg_hdr, PH_FRAME());
-	end_message(&c, &m, PH_FRAME(), PH_CALLER());
+	ph_end_messages(&c, &all, r, PH_FRAME(), PH_CALLER());
 	return r;
 }
 

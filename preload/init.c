@@ -152,6 +152,11 @@ static __attribute__((constructor)) void begin(void)
 		on_exit(at_exit, NULL);
 		if (__cxa_at_quick_exit != NULL)
 			__cxa_at_quick_exit(ph_at_quick_exit, NULL);
+		if (ph_config.events & (PH_EVENTS_IO | PH_EVENTS_NET)) {
+			ph_stdio_begin();
+			if (!ph_stdio_is_seen)
+				ph_unseen_stdio();
+		}
 		ph_unseen_begin(ph_process->segment);
 		/* It stands where it stood before the collector was waited for. */
 		ph_wake_clock();

@@ -20,6 +20,9 @@ static const struct {
 #define PH_IO(id, ...)	    {#id, offsetof(struct ph_real, id)},
 #define PH_BY_HAND(id, ...) {#id, offsetof(struct ph_real, id)},
 #include "trace/functions.def"
+/* Last: the rows above are numbered as the functions are. */
+#define PH_NOTED(id, ...) {#id, offsetof(struct ph_real, id)},
+#include "trace/functions.def"
 };
 
 /* A look-up that fails allocates. So what libc does not have is known beforehand: by
@@ -78,7 +81,7 @@ enum group { IN_LIBC, ELSEWHERE, ALLOCATORS };
 
 static enum group group_of(size_t row)
 {
-	enum ph_kind kind = ph_functions[row + 1].kind;
+	enum ph_kind kind = row + 1 < PH_OP_FUNCTIONS ? ph_functions[row + 1].kind : PH_KIND_NONE;
 
 	if (kind == PH_KIND_ALLOC || kind == PH_KIND_FREE)
 		return ALLOCATORS;

@@ -238,6 +238,12 @@ static long seccomp_mode(void)
 }
 
 static long mode_at_begin;
+static bool stdio_is_unseen;
+
+void ph_unseen_stdio(void)
+{
+	stdio_is_unseen = true;
+}
 
 void ph_unseen_begin(struct ph_segment *g)
 {
@@ -245,6 +251,8 @@ void ph_unseen_begin(struct ph_segment *g)
 	ph_append(g->own_malloc, sizeof(g->own_malloc), 0, own_malloc);
 	if (is_go_program())
 		atomic_fetch_or_explicit(&g->unseen, PH_UNSEEN_GO, memory_order_relaxed);
+	if (stdio_is_unseen)
+		atomic_fetch_or_explicit(&g->unseen, PH_UNSEEN_STDIO, memory_order_relaxed);
 	ph_unseen_namespaces(g);
 	look(g, &g->io_begin, true);
 }

@@ -22,6 +22,9 @@ PH_COLD void ph_unseen_begin(struct ph_segment *g);
  * seccomp filter. May be called again. */
 PH_COLD void ph_unseen_end(struct ph_segment *g);
 
+/* stdio is not, in this process and in those that it forks. Before the above. */
+PH_COLD void ph_unseen_stdio(void);
+
 /* After a library came or went: has dlmopen(3) been used? */
 PH_COLD void ph_unseen_namespaces(struct ph_segment *g);
 

@@ -67,7 +67,7 @@ done
 check trace 'format|varint|columns|image' 'cell' 'encode|buffer|functions|segment' 'clock|decode' 'block|stacks'
 check preload 'compiler|types|sys|cfi' 'log|config' 'segment|spawn|session|alone|unseen' 'real|process' \
 	'thread|stack|judge|walk|nodes|unwind|unwind_libunwind|modules' 'objects' 'record' \
-	'hooks|sanitizer|hooks_memory|hooks_mapping|hooks_io|hooks_transfer|hooks_descriptors|hooks_sockets|hooks_exec|hooks_confine|hooks_process' 'init'
+	'hooks|sanitizer|hooks_memory|hooks_mapping|hooks_io|hooks_transfer|hooks_descriptors|hooks_sockets|hooks_exec|hooks_confine|hooks_process|hooks_stdio|hooks_syscall|hooks_noted' 'init'
 check collector 'proc|outname|command' 'target|run_json|tidy' 'spill' 'collector|collect|record|finish'
 check analyzer 'error|vector|map|arena|pages|format_text' \
 	'buckets|profile|mapped|clock|meta|reader|sockaddr|address_ranges|demangle|emit_json|emit_text|run.h|symbols.h' \

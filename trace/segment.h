@@ -167,7 +167,10 @@ struct ph_io_look {
 /* What is known not to be seen: said on the report's first screen. */
 #define PH_UNSEEN_NAMESPACE 1u /* dlmopen(3): libraries with a libc of their own */
 #define PH_UNSEEN_IO_URING  2u
-#define PH_UNSEEN_GO	    4u /* a Go program: it makes its system calls itself */
+#define PH_UNSEEN_GO	    4u	/* a Go program: it makes its system calls itself */
+#define PH_UNSEEN_STDIO	    8u	/* stdio's reads and writes inside libc */
+#define PH_UNSEEN_NAMES	    16u /* libc looked up names, maybe by asking a server */
+#define PH_UNSEEN_SYSLOG    32u
 
 struct ph_segment {
 	uint64_t magic;

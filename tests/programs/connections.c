@@ -340,10 +340,10 @@ static void datagrams(void)
 static bool have_ipv6(void)
 {
 	struct address a = in6_address();
-	int fd = (int)syscall(SYS_socket, AF_INET6, SOCK_STREAM, 0);
-	bool have = fd >= 0 && syscall(SYS_bind, fd, &a.any, a.length) == 0;
+	int fd = (int)system_call(SYS_socket, AF_INET6, SOCK_STREAM, 0);
+	bool have = fd >= 0 && system_call(SYS_bind, fd, &a.any, a.length) == 0;
 
-	syscall(SYS_close, fd);
+	system_call(SYS_close, fd);
 	return have;
 }
 

@@ -59,7 +59,7 @@ static void then_others(const char *name, int fd, unsigned bytes)
 	char path[64];
 
 	snprintf(path, sizeof(path), "%s.unseen", name);
-	expect(syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT, 0644) == fd);
+	expect(system_call(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT, 0644) == fd);
 	writes(fd, path, bytes);
 	expect(close(fd) == 0);
 	snprintf(path, sizeof(path), "%s.XXXXXX", name);
@@ -174,7 +174,7 @@ static void leave_stale(const char *path)
 	int fd = make(path);
 
 	writes(fd, path, 1);
-	syscall(SYS_close, fd);
+	system_call(SYS_close, fd);
 }
 
 /* In the other process: a file and a socket of that name. */

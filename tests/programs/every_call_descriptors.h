@@ -141,11 +141,11 @@ static void try_fanotify_init(struct trial *t)
 
 static void try_pidfd_getfd(struct trial *t)
 {
-	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	int self = (int)system_call(SYS_pidfd_open, getpid(), 0);
 
 	close(OPENS(t, self, 1, 0));
 	FAILS(t, EBADF, self, NOWHERE, 0);
-	syscall(SYS_close, self);
+	system_call(SYS_close, self);
 }
 
 /* ---- streams ------------------------------------------------------------------------- */

@@ -326,7 +326,7 @@ static void try_syscall(struct trial *t)
 			       errno == EFAULT);
 	CHECK_TRIAL(t, CALL(t, SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0 &&
 			       errno == SENTINEL);
-	CHECK_TRIAL(t, CALL(t, SYS_close, NOWHERE) == -1 && errno == EBADF);
+	CHECK_TRIAL(t, CALL(t, SYS_fcntl, NOWHERE, F_GETFD) == -1 && errno == EBADF);
 	CHECK_TRIAL(t, CALL(t, 99999) == -1 && errno == ENOSYS);
 	close(fd);
 }

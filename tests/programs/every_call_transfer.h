@@ -141,9 +141,9 @@ static void exchange(int fd, int messages, bool in)
 {
 	for (int i = 0; i < messages; i++) {
 		if (in)
-			expect(syscall(SYS_write, fd, buffer, PIECE) == PIECE);
+			expect(system_call(SYS_write, fd, buffer, PIECE) == PIECE);
 		else
-			expect(syscall(SYS_read, fd, buffer, PIECE) == PIECE);
+			expect(system_call(SYS_read, fd, buffer, PIECE) == PIECE);
 	}
 }
 
@@ -282,7 +282,7 @@ static void try_tee(struct trial *t)
 	char name[64];
 
 	expect(pipe(one) == 0 && pipe(two) == 0);
-	expect(syscall(SYS_write, one[1], buffer, PIECE) == PIECE);
+	expect(system_call(SYS_write, one[1], buffer, PIECE) == PIECE);
 	MOVES(t, one[0], two[1], PIECE, 0);
 	FAILS(t, EINVAL, one[0], one[1], PIECE, 0); /* one pipe */
 	name_pipe(two[1], name, sizeof(name));

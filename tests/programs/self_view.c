@@ -31,7 +31,7 @@ __attribute__((format(printf, 1, 2))) static void show(const char *format, ...)
 	va_start(list, format);
 	length = vsnprintf(line, sizeof(line), format, list);
 	va_end(list);
-	syscall(SYS_write, out, line, (size_t)length);
+	system_call(SYS_write, out, line, (size_t)length);
 }
 
 static int by_number(const void *a, const void *b)

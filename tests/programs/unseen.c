@@ -6,11 +6,13 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <syslog.h>
 
 #include "tests/programs/truth.h"
 
@@ -20,13 +22,13 @@ static unsigned long long was_read, was_written;
 /* Nobody intercepts it. */
 static void unseen_read(int fd, size_t bytes)
 {
-	expect(syscall(SYS_read, fd, buffer, bytes) == (long)bytes);
+	expect(system_call(SYS_read, fd, buffer, bytes) == (long)bytes);
 	was_read += bytes;
 }
 
 static void unseen_write(int fd, size_t bytes)
 {
-	expect(syscall(SYS_write, fd, buffer, bytes) == (long)bytes);
+	expect(system_call(SYS_write, fd, buffer, bytes) == (long)bytes);
 	was_written += bytes;
 }
 
@@ -121,6 +123,32 @@ static void own_namespace(void)
 	truth("namespace", dlmopen(LM_ID_NEWLM, "libz.so.1", RTLD_NOW) != NULL);
 }
 
+/* Of /etc/hosts: a server need not be asked. */
+static void look_up(const char *name)
+{
+	struct addrinfo *found = NULL;
+
+	if (getaddrinfo(name, "80", NULL, &found) == 0)
+		freeaddrinfo(found);
+}
+
+static void digits(void)
+{
+	look_up("127.0.0.1");
+	look_up("::1");
+	look_up(NULL);
+}
+
+static void name(void)
+{
+	look_up("localhost");
+}
+
+static void logged(void)
+{
+	syslog(LOG_DEBUG, "%s of a test", "a line");
+}
+
 static void unseen(void)
 {
 	int zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY);
@@ -145,7 +173,9 @@ int main(int argc, char **argv)
 	} ways[] = {{"families", families}, {"stdio", by_stdio},
 		    {"unseen", unseen},	    {"thread", thread},
 		    {"child", child},	    {"uring", uring},
-		    {"stay", stay},	    {"namespace", own_namespace}};
+		    {"stay", stay},	    {"namespace", own_namespace},
+		    {"digits", digits},	    {"name", name},
+		    {"log", logged}};
 
 	for (int i = 1; i < argc; i++)
 		for (size_t k = 0; k < sizeof(ways) / sizeof(ways[0]); k++)

@@ -2,8 +2,7 @@
 /*
  * Bytes and calls by path against what strace sees of the same command, file by
  * file, for the files in the test's own folder (what the loader reads, nobody
- * calls through a library's name). Targets use the calls themselves: what stdio
- * does inside libc is not seen yet.
+ * calls through a library's name).
  */
 #include "tests/truth/strace_log.h"
 
