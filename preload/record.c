@@ -54,11 +54,9 @@ static void put_memory(struct ph_stream *s, unsigned op, const void *block, size
 				       size & UINT64_C(0xffffffffff), node),
 		};
 
-		ph_put(s, cells, 2);
+		ph_put_at(s, cells, 2, address);
 	} else {
-		struct ph_cell cell = ph_memory_cell(op, address, size, node);
-
-		ph_put(s, &cell, 1);
+		ph_put_memory(s, ph_memory_cell(op, address, size, node), address);
 	}
 }
 
@@ -89,6 +87,15 @@ static PH_COLD void flush_early(struct ph_stream *s)
 
 /* ---- memory ---------------------------------------------------------- */
 
+/* From here on this thread's memory events go the short way, where they can. */
+static PH_COLD void call_plain(struct ph_thread *t)
+{
+	if (t->generation == ph_process->generation && ph_stack_is_walked(t) &&
+	    !ph_config.free_stacks && ph_real.malloc != NULL && ph_real.calloc != NULL &&
+	    ph_real.free != NULL)
+		t->plain = t->generation + 1;
+}
+
 void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t frame, void *caller)
 {
 	struct ph_stream *s = ph_enter(frame);
@@ -108,8 +115,26 @@ void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t fra
 		if (carries_stack(op))
 			node = ph_stack_node(s, frame, caller);
 		put_memory(s, op, block, size, node);
+		if (unlikely(ph_self.plain == 0) && !ph_is_nested(s))
+			call_plain(&ph_self);
 	}
 	ph_leave(s);
+}
+
+void ph_record_changed(struct ph_cell cell, const void *block, uintptr_t frame, void *caller,
+		       const struct ph_walk_word *bad)
+{
+	struct ph_stream *s = &ph_self.own;
+	uint32_t node;
+
+	/* Whose stack is the kept one has no other caller. */
+	ph_modules_notice(caller);
+	node = ph_walk(ph_self.walk, frame, ph_config.depth,
+		       ph_modules_version() & ~PH_MODULES_DIRTY, bad);
+	if (unlikely(node == 0))
+		node = ph_stack_unwalked(s, caller);
+	cell.w1 |= (uint64_t)node << 32;
+	ph_put_memory(s, cell, (uintptr_t)block);
 }
 
 /* ---- calls ------------------------------------------------------------ */

@@ -13,6 +13,8 @@
 
 PH_TLS struct ph_thread ph_self;
 
+_Atomic uint64_t ph_owners[1u << PH_OWNERS_BITS];
+
 #define RING_CELLS_LEAST  1024u	 /* 16 KiB */
 #define RING_CELLS_MOST	  65536u /* 1 MiB */
 #define CHECK_EVERY	  128u	 /* cells between looks at the clock */
@@ -131,7 +133,9 @@ static bool attach(struct ph_stream *s, uint32_t nested_in)
 	slot->stream = atomic_fetch_add_explicit(&g->streams, 1, memory_order_relaxed) + 1;
 	/* Without a collector nobody moves the shared word while nothing happens. */
 	if (slot->stream > 1 || g->alone)
-		atomic_store_explicit(&g->fine_stamps, 1, memory_order_seq_cst);
+		atomic_fetch_or_explicit(&g->clock, PH_CLOCK_THREADS, memory_order_seq_cst);
+	s->now = &g->clock;
+	s->owner = slot->stream < PH_NOBODY && !g->alone ? slot->stream : PH_NOBODY;
 	slot->tid = own_tid();
 	slot->nested_in = nested_in;
 	slot->started = ph_clock_now(g->clock_kind);
@@ -309,7 +313,7 @@ uint64_t ph_wake_clock(void)
 	return ph_clock_advance(&p->segment->clock, ph_clock_now(p->segment->clock_kind));
 }
 
-bool ph_make_room(struct ph_stream *s, unsigned cells)
+static PH_COLD bool make_room(struct ph_stream *s, unsigned cells)
 {
 	uint64_t room;
 
@@ -328,6 +332,72 @@ bool ph_make_room(struct ph_stream *s, unsigned cells)
 	if (s->checkpoint < s->next + cells)
 		s->checkpoint = s->next + cells;
 	return true;
+}
+
+/* ---- putting --------------------------------------------------------- */
+
+static void put(struct ph_stream *s, const struct ph_cell *cells, unsigned count, uint64_t stamp)
+{
+	uint64_t at;
+
+	/* One more: a CLOCK cell may come first. */
+	if (unlikely(s->next + count + 1 > s->checkpoint) && !make_room(s, count + 1))
+		return;
+	at = s->next;
+	/* A stream's stamps do not go back. */
+	if (stamp > s->clock)
+		ph_store_cell(s, at++, (struct ph_cell){.w0 = PH_OP_CLOCK, .w1 = stamp});
+	else
+		stamp = s->clock;
+	for (unsigned i = 0; i < count; i++)
+		ph_store_cell(s, at++, cells[i]);
+	ph_commit(s, at);
+	s->clock = stamp;
+}
+
+static inline uint64_t shared_stamp(uint64_t word)
+{
+	return unlikely(word & PH_CLOCK_ASLEEP) ? ph_wake_clock() : word & ~PH_CLOCK_FLAGS;
+}
+
+static inline uint64_t own_stamp(void)
+{
+	return ph_clock_now_ordered(ph_process->segment->clock_kind) & ~PH_CLOCK_FLAGS;
+}
+
+void ph_put(struct ph_stream *s, const struct ph_cell *cells, unsigned count)
+{
+	uint64_t word = atomic_load_explicit(s->now, memory_order_relaxed);
+	uint64_t stamp = shared_stamp(word);
+
+	put(s, cells, count, word & PH_CLOCK_THREADS ? own_stamp() : stamp);
+}
+
+void ph_put_timed(struct ph_stream *s, const struct ph_cell *cells, unsigned count, uint64_t ticks)
+{
+	uint64_t word = atomic_load_explicit(s->now, memory_order_relaxed);
+	uint64_t stamp = shared_stamp(word);
+
+	put(s, cells, count, word & PH_CLOCK_THREADS ? ticks & ~PH_CLOCK_FLAGS : stamp);
+}
+
+void ph_put_at(struct ph_stream *s, const struct ph_cell *cells, unsigned count, uint64_t address)
+{
+	uint64_t word = atomic_load_explicit(s->now, memory_order_relaxed);
+	uint64_t stamp = shared_stamp(word);
+
+	if (word & PH_CLOCK_THREADS) {
+		_Atomic uint64_t *owner = ph_owner_of(address);
+		uint64_t mine = address << 16 | s->owner;
+
+		if (s->owner == PH_NOBODY || address >> 48 != 0 ||
+		    atomic_load_explicit(owner, memory_order_relaxed) != mine) {
+			stamp = own_stamp();
+			if (s->owner != PH_NOBODY && address >> 48 == 0)
+				atomic_store_explicit(owner, mine, memory_order_relaxed);
+		}
+	}
+	put(s, cells, count, stamp);
 }
 
 /* ---- entering ------------------------------------------------------- */
@@ -399,6 +469,7 @@ static struct ph_stream *enter_first(struct ph_thread *t, uintptr_t frame)
 		return NULL;
 	}
 	t->kept = ph_stack_of_slot((uint32_t)(t->own.slot - ph_slot_at(ph_process->segment, 0)));
+	t->walk = ph_stack_walk(t->kept);
 	ph_stack_forget(t);
 	if (t->own.slot->stream == 1 && ph_process->segment->parent_pid != 0)
 		ph_unwind_flush(); /* a fork may have come amid another thread's unwinding */
@@ -444,7 +515,7 @@ struct ph_stream *ph_enter_slow(uintptr_t frame)
 		ph_stack_forget(t);
 	}
 	t->guard = frame;
-	t->nested_guard = 0;
+	t->nested_guard = 0; /* whatever ran inside the hook that is dead is dead too */
 	signal_fence();
 	return &t->own;
 }
@@ -461,6 +532,7 @@ void ph_suspend_for_vfork(void)
 		return;
 	t->suspended = t->generation;
 	signal_fence();
+	t->plain = 0;
 	t->generation = 0;
 }
 
@@ -479,6 +551,7 @@ void ph_share_with_child(void)
 		return;
 	t->shared = t->generation;
 	signal_fence();
+	t->plain = 0;
 	t->generation = 0; /* so that each event comes by ph_enter_slow() */
 }
 

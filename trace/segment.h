@@ -134,6 +134,10 @@ enum ph_clock_kind {
 /* In the shared clock word: the collector sleeps; whoever records next takes a
  * fresh stamp and wakes it. */
 #define PH_CLOCK_ASLEEP UINT64_C(1)
+/* There is more than one stream: what they did is put in order by finer stamps too. Set
+ * before the second one's first event, and for good. */
+#define PH_CLOCK_THREADS UINT64_C(2)
+#define PH_CLOCK_FLAGS	 (PH_CLOCK_ASLEEP | PH_CLOCK_THREADS)
 
 #define PH_EVENTS_MEMORY 1u
 #define PH_EVENTS_IO	 2u
@@ -194,9 +198,6 @@ struct ph_segment {
 	struct ph_table addresses, nodes;
 
 	uint32_t alone; /* no collector: a thread whose ring is full writes it to `spill` */
-	/* More than one stream: events take the counter itself as their stamp, not
-	 * the shared word. Set before the second stream's first event. */
-	_Atomic uint32_t fine_stamps;
 	/* Of what is not seen. A look is the library's when the constructor is over
 	 * and when the process ends, the collector's now and then. */
 	struct ph_io_look io_begin, io_end, io_sampled;
@@ -208,7 +209,7 @@ struct ph_segment {
 	char own_malloc[256]; /* path of a module whose malloc stands before ours; empty: none */
 
 	/* Shared and changing, each on a line of its own. */
-	_Alignas(PH_CACHE_LINE) _Atomic uint64_t clock;	     /* ticks, and PH_CLOCK_ASLEEP */
+	_Alignas(PH_CACHE_LINE) _Atomic uint64_t clock;	     /* ticks, and PH_CLOCK_FLAGS */
 	_Alignas(PH_CACHE_LINE) _Atomic uint32_t collector;  /* enum ph_collector_state; a futex */
 	_Alignas(PH_CACHE_LINE) _Atomic uint64_t free_slots; /* tag << 32 | index + 1 */
 	_Atomic uint32_t slots_used;			     /* ever */
