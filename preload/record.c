@@ -180,12 +180,23 @@ static bool wanted(unsigned op, int fd, int other)
 	}
 }
 
-/* -errno, from what a function returned or from errno as it left it. */
-static int64_t outcome(int64_t result, int error)
+#define EVERYTHING (PH_EVENTS_MEMORY | PH_EVENTS_IO | PH_EVENTS_NET | PH_EVENTS_WAIT)
+
+/* What moves addresses is put in order with the heap's events. */
+static inline bool moves_addresses(unsigned op)
 {
-	if (result >= 0)
+	enum ph_kind kind = op < PH_OP_FUNCTIONS ? ph_functions[op].kind : PH_KIND_NONE;
+
+	return kind == PH_KIND_MAP || kind == PH_KIND_UNMAP || kind == PH_KIND_REMAP ||
+	       kind == PH_KIND_BREAK;
+}
+
+/* -errno, from what a function returned or from errno as it left it. */
+static int64_t outcome(int64_t result)
+{
+	if (likely(result >= 0))
 		return result;
-	return result < INT64_MIN + 4096 ? -(result - INT64_MIN) : -(int64_t)error;
+	return result < INT64_MIN + 4096 ? -(result - INT64_MIN) : -(int64_t)errno;
 }
 
 /* Text goes by way of the scratch, of which there is one a stream: nothing here may
@@ -209,7 +220,10 @@ static void put_facts(struct ph_stream *s, struct ph_call *call, const struct ph
 	memcpy(at + sizeof(*call), f->extra, words);
 	if (f->tail_bytes != 0)
 		memcpy(at + sizeof(*call) + words, f->tail, f->tail_bytes);
-	ph_put(s, cells, call->cells);
+	if (moves_addresses(call->op))
+		ph_put(s, cells, call->cells);
+	else
+		ph_put_timed(s, cells, call->cells, call->entry + call->duration);
 }
 
 /* ---- what a vfork's child became --------------------------------------- */
@@ -257,7 +271,6 @@ static PH_COLD void put_spawned(struct ph_stream *s)
 
 void ph_call_begin_two(struct ph_call_state *c, unsigned op, int fd, int other, uintptr_t frame)
 {
-	int saved = errno;
 	struct ph_stream *s;
 
 	*c = (struct ph_call_state){0};
@@ -270,29 +283,26 @@ void ph_call_begin_two(struct ph_call_state *c, unsigned op, int fd, int other, 
 		c->object = ph_object_of(s, fd);
 	if (other >= 0)
 		c->other = ph_object_of(s, other);
-	if (!wanted(op, fd, other)) {
+	if (unlikely(ph_config.events != EVERYTHING) && !wanted(op, fd, other)) {
 		ph_leave(s);
-		errno = saved;
 		return;
 	}
 	atomic_store_explicit(&s->slot->call_fd, fd, memory_order_relaxed);
 	atomic_store_explicit(&s->slot->call_op, op, memory_order_relaxed);
 	ph_leave(s);
-	errno = saved;
 	c->entry = ph_now();
 }
 
 void ph_call_end_with(const struct ph_call_state *c, const struct ph_call_facts *f, uintptr_t frame,
 		      void *caller)
 {
-	int saved = errno;
 	struct ph_stream *s;
 	struct ph_call call = {
 		.op = (uint8_t)f->op,
 		.fd = f->fd,
 		.object = c->object,
 		.entry = c->entry,
-		.result = outcome(f->result, saved),
+		.result = outcome(f->result),
 		.arg = f->arg,
 	};
 
@@ -306,7 +316,6 @@ void ph_call_end_with(const struct ph_call_state *c, const struct ph_call_facts 
 	put_facts(s, &call, f);
 	atomic_store_explicit(&s->slot->call_op, 0, memory_order_relaxed);
 	ph_leave(s);
-	errno = saved;
 }
 
 void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t result, int64_t arg,

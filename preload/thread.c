@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/thread.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 
 #include "preload/alone.h"
+#include "preload/config.h"
 #include "preload/modules.h"
 #include "preload/stack.h"
 #include "preload/unwind.h"
@@ -15,10 +17,10 @@ PH_TLS struct ph_thread ph_self;
 
 _Atomic uint64_t ph_owners[1u << PH_OWNERS_BITS];
 
-#define RING_CELLS_LEAST  1024u	 /* 16 KiB */
-#define RING_CELLS_MOST	  65536u /* 1 MiB */
-#define CHECK_EVERY	  128u	 /* cells between looks at the clock */
-#define CLOCK_GRAIN	  4096u	 /* ticks that the shared word may lag before a thread moves it */
+#define CELLS_LEAST	  (PH_RING_LEAST / sizeof(struct ph_cell))
+#define RING_BLOCK	  (128u << 10) /* that a ring grows to where a full one makes its thread wait */
+#define CHECK_EVERY	  128u	       /* cells between looks at the clock */
+#define CLOCK_GRAIN	  4096u /* ticks that the shared word may lag before a thread moves it */
 #define NO_PROGRESS_NS	  INT64_C(2000000000)
 #define NO_PROGRESS_TICKS UINT64_C(6000000000) /* likewise, where no clock can be asked */
 #define RESERVED_SLOTS	  32		       /* for threads that begin under a seccomp filter */
@@ -124,7 +126,7 @@ static bool attach(struct ph_stream *s, uint32_t nested_in)
 	struct ph_slot *slot = pop_free_slot(g);
 
 	if (slot == NULL)
-		slot = new_slot(g, RING_CELLS_LEAST);
+		slot = new_slot(g, CELLS_LEAST);
 	if (slot == NULL && g->alone && !ph_confined)
 		slot = ph_alone_reclaim(g);
 	if (slot == NULL)
@@ -160,15 +162,24 @@ static uint64_t room_left(const struct ph_stream *s)
 	return s->mask + 1 - (s->next - oldest);
 }
 
+static uint64_t cells_most(void)
+{
+	uint64_t bytes = ph_config.ring_bytes;
+
+	if (bytes == 0)
+		bytes = ph_config.overflow == PH_OVERFLOW_BLOCK ? RING_BLOCK : PH_RING_MOST;
+	return bytes / sizeof(struct ph_cell);
+}
+
 /* Go on in a larger ring; the collector empties the old one first. */
-static bool grow(struct ph_stream *s)
+static bool grow(struct ph_stream *s, uint64_t most)
 {
 	struct ph_slot *slot = s->slot;
 	uint32_t count = atomic_load_explicit(&slot->ring_count, memory_order_relaxed);
-	uint64_t cells = (s->mask + 1) * 4;
+	uint64_t cells = (s->mask + 1) * 8 < most ? (s->mask + 1) * 8 : most;
 	uint64_t offset;
 
-	if (cells > RING_CELLS_MOST || count >= PH_RING_GROWTHS)
+	if (cells <= s->mask + 1 || count >= PH_RING_GROWTHS)
 		return false;
 	offset = allocate_ring(ph_process->segment, cells);
 	if (offset == 0)
@@ -278,7 +289,7 @@ static bool have_room(struct ph_stream *s, unsigned cells)
 	const struct ph_segment *g = ph_process->segment;
 
 	while (room_left(s) < cells) {
-		if (grow(s))
+		if (grow(s, cells_most()))
 			continue;
 		/* A ring that has turned to drop waits no more until there is room. */
 		if (given_up(g))
@@ -326,8 +337,11 @@ static PH_COLD bool make_room(struct ph_stream *s, unsigned cells)
 		put_loss(s);
 	move_clock(ph_process->segment);
 	room = room_left(s);
-	if (room < (s->mask + 1) / 2)
+	/* Not again before it can have done something about it. */
+	if (room < (s->mask + 1) / 2 && s->next - s->rung >= (s->mask + 1) / 4) {
+		s->rung = s->next;
 		ph_wake_collector(ph_process->control);
+	}
 	s->checkpoint = s->next + (room < CHECK_EVERY ? room : CHECK_EVERY);
 	if (s->checkpoint < s->next + cells)
 		s->checkpoint = s->next + cells;
@@ -478,7 +492,7 @@ static struct ph_stream *enter_first(struct ph_thread *t, uintptr_t frame)
 	return &t->own;
 }
 
-struct ph_stream *ph_enter_slow(uintptr_t frame)
+static struct ph_stream *enter(uintptr_t frame)
 {
 	struct ph_thread *t = &ph_self;
 
@@ -518,6 +532,15 @@ struct ph_stream *ph_enter_slow(uintptr_t frame)
 	t->nested_guard = 0; /* whatever ran inside the hook that is dead is dead too */
 	signal_fence();
 	return &t->own;
+}
+
+struct ph_stream *ph_enter_slow(uintptr_t frame)
+{
+	int saved = errno;
+	struct ph_stream *s = enter(frame);
+
+	errno = saved;
+	return s;
 }
 
 void ph_suspend_for_vfork(void)
@@ -569,7 +592,9 @@ void ph_threads_reserve(void)
 			break;
 		ph_push_free_slot(g, slot, (uint32_t)(slot - ph_slot_at(g, 0)));
 	}
-	while (ph_self.own.slot != NULL && grow(&ph_self.own))
+	/* Nobody will be called then: it is seldom looked after. */
+	while (ph_self.own.slot != NULL &&
+	       grow(&ph_self.own, PH_RING_MOST / sizeof(struct ph_cell)))
 		;
 	ph_stack_reserve(atomic_load(&g->slots_used));
 }

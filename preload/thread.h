@@ -32,6 +32,7 @@ struct ph_stream {
 	uint64_t mask, first; /* of the ring in use */
 	struct ph_slot *slot; /* NULL: none yet */
 	uint64_t owner;	      /* of addresses; see ph_owners */
+	uint64_t rung;	      /* `next` when the collector was last called for room */
 	uint64_t dropping;    /* events lost since the ring turned to drop; 0: it has not */
 	uint64_t dropping_since;
 };

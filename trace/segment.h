@@ -31,7 +31,9 @@ enum ph_slot_state {
 };
 
 #define PH_SLOTS_MOST	8192
-#define PH_RING_GROWTHS 8 /* rings that one slot may go through, small to large */
+#define PH_RING_GROWTHS 8	    /* rings that one slot may go through, small to large */
+#define PH_RING_LEAST	(16u << 10) /* bytes that each begins with */
+#define PH_RING_MOST	(1u << 20)
 
 struct ph_ring {
 	uint64_t offset; /* of its cells in the segment */
