@@ -9,6 +9,7 @@
 #include "preload/modules.h"
 #include "preload/nodes.h"
 #include "preload/sys.h"
+#include "trace/segment.h"
 
 /* Of a struct ph_walk_frame. */
 enum {
@@ -16,7 +17,8 @@ enum {
 	CHECK = 2,    /* not a frame: a word that a rule read */
 	EXACT = 4,    /* interrupted, not calling: its word is a signal's saved rip */
 	FP_LOST = 8,  /* its rbp cannot be told */
-	HARD = 16,    /* of a fresh one: its step was no simple one */
+	HARD = 16,    /* of a fresh one: its step was no packed one */
+	FROM_FP = 32, /* likewise: it was, from rbp */
 };
 
 /* Frames are counted from here where the outermost was not met. */
@@ -132,12 +134,7 @@ static uint64_t made_safe(uint64_t rule)
 	return rule;
 }
 
-static inline uint32_t slot_of(uint64_t key)
-{
-	return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> (64 - PH_WALK_BITS));
-}
-
-static PH_NOINLINE uint64_t rule_of_address(uintptr_t pc, uint32_t address)
+static PH_NOINLINE uint64_t rule_of(uintptr_t pc, uint32_t address)
 {
 	uint64_t rule = ph_address_noted(address, pc);
 
@@ -150,51 +147,119 @@ static PH_NOINLINE uint64_t rule_of_address(uintptr_t pc, uint32_t address)
 	return rule;
 }
 
-static PH_NOINLINE void fill_rule(struct ph_walk *w, uint64_t key, uint32_t slot)
+/*
+ * An address and its rule in one word, if that is a simple one or has its CFA at
+ * rbp + n and the caller's rbp there; nodes.h keeps others.
+ *
+ *   63     41    40      39      24   23      22    21       0
+ *  |  n      | from fp | m, signed | there | saved | address  |
+ */
+#define PACKED		(UINT64_C(1) << 23)
+#define PACKED_SAVED	(UINT64_C(1) << 22)
+#define PACKED_FROM_FP	(UINT64_C(1) << 40)
+#define PACKED_N_SHIFT	41
+_Static_assert(PH_ADDRESS_BITS <= 22, "an address fits");
+
+static uint64_t pack(uint64_t rule, uint32_t address)
 {
-	struct ph_walk_rule *r = &w->rules[slot];
+	int64_t n = ph_cfi_n(rule), m = ph_cfi_m(rule);
+	bool saved = ph_cfi_rbp(rule) == PH_CFI_RBP_AT_CFA;
+	bool from_fp = ph_cfi_kind(rule) == PH_CFI_RBP && saved && n >= 16 && m <= -16 && m >= -n;
+
+	if ((!(rule & PH_CFI_SIMPLE) && !from_fp) || n >= 1 << (64 - PACKED_N_SHIFT))
+		return address;
+	return (uint64_t)n << PACKED_N_SHIFT | (from_fp ? PACKED_FROM_FP : 0) |
+	       (uint64_t)(uint16_t)m << 24 | PACKED | (saved ? PACKED_SAVED : 0) | address;
+}
+
+static inline uint32_t packed_address(uint64_t word)
+{
+	return (uint32_t)word & ((1u << 22) - 1);
+}
+
+static inline uintptr_t packed_n(uint64_t word)
+{
+	return word >> PACKED_N_SHIFT;
+}
+
+static inline uintptr_t packed_m(uint64_t word)
+{
+	return (uintptr_t)(int64_t)(int16_t)(word >> 24);
+}
+
+/* Two places a key: the newer one first. */
+static PH_NOINLINE uint64_t fill_rule(struct ph_walk *w, struct ph_walk_rule *r, uint64_t key)
+{
 	uintptr_t pc = key & ADDRESS_MASK;
 	uint32_t address = ph_node_address(pc, ph_modules_epoch(w->version));
+	uint64_t rule = rule_of(pc, address), word = pack(rule, address);
 
-	r->key = 0;
+	/* A library may yet come there. */
+	if (ph_cfi_kind(rule) == PH_CFI_NONE)
+		return word;
+	r[1].key = 0;
 	signal_fence();
-	r->rule = rule_of_address(pc, address);
-	w->addresses[slot] = address;
+	r[1].word = r[0].word;
 	signal_fence();
-	if (ph_cfi_kind(r->rule) != PH_CFI_NONE)
-		r->key = key;
+	r[1].key = r[0].key;
+	signal_fence();
+	r[0].key = 0;
+	signal_fence();
+	r[0].word = word;
+	signal_fence();
+	r[0].key = key;
+	return word;
 }
 
-/* Where the rule and the address of a pc stand; `epoch` << 48. */
-static inline uint32_t find_rule(struct ph_walk *w, uintptr_t pc, uint64_t epoch)
+/* The packed word of a pc; `epoch` << 48. */
+static inline uint64_t find_rule(struct ph_walk *w, uintptr_t pc, uint64_t epoch)
 {
 	uint64_t key = pc | epoch;
-	uint32_t slot = slot_of(key);
+	struct ph_walk_rule *r =
+		w->rules[key * UINT64_C(0x9e3779b97f4a7c15) >> (64 - PH_WALK_RULE_BITS)];
 
-	if (unlikely(w->rules[slot].key != key))
-		fill_rule(w, key, slot);
-	return slot;
+	if (likely(r[0].key == key))
+		return r[0].word;
+	if (likely(r[1].key == key))
+		return r[1].word;
+	return fill_rule(w, r, key);
 }
 
-static PH_NOINLINE uint32_t fill_node(struct ph_walk_node *n, uint64_t key)
-{
-	uint32_t node = ph_node_child((uint32_t)(key >> 32), (uint32_t)key);
+/*
+ * Parent and address make 46 bits, which times an odd number are 46 other bits, of
+ * which the upper ones say where and the rest who: eight bytes hold all of it.
+ *
+ *   63    61   60 . 24   23   0
+ *  | there     | who   | node  |
+ */
+#define KEY_BITS (PH_NODE_BITS + PH_ADDRESS_BITS)
+#define WHO_BITS (KEY_BITS - PH_WALK_NODE_BITS)
+#define THERE	 (UINT64_C(1) << WHO_BITS)
+_Static_assert(WHO_BITS + 1 + PH_NODE_BITS <= 64, "it fits");
 
-	n->key = 0;
-	signal_fence();
-	n->node = node;
-	signal_fence();
-	n->key = key;
+static PH_NOINLINE uint32_t fill_node(uint64_t *entry, uint64_t who, uint32_t parent,
+				      uint32_t address)
+{
+	uint32_t node = ph_node_child(parent, address);
+
+	entry[1] = entry[0];
+	entry[0] = (who | THERE) << PH_NODE_BITS | node;
 	return node;
 }
 
 /* The node of one more frame; `parent` itself where the tables are full. */
 static inline uint32_t node_of(struct ph_walk *w, uint32_t parent, uint32_t address)
 {
-	uint64_t key = (uint64_t)parent << 32 | address;
-	struct ph_walk_node *n = &w->nodes[slot_of(key)];
+	uint64_t key = (uint64_t)parent << PH_ADDRESS_BITS | address;
+	uint64_t mixed = key * UINT64_C(0x9e3779b97f4a7c15) & ((UINT64_C(1) << KEY_BITS) - 1);
+	uint64_t *entry = w->nodes[mixed >> WHO_BITS];
+	uint64_t who = mixed & (THERE - 1);
 
-	return likely(n->key == key) ? n->node : fill_node(n, key);
+	if (likely(entry[0] >> PH_NODE_BITS == (who | THERE)))
+		return entry[0] & ((1u << PH_NODE_BITS) - 1);
+	if (likely(entry[1] >> PH_NODE_BITS == (who | THERE)))
+		return entry[1] & ((1u << PH_NODE_BITS) - 1);
+	return fill_node(entry, who, parent, address);
 }
 
 /* ---- verifying -------------------------------------------------------------- */
@@ -299,17 +364,30 @@ static PH_COLD bool step_signal(struct ph_walk *w, struct state *s, struct ph_wa
 	return true;
 }
 
-/* To the caller, by another rule than a simple one, or on stack that is new. False: none
+enum step { STEP_NONE, STEP_END, STEP_DONE };
+
+/* To the caller, by another rule than a simple one, or on stack that is new. NONE: none
  * leads on. */
-static PH_NOINLINE bool step_hard(struct ph_walk *w, struct state *s, struct ph_walk_fresh *f)
+static PH_NOINLINE enum step step_hard(struct ph_walk *w, struct state *s, struct ph_walk_fresh *f)
 {
+	uintptr_t pc = (s->ip - !(s->flags & EXACT)) & ADDRESS_MASK;
+	bool done;
+
 	f->flags |= HARD;
+	f->rule = rule_of(pc, packed_address(f->word));
 	f->saved_at = f->cfa.at = 0;
-	if (ph_cfi_kind(f->rule) != PH_CFI_SIGNAL)
-		return step(w, s, f);
-	/* It was never called: its unwind data begin a byte early. */
-	f->address = ph_node_address(s->ip & ADDRESS_MASK, ph_modules_epoch(w->version));
-	return step_signal(w, s, f);
+	switch (ph_cfi_kind(f->rule)) {
+	case PH_CFI_END:
+		return STEP_END;
+	case PH_CFI_SIGNAL:
+		/* It was never called: its unwind data begin a byte early. */
+		f->word = ph_node_address(s->ip & ADDRESS_MASK, ph_modules_epoch(w->version));
+		done = step_signal(w, s, f);
+		break;
+	default:
+		done = step(w, s, f);
+	}
+	return done ? STEP_DONE : STEP_NONE;
 }
 
 static inline struct ph_walk_frame *frame_of(struct ph_walk *w, const struct ph_walk_word *word)
@@ -335,9 +413,11 @@ static inline bool is_same(struct ph_walk *w, const struct ph_walk_word *kept,
 /* The outermost frame's return address is 0: it ends there as long as that stays so. */
 static PH_COLD void note_end(struct ph_walk_fresh *f, uintptr_t at)
 {
-	if (!(f->flags & HARD))
+	if (!(f->flags & HARD)) {
+		f->flags |= HARD;
+		f->rule = 0; /* nothing needs the rbp of what is outermost */
 		f->saved_at = f->cfa.at = 0;
-	f->flags |= HARD;
+	}
 	if (f->cfa.at == 0)
 		f->cfa = (struct ph_walk_word){at, 0};
 }
@@ -356,8 +436,7 @@ static inline __attribute__((always_inline)) struct ph_walk_fresh *collect(struc
 
 	do {
 		struct state next;
-		uint64_t rule;
-		uint32_t slot;
+		uint64_t word;
 
 		/* By order of addresses only, which is a guess where there are several
 		 * stacks: a match that is missed costs a walk. */
@@ -372,31 +451,39 @@ static inline __attribute__((always_inline)) struct ph_walk_fresh *collect(struc
 			}
 			last = &w->words[bad - w->words - 1];
 		}
-		slot = find_rule(w, (s.ip - !unlikely(s.flags & EXACT)) & ADDRESS_MASK, epoch);
-		rule = w->rules[slot].rule;
+		word = find_rule(w, (s.ip - !unlikely(s.flags & EXACT)) & ADDRESS_MASK, epoch);
 		f->at = s.at;
 		f->ip = s.ip;
 		f->fp = s.fp;
-		f->rule = rule;
-		f->address = w->addresses[slot];
+		f->word = word;
 		f->flags = s.flags & EXACT;
-		s.at = s.sp + (uintptr_t)ph_cfi_n(rule) - 8;
-		if (likely((rule & PH_CFI_SIMPLE) && s.at - low <= room)) {
+		s.at = s.sp + packed_n(word) - 8;
+		if (unlikely(word & PACKED_FROM_FP)) {
+			f->flags |= FROM_FP;
+			s.at = s.fp + packed_n(word) - 8;
+			if (s.at < s.sp || (s.flags & FP_LOST))
+				return NULL;
+		}
+		if (likely((word & PACKED) && s.at - low <= room)) {
 			s.sp = s.at + 8;
-			if (rule & PH_CFI_RBP_SAVED) {
-				s.fp = load(s.sp + (uintptr_t)ph_cfi_m(rule));
+			if (word & PACKED_SAVED) {
+				s.fp = load(s.sp + packed_m(word));
 				s.flags = 0;
 			}
 			s.flags &= ~EXACT;
 			s.ip = load(s.at);
 			f++;
-		} else if (ph_cfi_kind(rule) == PH_CFI_END) {
-			w->last = w->words;
-			return f + 1;
 		} else {
 			next = s;
-			if (!step_hard(w, &next, f))
+			switch (step_hard(w, &next, f)) {
+			case STEP_NONE:
 				return NULL;
+			case STEP_END:
+				w->last = w->words;
+				return f + 1;
+			default:
+				break;
+			}
 			s = next;
 			f++;
 			low = w->ranges[w->range].low;
@@ -441,16 +528,16 @@ static void push_check(struct ph_walk *w, struct ph_walk_word **last, struct ph_
 static PH_NOINLINE bool keep_words(struct ph_walk *w, struct ph_walk_word **last,
 				   const struct ph_walk_fresh *f, bool needed, uintptr_t fp)
 {
-	uintptr_t saved_at = 0;
-
-	/* A simple one's stands where its rule says, its CFA being 8 from the outer word. */
-	if (f->flags & HARD)
-		saved_at = f->saved_at;
-	else if (f->rule & PH_CFI_RBP_SAVED)
-		saved_at = (*last)->at + 8 + (uintptr_t)ph_cfi_m(f->rule);
-	if (needed && saved_at != 0)
-		push_check(w, last, (struct ph_walk_word){saved_at, fp});
-	if ((f->flags & HARD) && f->cfa.at != 0)
+	/* A simple one's rbp stands where its rule says, its CFA being 8 from the outer word. */
+	if (!(f->flags & HARD)) {
+		if (needed && (f->word & PACKED_SAVED))
+			push_check(w, last,
+				   (struct ph_walk_word){(*last)->at + 8 + packed_m(f->word), fp});
+		return (f->flags & FROM_FP) || (needed && !(f->word & PACKED_SAVED));
+	}
+	if (needed && f->saved_at != 0)
+		push_check(w, last, (struct ph_walk_word){f->saved_at, fp});
+	if (f->cfa.at != 0)
 		push_check(w, last, f->cfa);
 	return uses_fp(f->rule) || (needed && passes_fp(f->rule));
 }
@@ -471,7 +558,7 @@ static inline __attribute__((always_inline)) void keep(struct ph_walk *w, struct
 		fp = w->fps[last - w->words];
 	}
 	while (f-- > w->fresh) {
-		if (unlikely(needed | (f->flags & HARD)))
+		if (unlikely(needed | (f->flags & (HARD | FROM_FP))))
 			needed = keep_words(w, &last, f, needed, fp) ? NEEDS_FP : 0;
 		last++;
 		if (unlikely(needed))
@@ -479,10 +566,10 @@ static inline __attribute__((always_inline)) void keep(struct ph_walk *w, struct
 		fp = f->fp;
 		last->at = f->at;
 		last->value = f->ip;
-		parent = node_of(w, parent, f->address);
+		parent = node_of(w, parent, packed_address(f->word));
 		frame = frame_of(w, last);
 		frame->node = parent;
-		frame->address = f->address;
+		frame->address = packed_address(f->word);
 		frame->number = ++number;
 		frame->flags = (f->flags & EXACT) | needed;
 	}

@@ -24,8 +24,8 @@
 
 #define PH_WALK_FRAMES 512u  /* that are walked at most at once; deeper ones are cut off */
 #define PH_WALK_WORDS  2048u /* that are kept at most: of 700 to 2,000 frames */
-#define PH_WALK_BITS   11
-#define PH_WALK_CACHE  (1u << PH_WALK_BITS)
+#define PH_WALK_RULE_BITS 10 /* of the caches, of two places each */
+#define PH_WALK_NODE_BITS 11
 #define PH_WALK_RANGES 8u
 
 /* A word of the program's stack and what it held. */
@@ -42,14 +42,15 @@ struct ph_walk_frame {
 	uint32_t flags;
 };
 
-/* A frame on its way into the kept stack: a cache line. */
+/* A frame on its way into the kept stack. */
 struct ph_walk_fresh {
 	uintptr_t at, ip, fp;
+	uint64_t word; /* struct ph_walk_rule's */
+	/* If the step to the next outer frame was no simple one: */
 	uint64_t rule;
-	uint32_t address, flags;
-	/* What the step to the next outer frame read besides, if it was no simple one: */
-	uintptr_t saved_at;	 /* its rbp, */
+	uintptr_t saved_at;	 /* it read its rbp here, */
 	struct ph_walk_word cfa; /* and this; at 0: nothing */
+	uint32_t flags;
 };
 
 /* Stack that is known to be readable. */
@@ -80,15 +81,12 @@ struct ph_walk {
 	struct ph_walk_frame frames[1 + PH_WALK_WORDS];
 	uintptr_t fps[1 + PH_WALK_WORDS]; /* rbp in a frame, where it is needed */
 	struct ph_walk_fresh fresh[PH_WALK_FRAMES];
-	/* Caches before nodes.h: what is here is one cache line away, not three. */
+	/* Caches before nodes.h, small so that they stay near. */
 	struct ph_walk_rule {
-		uint64_t key, rule; /* pc | epoch << 48 */
-	} rules[PH_WALK_CACHE];
-	uint32_t addresses[PH_WALK_CACHE]; /* of the same pc, in the table */
-	struct ph_walk_node {
-		uint64_t key; /* parent << 32 | address */
-		uint32_t node;
-	} nodes[PH_WALK_CACHE];
+		uint64_t key;  /* pc | epoch << 48 */
+		uint64_t word; /* its address and, packed, its rule: walk.c */
+	} rules[1u << PH_WALK_RULE_BITS][2];
+	uint64_t nodes[1u << PH_WALK_NODE_BITS][2]; /* packed */
 };
 
 /* From our constructor, once. False: the unwinder does it all, as before

@@ -87,7 +87,9 @@ struct ph_slot {
 #define PH_PROBE	       8
 #define PH_ADDRESS_LEVEL_0     1024u
 #define PH_NODE_LEVEL_0	       4096u
-#define PH_TABLE_LEVELS_MAX    13
+#define PH_TABLE_LEVELS_MAX    12
+#define PH_ADDRESS_BITS	       22 /* that their numbers take at most */
+#define PH_NODE_BITS	       24
 #define PH_ADDRESS_PC(word)    ((word)&0xffffffffffffu)
 #define PH_ADDRESS_EPOCH(word) ((uint32_t)((word) >> 48 & 0x7fff))
 #define PH_ADDRESS_RETIRED     (UINT64_C(1) << 63)
@@ -100,6 +102,10 @@ struct ph_table {
 	_Atomic uint32_t levels; /* allocated */
 	_Atomic uint32_t full;	 /* refusals: the table had reached its ceiling */
 };
+
+_Static_assert((PH_ADDRESS_LEVEL_0 << PH_TABLE_LEVELS_MAX) <= 1u << PH_ADDRESS_BITS &&
+		       (PH_NODE_LEVEL_0 << PH_TABLE_LEVELS_MAX) <= 1u << PH_NODE_BITS,
+	       "numbers fit");
 
 /* Index of a level's first entry. */
 static inline uint32_t ph_level_base(uint32_t level_0, uint32_t level)
