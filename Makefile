@@ -27,7 +27,7 @@ ANALYZER_LIBS := -ldw -lelf -lzstd -lz -lcjson -l:libiberty.a -lm -lpthread
 
 # In the target: hidden symbols, nothing but libc, unwinding through our frames
 # (cancellation, C++ exceptions), initial-exec TLS.
-PRELOAD_CFLAGS  := -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec \
+PRELOAD_CFLAGS  := -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec -fno-tree-slp-vectorize \
 	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
 PRELOAD_LDFLAGS := -shared -Wl,-z,defs -Wl,-z,now -Wl,-soname,libperfhook.so -Wl,--as-needed -Wl,-Bsymbolic-functions
 
@@ -49,6 +49,8 @@ all: $(BUILD)/libperfhook.so $(BUILD)/perfhook
 
 $(PRELOAD_OBJ): CFLAGS += $(PRELOAD_CFLAGS)
 $(BUILD)/obj/preload/hooks_process.c.o: CFLAGS += -fno-exceptions
+# The frame of the exported function is what stacks begin at: it must stay.
+$(BUILD)/obj/preload/hooks_memory.c.o: CFLAGS += -fno-optimize-sibling-calls
 ifneq ($(SAN),)
 # gcc tests "&ph_self == NULL" by the flags of an add that the linker turns into a
 # lea, which sets none, where a program holds what is meant for the library.

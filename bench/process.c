@@ -48,9 +48,10 @@ static void on_end(int signal)
 void process_setup(unsigned limit_s)
 {
 	static const char *const unwanted[] = {
-		"LD_PRELOAD",	  "PERFHOOK_OUT",      "PERFHOOK_EVENTS",   "PERFHOOK_DEPTH",
-		"PERFHOOK_START", "PERFHOOK_OVERFLOW", "PERFHOOK_CHILDREN", "PERFHOOK_FREE_STACKS",
-		"PERFHOOK_ROOT",  "DEBUGINFOD_URLS",   "MAKEFLAGS",	    "PYTHONPATH",
+		"LD_PRELOAD",		"PERFHOOK_OUT",	     "PERFHOOK_EVENTS", "PERFHOOK_DEPTH",
+		"PERFHOOK_START",	"PERFHOOK_OVERFLOW", "PERFHOOK_RING",	"PERFHOOK_CHILDREN",
+		"PERFHOOK_FREE_STACKS", "PERFHOOK_ROOT",     "DEBUGINFOD_URLS", "MAKEFLAGS",
+		"PYTHONPATH",
 	};
 	struct sigaction action = {.sa_handler = on_alarm};
 

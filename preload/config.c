@@ -80,6 +80,23 @@ static bool set_depth(const char *value)
 	return true;
 }
 
+/* A power of two, in bytes or with a K or M behind it. */
+static bool set_ring(const char *value)
+{
+	uint64_t bytes = 0;
+	unsigned shift = 0;
+
+	for (; *value >= '0' && *value <= '9' && bytes <= PH_RING_MOST; value++)
+		bytes = bytes * 10 + (uint64_t)(*value - '0');
+	if (*value == 'K' || *value == 'M')
+		shift = *value++ == 'K' ? 10 : 20;
+	if (*value != '\0' || bytes > PH_RING_MOST)
+		return false;
+	bytes <<= shift;
+	ph_config.ring_bytes = (uint32_t)bytes;
+	return bytes >= PH_RING_LEAST && bytes <= PH_RING_MOST && (bytes & (bytes - 1)) == 0;
+}
+
 static bool set_choice(const char *value, const char *zero, const char *one, uint32_t *out)
 {
 	*out = strcmp(value, one) == 0;
@@ -128,6 +145,7 @@ static const struct {
 	{"PERFHOOK_DEPTH", set_depth, "a number from 0 to 4096"},
 	{"PERFHOOK_FREE_STACKS", set_free_stacks, "on or off"},
 	{"PERFHOOK_OVERFLOW", set_overflow, "block or drop"},
+	{"PERFHOOK_RING", set_ring, "a power of two from 16K to 1M"},
 	{"PERFHOOK_CHILDREN", set_children, "follow or skip"},
 	{"PERFHOOK_START", set_start, "on or off"},
 	{"PERFHOOK_ROOT", set_root, ""},

@@ -15,6 +15,7 @@ struct ph_config {
 	uint32_t events;
 	uint32_t depth;
 	uint32_t overflow;
+	uint32_t ring_bytes; /* that a thread's ring may grow to; 0: by the overflow */
 	bool free_stacks;
 	bool follow_children;
 	bool start;

@@ -33,31 +33,49 @@ static inline bool is_for_us(const void *caller)
 			ph_record_memory(PH_OP_##id, block, size, PH_FRAME(), PH_CALLER());        \
 	} while (0)
 
-void *ph_hook_malloc(size_t size)
+static PH_NOINLINE void *malloc_slowly(size_t size, uintptr_t frame, void *caller)
 {
 	void *block;
 
 	PH_NEED(malloc);
 	if (unlikely(ph_real.malloc == NULL))
 		return allocate_early(16, size);
-	if (is_for_us(PH_CALLER())) {
+	if (is_for_us(caller)) {
 		block = ph_arena_allocate(16, size);
 		return block != NULL ? block : ph_real.malloc(size);
 	}
-	if (!ph_memory_begin(PH_FRAME(), PH_CALLER()))
+	if (!ph_memory_begin(frame, caller))
 		return ph_real.malloc(size);
 	block = ph_real.malloc(size);
 	ph_memory_end();
-	RECORD(malloc, block, size);
+	if (likely(block != NULL))
+		ph_record_memory(PH_OP_malloc, block, size, frame, caller);
 	return block;
 }
 
-void *ph_hook_calloc(size_t count, size_t size)
+void *ph_hook_malloc(size_t size)
+{
+	struct ph_thread *t = &ph_self;
+	void *block;
+
+	if (unlikely(!ph_is_plain(t, PH_FRAME())))
+		return malloc_slowly(size, PH_FRAME(), PH_CALLER());
+	t->in_malloc = PH_FRAME();
+	signal_fence();
+	block = ph_real.malloc(size);
+	signal_fence();
+	t->in_malloc = 0;
+	if (likely(block != NULL))
+		ph_record_plain(t, PH_OP_malloc, block, size, PH_FRAME(), PH_CALLER());
+	return block;
+}
+
+static PH_NOINLINE void *calloc_slowly(size_t count, size_t size, uintptr_t frame, void *caller)
 {
 	void *block;
 
 	PH_NEED(calloc);
-	if (is_for_us(PH_CALLER()) && size < PH_ARENA_REUSED && count < PH_ARENA_REUSED) {
+	if (is_for_us(caller) && size < PH_ARENA_REUSED && count < PH_ARENA_REUSED) {
 		block = ph_arena_allocate(16, count * size);
 		if (block != NULL)
 			return block;
@@ -68,26 +86,43 @@ void *ph_hook_calloc(size_t count, size_t size)
 			return NULL;
 		return allocate_early(16, count * size);
 	}
-	if (!ph_memory_begin(PH_FRAME(), PH_CALLER()))
+	if (!ph_memory_begin(frame, caller))
 		return ph_real.calloc(count, size);
 	block = ph_real.calloc(count, size);
 	ph_memory_end();
-	RECORD(calloc, block, count * size);
+	if (likely(block != NULL))
+		ph_record_memory(PH_OP_calloc, block, count * size, frame, caller);
+	return block;
+}
+
+void *ph_hook_calloc(size_t count, size_t size)
+{
+	struct ph_thread *t = &ph_self;
+	void *block;
+
+	if (unlikely(!ph_is_plain(t, PH_FRAME())))
+		return calloc_slowly(count, size, PH_FRAME(), PH_CALLER());
+	t->in_malloc = PH_FRAME();
+	signal_fence();
+	block = ph_real.calloc(count, size);
+	signal_fence();
+	t->in_malloc = 0;
+	if (likely(block != NULL))
+		ph_record_plain(t, PH_OP_calloc, block, count * size, PH_FRAME(), PH_CALLER());
 	return block;
 }
 
 /* Before a real free. False: there is nothing to free, the block is the arena's. */
-static inline bool announce_free(unsigned op, void *block, uintptr_t frame, void *caller,
-				 bool *outermost)
+static bool announce_free(unsigned op, void *block, uintptr_t frame, void *caller, bool *outermost)
 {
-	if (unlikely(block == NULL))
+	if (block == NULL)
 		return false;
-	if (unlikely(ph_arena_owns(block))) {
+	if (ph_arena_owns(block)) {
 		ph_arena_free(block);
 		return false;
 	}
 	*outermost = !ph_memory_is_nested(frame, caller);
-	if (likely(*outermost)) {
+	if (*outermost) {
 		ph_record_memory(op, block, 0, frame, caller);
 		ph_memory_begin(frame, caller);
 	}
@@ -106,9 +141,36 @@ static inline bool announce_free(unsigned op, void *block, uintptr_t frame, void
 			ph_memory_end();                                                           \
 	} while (0)
 
+static PH_NOINLINE void free_slowly(void *block, uintptr_t frame, void *caller)
+{
+	bool outermost;
+
+	PH_NEED(free);
+	if (!announce_free(PH_OP_free, block, frame, caller, &outermost))
+		return;
+	ph_real.free(block);
+	if (outermost)
+		ph_memory_end();
+}
+
 void ph_hook_free(void *block)
 {
-	FREE_WITH(free, ph_real.free(block));
+	struct ph_thread *t = &ph_self;
+
+	if (block == NULL)
+		return;
+	/* A free by the loader says that modules may have gone. */
+	if (unlikely(!ph_is_plain(t, PH_FRAME()) || ph_arena_owns(block) ||
+		     ph_memory_is_wide((uintptr_t)block, 0) || ph_modules_is_loader(PH_CALLER()))) {
+		free_slowly(block, PH_FRAME(), PH_CALLER());
+		return;
+	}
+	ph_record_plain_free(t, PH_OP_free, block, PH_FRAME());
+	t->in_malloc = PH_FRAME();
+	signal_fence();
+	ph_real.free(block);
+	signal_fence();
+	t->in_malloc = 0;
 }
 
 /* These three exist in few C libraries; where nobody has them, free() does. */

@@ -107,7 +107,7 @@ static uint32_t announce_fork(uintptr_t frame)
 	if (s == NULL)
 		return 0;
 	/* The child does not look for what was loaded before. */
-	if (ph_modules.dirty && !ph_confined)
+	if ((ph_modules_version() & PH_MODULES_DIRTY) && !ph_confined)
 		ph_modules_update();
 	call.entry = ph_now();
 	call.arg = atomic_fetch_add_explicit(&g->forks, 1, memory_order_relaxed) + 1;

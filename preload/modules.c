@@ -14,7 +14,7 @@
 #include "preload/unseen.h"
 #include "preload/unwind.h"
 
-struct ph_modules_state ph_modules;
+struct ph_modules_state ph_modules = {.version = 1u << 1}; /* a segment begins with epoch 1 */
 
 #define MODULES_MAX 4096
 #define RANGES_MAX  8
@@ -220,7 +220,7 @@ static void learn_special(const struct shape *shape, const char *path)
 	name = name != NULL ? name + 1 : path;
 	if (strncmp(name, "ld-linux", 8) == 0 || strncmp(name, "ld-musl", 7) == 0) {
 		ph_modules.loader_start = shape->text_start;
-		ph_modules.loader_end = shape->text_end;
+		ph_modules.loader_bytes = shape->text_end - shape->text_start;
 	} else if (strcmp(name, "libc.so.6") == 0) {
 		ph_modules.libc_start = shape->text_start;
 		ph_modules.libc_end = shape->text_end;
@@ -306,10 +306,12 @@ static uint32_t next_epoch(void)
 	struct ph_segment *g = ph_process->segment;
 	uint32_t epoch = atomic_load(&g->epoch);
 
-	if (epoch < PH_EPOCH_MAX)
+	if (epoch < PH_EPOCH_MAX) {
 		atomic_store_explicit(&g->epoch, ++epoch, memory_order_release);
-	else
+		atomic_fetch_add_explicit(&ph_modules.version, 2, memory_order_release);
+	} else {
 		atomic_fetch_add_explicit(&g->modules_lost, 1, memory_order_relaxed);
+	}
 	return epoch;
 }
 
@@ -346,8 +348,9 @@ void ph_modules_begin(void)
 	/* A fork's child may have inherited the flag from a thread it does not have. So
 	 * it may the loader's own lock, which libc does not renew: it looks only once it
 	 * has itself called the loader, and come back. */
-	if (seen != 0)
-		ph_modules.dirty = false;
+	atomic_store(&ph_modules.version,
+		     atomic_load(&ph_process->segment->epoch) << 1 |
+			     (seen != 0 ? 0 : ph_modules_version() & PH_MODULES_DIRTY));
 	atomic_flag_clear(&state.busy);
 }
 
@@ -376,13 +379,18 @@ static void scan(void)
 	dl_iterate_phdr(visit, &add);
 }
 
+static void look_is_over(void)
+{
+	atomic_fetch_and_explicit(&ph_modules.version, ~PH_MODULES_DIRTY, memory_order_relaxed);
+}
+
 void ph_modules_scan_all(void)
 {
 	if (!begin())
 		return;
 	state.count = 0;
 	scan();
-	ph_modules.dirty = false;
+	look_is_over();
 	atomic_flag_clear_explicit(&state.busy, memory_order_release);
 }
 
@@ -393,7 +401,7 @@ void ph_modules_update(void)
 	/* A handler on a small stack leaves it to the next event. */
 	if (ph_process->generation <= PH_OFF || !ph_stack_has_room(&ph_self) || !begin())
 		return;
-	ph_modules.dirty = false;
+	look_is_over();
 	dl_iterate_phdr(peek_counters, &changed);
 	if (changed) {
 		scan();

@@ -8,19 +8,34 @@
 #ifndef PH_PRELOAD_MODULES_H
 #define PH_PRELOAD_MODULES_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "preload/compiler.h"
 
 struct ph_modules_state {
-	uintptr_t loader_start, loader_end;	  /* ld.so's text */
+	uintptr_t loader_start, loader_bytes;	  /* ld.so's text */
 	uintptr_t libc_start, libc_end;		  /* libc's; 0 before the first scan */
 	uintptr_t allocator_start, allocator_end; /* of whoever serves malloc() */
 	uintptr_t own_start, own_end;
-	bool dirty; /* ld.so was at work since the last look */
+	/* The segment's epoch << 1, and PH_MODULES_DIRTY: ld.so was at work since the last
+	 * look. In one word, so that one comparison says whether a kept stack still holds. */
+	_Atomic uint32_t version;
 };
 extern struct ph_modules_state ph_modules;
+
+#define PH_MODULES_DIRTY 1u
+
+static inline uint32_t ph_modules_version(void)
+{
+	return atomic_load_explicit(&ph_modules.version, memory_order_acquire);
+}
+
+static inline uint32_t ph_modules_epoch(uint32_t version)
+{
+	return version >> 1;
+}
 
 /* Write down all modules; from the constructor. A fork's child inherits the list. */
 PH_COLD void ph_modules_scan_all(void);
@@ -33,8 +48,7 @@ PH_COLD void ph_modules_update(void);
 
 static inline bool ph_modules_is_loader(const void *address)
 {
-	return (uintptr_t)address - ph_modules.loader_start <
-	       ph_modules.loader_end - ph_modules.loader_start;
+	return (uintptr_t)address - ph_modules.loader_start < ph_modules.loader_bytes;
 }
 
 /* Is a malloc called from here the allocator's own doing: a malloc-family function
@@ -57,8 +71,9 @@ static inline bool ph_modules_is_allocator(const void *address)
 static inline void ph_modules_notice(const void *caller)
 {
 	if (unlikely(ph_modules_is_loader(caller)))
-		ph_modules.dirty = true;
-	else if (unlikely(ph_modules.dirty))
+		atomic_fetch_or_explicit(&ph_modules.version, PH_MODULES_DIRTY,
+					 memory_order_relaxed);
+	else if (unlikely(ph_modules_version() & PH_MODULES_DIRTY))
 		ph_modules_update();
 }
 

@@ -138,11 +138,9 @@ void ph_real_resolve(void)
 	errno = saved;
 }
 
-/* ---- the arena ---------------------------------------------------------- */
+/* ---- the arena ------------------------------------------------------------- */
 
-#define ARENA_BYTES (512u << 10)
-
-static _Alignas(64) char arena[ARENA_BYTES];
+_Alignas(64) char ph_arena[PH_ARENA_BYTES];
 static _Atomic size_t arena_used;
 
 /* Small blocks that were given back: tag << 32 | offset of the newest, 0: none.
@@ -161,11 +159,11 @@ static void *pop_small(void)
 	while ((uint32_t)seen != 0) {
 		uint32_t next;
 
-		memcpy(&next, arena + (uint32_t)seen, sizeof(next));
+		memcpy(&next, ph_arena + (uint32_t)seen, sizeof(next));
 		if (atomic_compare_exchange_weak_explicit(
 			    &arena_free, &seen, (seen & ~UINT64_C(0xffffffff)) | next,
 			    memory_order_acquire, memory_order_acquire))
-			return arena + (uint32_t)seen;
+			return ph_arena + (uint32_t)seen;
 	}
 	return NULL;
 }
@@ -179,7 +177,7 @@ static void push_small(void *block)
 		uint32_t after = (uint32_t)seen;
 
 		memcpy(block, &after, sizeof(after));
-		next = ((seen >> 32) + 1) << 32 | (uint32_t)((char *)block - arena);
+		next = ((seen >> 32) + 1) << 32 | (uint32_t)((char *)block - ph_arena);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&arena_free, &seen, next, memory_order_release, memory_order_relaxed));
 }
@@ -190,15 +188,15 @@ static void *carve(size_t alignment, size_t size)
 	size_t at, end;
 
 	do {
-		uintptr_t address = (uintptr_t)arena + used + ARENA_HEADER;
+		uintptr_t address = (uintptr_t)ph_arena + used + ARENA_HEADER;
 
-		at = ((address + alignment - 1) & ~(alignment - 1)) - (uintptr_t)arena;
+		at = ((address + alignment - 1) & ~(alignment - 1)) - (uintptr_t)ph_arena;
 		end = at + size;
-		if (end > ARENA_BYTES)
+		if (end > PH_ARENA_BYTES)
 			return NULL;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&arena_used, &used, end, memory_order_relaxed, memory_order_relaxed));
-	return arena + at;
+	return ph_arena + at;
 }
 
 void *ph_arena_allocate(size_t alignment, size_t size)
@@ -208,7 +206,7 @@ void *ph_arena_allocate(size_t alignment, size_t size)
 
 	if (alignment < 16)
 		alignment = 16;
-	if (size > ARENA_BYTES || alignment > 4096)
+	if (size > PH_ARENA_BYTES || alignment > 4096)
 		return NULL;
 	if (block == NULL)
 		block = carve(alignment, size < PH_ARENA_REUSED ? PH_ARENA_REUSED : size);
@@ -225,11 +223,6 @@ void ph_arena_free(void *block)
 	if (block != NULL && ph_arena_size(block) <= PH_ARENA_REUSED &&
 	    ((uintptr_t)block & 15) == 0)
 		push_small(block);
-}
-
-bool ph_arena_owns(const void *block)
-{
-	return (uintptr_t)block - (uintptr_t)arena < ARENA_BYTES;
 }
 
 size_t ph_arena_size(const void *block)

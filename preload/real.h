@@ -8,6 +8,7 @@
 #define PH_PRELOAD_REAL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "preload/compiler.h"
 #include "preload/types.h"
@@ -31,9 +32,14 @@ PH_COLD void ph_real_resolve(void);
  * PH_ARENA_REUSED bytes are used again once freed. Lock-free.
  */
 #define PH_ARENA_REUSED 64u
+#define PH_ARENA_BYTES	(512u << 10)
+extern char ph_arena[PH_ARENA_BYTES];
 void *ph_arena_allocate(size_t alignment, size_t size);
 void ph_arena_free(void *block);
-bool ph_arena_owns(const void *block);
+static inline bool ph_arena_owns(const void *block)
+{
+	return (uintptr_t)block - (uintptr_t)ph_arena < PH_ARENA_BYTES;
+}
 size_t ph_arena_size(const void *block); /* what was asked for */
 
 #endif

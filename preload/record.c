@@ -54,11 +54,9 @@ static void put_memory(struct ph_stream *s, unsigned op, const void *block, size
 				       size & UINT64_C(0xffffffffff), node),
 		};
 
-		ph_put(s, cells, 2);
+		ph_put_at(s, cells, 2, address);
 	} else {
-		struct ph_cell cell = ph_memory_cell(op, address, size, node);
-
-		ph_put(s, &cell, 1);
+		ph_put_memory(s, ph_memory_cell(op, address, size, node), address);
 	}
 }
 
@@ -89,6 +87,15 @@ static PH_COLD void flush_early(struct ph_stream *s)
 
 /* ---- memory ---------------------------------------------------------- */
 
+/* From here on this thread's memory events go the short way, where they can. */
+static PH_COLD void call_plain(struct ph_thread *t)
+{
+	if (t->generation == ph_process->generation && ph_stack_is_walked(t) &&
+	    !ph_config.free_stacks && ph_real.malloc != NULL && ph_real.calloc != NULL &&
+	    ph_real.free != NULL)
+		t->plain = t->generation + 1;
+}
+
 void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t frame, void *caller)
 {
 	struct ph_stream *s = ph_enter(frame);
@@ -108,8 +115,26 @@ void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t fra
 		if (carries_stack(op))
 			node = ph_stack_node(s, frame, caller);
 		put_memory(s, op, block, size, node);
+		if (unlikely(ph_self.plain == 0) && !ph_is_nested(s))
+			call_plain(&ph_self);
 	}
 	ph_leave(s);
+}
+
+void ph_record_changed(struct ph_cell cell, const void *block, uintptr_t frame, void *caller,
+		       const struct ph_walk_word *bad)
+{
+	struct ph_stream *s = &ph_self.own;
+	uint32_t node;
+
+	/* Whose stack is the kept one has no other caller. */
+	ph_modules_notice(caller);
+	node = ph_walk(ph_self.walk, frame, ph_config.depth,
+		       ph_modules_version() & ~PH_MODULES_DIRTY, bad);
+	if (unlikely(node == 0))
+		node = ph_stack_unwalked(s, caller);
+	cell.w1 |= (uint64_t)node << 32;
+	ph_put_memory(s, cell, (uintptr_t)block);
 }
 
 /* ---- calls ------------------------------------------------------------ */
@@ -155,12 +180,23 @@ static bool wanted(unsigned op, int fd, int other)
 	}
 }
 
-/* -errno, from what a function returned or from errno as it left it. */
-static int64_t outcome(int64_t result, int error)
+#define EVERYTHING (PH_EVENTS_MEMORY | PH_EVENTS_IO | PH_EVENTS_NET | PH_EVENTS_WAIT)
+
+/* What moves addresses is put in order with the heap's events. */
+static inline bool moves_addresses(unsigned op)
 {
-	if (result >= 0)
+	enum ph_kind kind = op < PH_OP_FUNCTIONS ? ph_functions[op].kind : PH_KIND_NONE;
+
+	return kind == PH_KIND_MAP || kind == PH_KIND_UNMAP || kind == PH_KIND_REMAP ||
+	       kind == PH_KIND_BREAK;
+}
+
+/* -errno, from what a function returned or from errno as it left it. */
+static int64_t outcome(int64_t result)
+{
+	if (likely(result >= 0))
 		return result;
-	return result < INT64_MIN + 4096 ? -(result - INT64_MIN) : -(int64_t)error;
+	return result < INT64_MIN + 4096 ? -(result - INT64_MIN) : -(int64_t)errno;
 }
 
 /* Text goes by way of the scratch, of which there is one a stream: nothing here may
@@ -184,7 +220,10 @@ static void put_facts(struct ph_stream *s, struct ph_call *call, const struct ph
 	memcpy(at + sizeof(*call), f->extra, words);
 	if (f->tail_bytes != 0)
 		memcpy(at + sizeof(*call) + words, f->tail, f->tail_bytes);
-	ph_put(s, cells, call->cells);
+	if (moves_addresses(call->op))
+		ph_put(s, cells, call->cells);
+	else
+		ph_put_timed(s, cells, call->cells, call->entry + call->duration);
 }
 
 /* ---- what a vfork's child became --------------------------------------- */
@@ -232,7 +271,6 @@ static PH_COLD void put_spawned(struct ph_stream *s)
 
 void ph_call_begin_two(struct ph_call_state *c, unsigned op, int fd, int other, uintptr_t frame)
 {
-	int saved = errno;
 	struct ph_stream *s;
 
 	*c = (struct ph_call_state){0};
@@ -245,29 +283,26 @@ void ph_call_begin_two(struct ph_call_state *c, unsigned op, int fd, int other, 
 		c->object = ph_object_of(s, fd);
 	if (other >= 0)
 		c->other = ph_object_of(s, other);
-	if (!wanted(op, fd, other)) {
+	if (unlikely(ph_config.events != EVERYTHING) && !wanted(op, fd, other)) {
 		ph_leave(s);
-		errno = saved;
 		return;
 	}
 	atomic_store_explicit(&s->slot->call_fd, fd, memory_order_relaxed);
 	atomic_store_explicit(&s->slot->call_op, op, memory_order_relaxed);
 	ph_leave(s);
-	errno = saved;
 	c->entry = ph_now();
 }
 
 void ph_call_end_with(const struct ph_call_state *c, const struct ph_call_facts *f, uintptr_t frame,
 		      void *caller)
 {
-	int saved = errno;
 	struct ph_stream *s;
 	struct ph_call call = {
 		.op = (uint8_t)f->op,
 		.fd = f->fd,
 		.object = c->object,
 		.entry = c->entry,
-		.result = outcome(f->result, saved),
+		.result = outcome(f->result),
 		.arg = f->arg,
 	};
 
@@ -281,7 +316,6 @@ void ph_call_end_with(const struct ph_call_state *c, const struct ph_call_facts 
 	put_facts(s, &call, f);
 	atomic_store_explicit(&s->slot->call_op, 0, memory_order_relaxed);
 	ph_leave(s);
-	errno = saved;
 }
 
 void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t result, int64_t arg,

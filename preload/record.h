@@ -10,6 +10,7 @@
 #include "preload/objects.h"
 #include "preload/stack.h"
 #include "preload/thread.h"
+#include "preload/walk.h"
 
 #define PH_QUIET UINTPTR_MAX /* ph_self.in_malloc while the loader works for us */
 
@@ -47,6 +48,61 @@ static inline void ph_memory_end(void)
 }
 
 void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t frame, void *caller);
+
+/*
+ * The short way of nearly all events: nothing of this library's is under way in the
+ * thread, neither is a malloc, it is not on its signal stack, and the process is the one
+ * that it was (a fork's child finds another generation). What else there is to ask was
+ * asked when the thread was called plain.
+ */
+static inline bool ph_is_plain(const struct ph_thread *t, uintptr_t frame)
+{
+	return likely(t->plain == ph_process->generation + 1) &&
+	       likely((t->guard | t->in_malloc) == 0) &&
+	       likely(frame - t->signal_stack >= t->signal_stack_bytes);
+}
+
+/* The rest of it where the stack is another than the last. */
+PH_NOINLINE void ph_record_changed(struct ph_cell cell, const void *block, uintptr_t frame,
+				   void *caller, const struct ph_walk_word *bad);
+
+/* An allocation, by a thread that is plain. */
+static inline __attribute__((always_inline)) void ph_record_plain(struct ph_thread *t, unsigned op,
+								  const void *block, size_t size,
+								  uintptr_t frame, void *caller)
+{
+	const struct ph_walk_word *bad;
+	uint32_t node;
+
+	/* A handler may have come meanwhile, and have forked. */
+	if (unlikely(t->plain != ph_process->generation + 1 ||
+		     ph_memory_is_wide((uintptr_t)block, size))) {
+		ph_record_memory(op, block, size, frame, caller);
+		return;
+	}
+	t->guard = frame;
+	signal_fence();
+	node = ph_walk_same(t->walk, frame, caller, ph_modules_version(), &bad);
+	if (likely(node != 0))
+		ph_put_memory(&t->own, ph_memory_cell(op, (uintptr_t)block, size, node),
+			      (uintptr_t)block);
+	else
+		ph_record_changed(ph_memory_cell(op, (uintptr_t)block, size, 0), block, frame,
+				  caller, bad);
+	signal_fence();
+	t->guard = 0;
+}
+
+/* A free, likewise, just before it. */
+static inline void ph_record_plain_free(struct ph_thread *t, unsigned op, const void *block,
+					uintptr_t frame)
+{
+	t->guard = frame;
+	signal_fence();
+	ph_put_memory(&t->own, ph_memory_cell(op, (uintptr_t)block, 0, 0), (uintptr_t)block);
+	signal_fence();
+	t->guard = 0;
+}
 
 /* ---- calls ---------------------------------------------------------- */
 

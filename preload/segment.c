@@ -237,7 +237,7 @@ static void describe(struct ph_segment *s, const struct ph_control *c, const str
 	s->process_start = start_time();
 	s->ppid = (int32_t)sys0(SYS_getppid);
 	s->clock_kind = ph_clock_choose();
-	s->start_ticks = ph_clock_now(s->clock_kind) & ~PH_CLOCK_ASLEEP;
+	s->start_ticks = ph_clock_now(s->clock_kind) & ~PH_CLOCK_FLAGS;
 	s->start_monotonic_ns = sys_clock_ns(CLOCK_MONOTONIC);
 	s->start_realtime_ns = sys_clock_ns(CLOCK_REALTIME);
 	s->clock = s->start_ticks;

@@ -46,8 +46,9 @@ static bool is_in_trampoline(const void *ip)
 
 void ph_stack_forget(struct ph_thread *t)
 {
-	if (t->kept != NULL)
-		t->kept->walk.count = 0;
+	if (t->walk == NULL)
+		return;
+	ph_walk_forget(t->walk);
 }
 
 /* ---- what threads keep -------------------------------------------------- */
@@ -62,6 +63,11 @@ struct ph_kept_stack *ph_stack_of_slot(uint32_t slot)
 	if (kept_stacks[slot] == NULL && !ph_confined)
 		kept_stacks[slot] = ph_map_wiped(sizeof(struct ph_kept_stack));
 	return kept_stacks[slot];
+}
+
+struct ph_walk *ph_stack_walk(struct ph_kept_stack *k)
+{
+	return k != NULL ? &k->walk : NULL;
 }
 
 struct ph_cell *ph_scratch(const struct ph_stream *s)
@@ -159,39 +165,64 @@ static PH_COLD uint32_t unwind(struct ph_kept_stack *k, void *caller, uint32_t e
 /* In the tests' judging build each stack is compared with others'. */
 #ifdef PH_JUDGE
 #include "preload/judge.h"
+#define PH_JUDGED true
 #else
+#define PH_JUDGED			    false
 #define judge_asked()			    ((void)0)
 #define judge(s, node, caller, epoch)	    ((void)0)
 #define judge_fallback(node, frame, caller) ((void)0)
 #endif
 
+/* By the unwinder, or only the innermost frame. */
+static PH_COLD uint32_t fall_back(struct ph_stream *s, bool walked, void *caller, uint32_t epoch)
+{
+	struct ph_thread *t = &ph_self;
+	uint32_t node;
+	int saved;
+
+	/* A new thread's unwinder would begin with mapping a cache; further out than a
+	 * nested stream's hook it may be at work. */
+	if (!walked || ph_is_nested(s) || !has_room(t, UNWINDER_ROOM) ||
+	    (ph_confined && !t->kept->warm))
+		return one_frame(caller, epoch);
+	saved = errno;
+	node = unwind(t->kept, caller, epoch);
+	errno = saved;
+	return node;
+}
+
+bool ph_stack_is_walked(const struct ph_thread *t)
+{
+	return !PH_JUDGED && ph_config.depth != 0 && ph_walk_ready && t->walk != NULL;
+}
+
+uint32_t ph_stack_unwalked(struct ph_stream *s, void *caller)
+{
+	return fall_back(s, true, caller, ph_modules_epoch(ph_modules_version()));
+}
+
 uint32_t ph_stack_node(struct ph_stream *s, uintptr_t frame, void *caller)
 {
 	struct ph_thread *t = &ph_self;
-	uint32_t epoch = atomic_load_explicit(&ph_process->segment->epoch, memory_order_acquire);
+	uint32_t version = ph_modules_version() & ~PH_MODULES_DIRTY;
+	uint32_t epoch = ph_modules_epoch(version), node;
+	const struct ph_walk_word *bad;
 	struct ph_walk *w = walk_of(s);
-	uint32_t node;
-	int saved;
 
 	if (ph_config.depth == 0)
 		return 0;
 	judge_asked();
 	if (likely(w != NULL && frame != 0 && ph_walk_knows(frame, caller) &&
-		   has_room(t, WALK_ROOM)) &&
-	    ph_walk(w, frame, ph_config.depth, epoch, &node)) {
-		judge(s, node, caller, epoch);
-		return node;
+		   has_room(t, WALK_ROOM))) {
+		node = ph_walk_same(w, frame, caller, version, &bad);
+		if (unlikely(node == 0))
+			node = ph_walk(w, frame, ph_config.depth, version, bad);
+		if (likely(node != 0)) {
+			judge(s, node, caller, epoch);
+			return node;
+		}
 	}
-	/* A new thread's unwinder would begin with mapping a cache; further out than a
-	 * nested stream's hook it may be at work. */
-	if (w == NULL || ph_is_nested(s) || !has_room(t, UNWINDER_ROOM) ||
-	    (ph_confined && !t->kept->warm)) {
-		node = one_frame(caller, epoch);
-	} else {
-		saved = errno;
-		node = unwind(t->kept, caller, epoch);
-		errno = saved;
-	}
+	node = fall_back(s, w != NULL, caller, epoch);
 	judge_fallback(node, frame, caller);
 	return node;
 }

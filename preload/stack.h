@@ -17,9 +17,18 @@
  */
 uint32_t ph_stack_node(struct ph_stream *s, uintptr_t frame, void *caller);
 
+/* The same for a thread's own stream, where ph_walk() has just found no way. */
+PH_COLD uint32_t ph_stack_unwalked(struct ph_stream *s, void *caller);
+
+/* May stacks of this thread's own stream be asked of ph_walk_same()? */
+bool ph_stack_is_walked(const struct ph_thread *t);
+
 /* The kept stack that goes with a slot: its next thread takes it over, so that
  * ended threads leave none behind. May be NULL. */
 struct ph_kept_stack *ph_stack_of_slot(uint32_t slot);
+
+/* What of it ph_walk() is given; NULL of NULL. */
+struct ph_walk *ph_stack_walk(struct ph_kept_stack *k);
 
 /* Room for one event of a stream that is being put together, PH_CALL_CELLS_MAX
  * cells: not on the stack, which may be a signal's. NULL: there is none. */

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/thread.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 
 #include "preload/alone.h"
+#include "preload/config.h"
 #include "preload/modules.h"
 #include "preload/stack.h"
 #include "preload/unwind.h"
 
 PH_TLS struct ph_thread ph_self;
 
-#define RING_CELLS_LEAST  1024u	 /* 16 KiB */
-#define RING_CELLS_MOST	  65536u /* 1 MiB */
-#define CHECK_EVERY	  128u	 /* cells between looks at the clock */
-#define CLOCK_GRAIN	  4096u	 /* ticks that the shared word may lag before a thread moves it */
+_Atomic uint64_t ph_owners[1u << PH_OWNERS_BITS];
+
+#define CELLS_LEAST	  (PH_RING_LEAST / sizeof(struct ph_cell))
+#define RING_BLOCK	  (128u << 10) /* that a ring grows to where a full one makes its thread wait */
+#define CHECK_EVERY	  128u	       /* cells between looks at the clock */
+#define CLOCK_GRAIN	  4096u /* ticks that the shared word may lag before a thread moves it */
 #define NO_PROGRESS_NS	  INT64_C(2000000000)
 #define NO_PROGRESS_TICKS UINT64_C(6000000000) /* likewise, where no clock can be asked */
 #define RESERVED_SLOTS	  32		       /* for threads that begin under a seccomp filter */
@@ -122,7 +126,7 @@ static bool attach(struct ph_stream *s, uint32_t nested_in)
 	struct ph_slot *slot = pop_free_slot(g);
 
 	if (slot == NULL)
-		slot = new_slot(g, RING_CELLS_LEAST);
+		slot = new_slot(g, CELLS_LEAST);
 	if (slot == NULL && g->alone && !ph_confined)
 		slot = ph_alone_reclaim(g);
 	if (slot == NULL)
@@ -131,7 +135,9 @@ static bool attach(struct ph_stream *s, uint32_t nested_in)
 	slot->stream = atomic_fetch_add_explicit(&g->streams, 1, memory_order_relaxed) + 1;
 	/* Without a collector nobody moves the shared word while nothing happens. */
 	if (slot->stream > 1 || g->alone)
-		atomic_store_explicit(&g->fine_stamps, 1, memory_order_seq_cst);
+		atomic_fetch_or_explicit(&g->clock, PH_CLOCK_THREADS, memory_order_seq_cst);
+	s->now = &g->clock;
+	s->owner = slot->stream < PH_NOBODY && !g->alone ? slot->stream : PH_NOBODY;
 	slot->tid = own_tid();
 	slot->nested_in = nested_in;
 	slot->started = ph_clock_now(g->clock_kind);
@@ -156,15 +162,24 @@ static uint64_t room_left(const struct ph_stream *s)
 	return s->mask + 1 - (s->next - oldest);
 }
 
+static uint64_t cells_most(void)
+{
+	uint64_t bytes = ph_config.ring_bytes;
+
+	if (bytes == 0)
+		bytes = ph_config.overflow == PH_OVERFLOW_BLOCK ? RING_BLOCK : PH_RING_MOST;
+	return bytes / sizeof(struct ph_cell);
+}
+
 /* Go on in a larger ring; the collector empties the old one first. */
-static bool grow(struct ph_stream *s)
+static bool grow(struct ph_stream *s, uint64_t most)
 {
 	struct ph_slot *slot = s->slot;
 	uint32_t count = atomic_load_explicit(&slot->ring_count, memory_order_relaxed);
-	uint64_t cells = (s->mask + 1) * 4;
+	uint64_t cells = (s->mask + 1) * 8 < most ? (s->mask + 1) * 8 : most;
 	uint64_t offset;
 
-	if (cells > RING_CELLS_MOST || count >= PH_RING_GROWTHS)
+	if (cells <= s->mask + 1 || count >= PH_RING_GROWTHS)
 		return false;
 	offset = allocate_ring(ph_process->segment, cells);
 	if (offset == 0)
@@ -274,7 +289,7 @@ static bool have_room(struct ph_stream *s, unsigned cells)
 	const struct ph_segment *g = ph_process->segment;
 
 	while (room_left(s) < cells) {
-		if (grow(s))
+		if (grow(s, cells_most()))
 			continue;
 		/* A ring that has turned to drop waits no more until there is room. */
 		if (given_up(g))
@@ -309,7 +324,7 @@ uint64_t ph_wake_clock(void)
 	return ph_clock_advance(&p->segment->clock, ph_clock_now(p->segment->clock_kind));
 }
 
-bool ph_make_room(struct ph_stream *s, unsigned cells)
+static PH_COLD bool make_room(struct ph_stream *s, unsigned cells)
 {
 	uint64_t room;
 
@@ -322,12 +337,81 @@ bool ph_make_room(struct ph_stream *s, unsigned cells)
 		put_loss(s);
 	move_clock(ph_process->segment);
 	room = room_left(s);
-	if (room < (s->mask + 1) / 2)
+	/* Not again before it can have done something about it. */
+	if (room < (s->mask + 1) / 2 && s->next - s->rung >= (s->mask + 1) / 4) {
+		s->rung = s->next;
 		ph_wake_collector(ph_process->control);
+	}
 	s->checkpoint = s->next + (room < CHECK_EVERY ? room : CHECK_EVERY);
 	if (s->checkpoint < s->next + cells)
 		s->checkpoint = s->next + cells;
 	return true;
+}
+
+/* ---- putting --------------------------------------------------------- */
+
+static void put(struct ph_stream *s, const struct ph_cell *cells, unsigned count, uint64_t stamp)
+{
+	uint64_t at;
+
+	/* One more: a CLOCK cell may come first. */
+	if (unlikely(s->next + count + 1 > s->checkpoint) && !make_room(s, count + 1))
+		return;
+	at = s->next;
+	/* A stream's stamps do not go back. */
+	if (stamp > s->clock)
+		ph_store_cell(s, at++, (struct ph_cell){.w0 = PH_OP_CLOCK, .w1 = stamp});
+	else
+		stamp = s->clock;
+	for (unsigned i = 0; i < count; i++)
+		ph_store_cell(s, at++, cells[i]);
+	ph_commit(s, at);
+	s->clock = stamp;
+}
+
+static inline uint64_t shared_stamp(uint64_t word)
+{
+	return unlikely(word & PH_CLOCK_ASLEEP) ? ph_wake_clock() : word & ~PH_CLOCK_FLAGS;
+}
+
+static inline uint64_t own_stamp(void)
+{
+	return ph_clock_now_ordered(ph_process->segment->clock_kind) & ~PH_CLOCK_FLAGS;
+}
+
+void ph_put(struct ph_stream *s, const struct ph_cell *cells, unsigned count)
+{
+	uint64_t word = atomic_load_explicit(s->now, memory_order_relaxed);
+	uint64_t stamp = shared_stamp(word);
+
+	put(s, cells, count, word & PH_CLOCK_THREADS ? own_stamp() : stamp);
+}
+
+void ph_put_timed(struct ph_stream *s, const struct ph_cell *cells, unsigned count, uint64_t ticks)
+{
+	uint64_t word = atomic_load_explicit(s->now, memory_order_relaxed);
+	uint64_t stamp = shared_stamp(word);
+
+	put(s, cells, count, word & PH_CLOCK_THREADS ? ticks & ~PH_CLOCK_FLAGS : stamp);
+}
+
+void ph_put_at(struct ph_stream *s, const struct ph_cell *cells, unsigned count, uint64_t address)
+{
+	uint64_t word = atomic_load_explicit(s->now, memory_order_relaxed);
+	uint64_t stamp = shared_stamp(word);
+
+	if (word & PH_CLOCK_THREADS) {
+		_Atomic uint64_t *owner = ph_owner_of(address);
+		uint64_t mine = address << 16 | s->owner;
+
+		if (s->owner == PH_NOBODY || address >> 48 != 0 ||
+		    atomic_load_explicit(owner, memory_order_relaxed) != mine) {
+			stamp = own_stamp();
+			if (s->owner != PH_NOBODY && address >> 48 == 0)
+				atomic_store_explicit(owner, mine, memory_order_relaxed);
+		}
+	}
+	put(s, cells, count, stamp);
 }
 
 /* ---- entering ------------------------------------------------------- */
@@ -399,6 +483,7 @@ static struct ph_stream *enter_first(struct ph_thread *t, uintptr_t frame)
 		return NULL;
 	}
 	t->kept = ph_stack_of_slot((uint32_t)(t->own.slot - ph_slot_at(ph_process->segment, 0)));
+	t->walk = ph_stack_walk(t->kept);
 	ph_stack_forget(t);
 	if (t->own.slot->stream == 1 && ph_process->segment->parent_pid != 0)
 		ph_unwind_flush(); /* a fork may have come amid another thread's unwinding */
@@ -407,7 +492,7 @@ static struct ph_stream *enter_first(struct ph_thread *t, uintptr_t frame)
 	return &t->own;
 }
 
-struct ph_stream *ph_enter_slow(uintptr_t frame)
+static struct ph_stream *enter(uintptr_t frame)
 {
 	struct ph_thread *t = &ph_self;
 
@@ -444,9 +529,18 @@ struct ph_stream *ph_enter_slow(uintptr_t frame)
 		ph_stack_forget(t);
 	}
 	t->guard = frame;
-	t->nested_guard = 0;
+	t->nested_guard = 0; /* whatever ran inside the hook that is dead is dead too */
 	signal_fence();
 	return &t->own;
+}
+
+struct ph_stream *ph_enter_slow(uintptr_t frame)
+{
+	int saved = errno;
+	struct ph_stream *s = enter(frame);
+
+	errno = saved;
+	return s;
 }
 
 void ph_suspend_for_vfork(void)
@@ -461,6 +555,7 @@ void ph_suspend_for_vfork(void)
 		return;
 	t->suspended = t->generation;
 	signal_fence();
+	t->plain = 0;
 	t->generation = 0;
 }
 
@@ -479,6 +574,7 @@ void ph_share_with_child(void)
 		return;
 	t->shared = t->generation;
 	signal_fence();
+	t->plain = 0;
 	t->generation = 0; /* so that each event comes by ph_enter_slow() */
 }
 
@@ -496,7 +592,9 @@ void ph_threads_reserve(void)
 			break;
 		ph_push_free_slot(g, slot, (uint32_t)(slot - ph_slot_at(g, 0)));
 	}
-	while (ph_self.own.slot != NULL && grow(&ph_self.own))
+	/* Nobody will be called then: it is seldom looked after. */
+	while (ph_self.own.slot != NULL &&
+	       grow(&ph_self.own, PH_RING_MOST / sizeof(struct ph_cell)))
 		;
 	ph_stack_reserve(atomic_load(&g->slots_used));
 }

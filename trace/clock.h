@@ -53,21 +53,24 @@ static inline uint64_t ph_clock_now_ordered(uint32_t kind)
 	return ph_clock_now(kind);
 }
 
-/* Bring the shared word to at least `now`, awake. Returns what stands there
+/* Bring the shared word to at least `now`, awake. Returns the stamp that stands there
  * then: stamps taken from the word never go back. */
 static inline uint64_t ph_clock_advance(_Atomic uint64_t *word, uint64_t now)
 {
 	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
 
-	now &= ~PH_CLOCK_ASLEEP;
+	now &= ~PH_CLOCK_FLAGS;
 	for (;;) {
-		uint64_t next = (seen & ~PH_CLOCK_ASLEEP) > now ? seen & ~PH_CLOCK_ASLEEP : now;
+		uint64_t stamp = seen & ~PH_CLOCK_FLAGS;
+		uint64_t next;
 
+		stamp = stamp > now ? stamp : now;
+		next = stamp | (seen & PH_CLOCK_THREADS);
 		if (seen == next)
-			return next;
+			return stamp;
 		if (atomic_compare_exchange_weak_explicit(word, &seen, next, memory_order_relaxed,
 							  memory_order_relaxed))
-			return next;
+			return stamp;
 	}
 }
 

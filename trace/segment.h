@@ -31,7 +31,9 @@ enum ph_slot_state {
 };
 
 #define PH_SLOTS_MOST	8192
-#define PH_RING_GROWTHS 8 /* rings that one slot may go through, small to large */
+#define PH_RING_GROWTHS 8	    /* rings that one slot may go through, small to large */
+#define PH_RING_LEAST	(16u << 10) /* bytes that each begins with */
+#define PH_RING_MOST	(1u << 20)
 
 struct ph_ring {
 	uint64_t offset; /* of its cells in the segment */
@@ -85,7 +87,9 @@ struct ph_slot {
 #define PH_PROBE	       8
 #define PH_ADDRESS_LEVEL_0     1024u
 #define PH_NODE_LEVEL_0	       4096u
-#define PH_TABLE_LEVELS_MAX    13
+#define PH_TABLE_LEVELS_MAX    12
+#define PH_ADDRESS_BITS	       22 /* that their numbers take at most */
+#define PH_NODE_BITS	       24
 #define PH_ADDRESS_PC(word)    ((word)&0xffffffffffffu)
 #define PH_ADDRESS_EPOCH(word) ((uint32_t)((word) >> 48 & 0x7fff))
 #define PH_ADDRESS_RETIRED     (UINT64_C(1) << 63)
@@ -98,6 +102,10 @@ struct ph_table {
 	_Atomic uint32_t levels; /* allocated */
 	_Atomic uint32_t full;	 /* refusals: the table had reached its ceiling */
 };
+
+_Static_assert((PH_ADDRESS_LEVEL_0 << PH_TABLE_LEVELS_MAX) <= 1u << PH_ADDRESS_BITS &&
+		       (PH_NODE_LEVEL_0 << PH_TABLE_LEVELS_MAX) <= 1u << PH_NODE_BITS,
+	       "numbers fit");
 
 /* Index of a level's first entry. */
 static inline uint32_t ph_level_base(uint32_t level_0, uint32_t level)
@@ -134,6 +142,10 @@ enum ph_clock_kind {
 /* In the shared clock word: the collector sleeps; whoever records next takes a
  * fresh stamp and wakes it. */
 #define PH_CLOCK_ASLEEP UINT64_C(1)
+/* There is more than one stream: what they did is put in order by finer stamps too. Set
+ * before the second one's first event, and for good. */
+#define PH_CLOCK_THREADS UINT64_C(2)
+#define PH_CLOCK_FLAGS	 (PH_CLOCK_ASLEEP | PH_CLOCK_THREADS)
 
 #define PH_EVENTS_MEMORY 1u
 #define PH_EVENTS_IO	 2u
@@ -197,9 +209,6 @@ struct ph_segment {
 	struct ph_table addresses, nodes;
 
 	uint32_t alone; /* no collector: a thread whose ring is full writes it to `spill` */
-	/* More than one stream: events take the counter itself as their stamp, not
-	 * the shared word. Set before the second stream's first event. */
-	_Atomic uint32_t fine_stamps;
 	/* Of what is not seen. A look is the library's when the constructor is over
 	 * and when the process ends, the collector's now and then. */
 	struct ph_io_look io_begin, io_end, io_sampled;
@@ -211,7 +220,7 @@ struct ph_segment {
 	char own_malloc[256]; /* path of a module whose malloc stands before ours; empty: none */
 
 	/* Shared and changing, each on a line of its own. */
-	_Alignas(PH_CACHE_LINE) _Atomic uint64_t clock;	     /* ticks, and PH_CLOCK_ASLEEP */
+	_Alignas(PH_CACHE_LINE) _Atomic uint64_t clock;	     /* ticks, and PH_CLOCK_FLAGS */
 	_Alignas(PH_CACHE_LINE) _Atomic uint32_t collector;  /* enum ph_collector_state; a futex */
 	_Alignas(PH_CACHE_LINE) _Atomic uint64_t free_slots; /* tag << 32 | index + 1 */
 	_Atomic uint32_t slots_used;			     /* ever */

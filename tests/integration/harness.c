@@ -286,9 +286,9 @@ static void set_environment(const struct options *options, const char *traces)
 {
 	/* The test itself may run under a recorder or with settings of its own. */
 	static const char *const ours[] = {
-		"PERFHOOK_OUT",		"PERFHOOK_EVENTS",   "PERFHOOK_DEPTH",
-		"PERFHOOK_FREE_STACKS", "PERFHOOK_OVERFLOW", "PERFHOOK_CHILDREN",
-		"PERFHOOK_START",	"PERFHOOK_ROOT",     "LD_PRELOAD"};
+		"PERFHOOK_OUT",	     "PERFHOOK_EVENTS", "PERFHOOK_DEPTH",    "PERFHOOK_FREE_STACKS",
+		"PERFHOOK_OVERFLOW", "PERFHOOK_RING",	"PERFHOOK_CHILDREN", "PERFHOOK_START",
+		"PERFHOOK_ROOT",     "LD_PRELOAD"};
 
 	for (size_t i = 0; i < COUNT_OF(ours); i++)
 		unsetenv(ours[i]);

@@ -201,6 +201,18 @@ static void test_choices(void **state)
 	assert_int_equal(good("PERFHOOK_OVERFLOW=block")->overflow, PH_OVERFLOW_BLOCK);
 	bad("PERFHOOK_OVERFLOW=wait", "block or drop");
 	bad("PERFHOOK_OVERFLOW=", "block or drop");
+	assert_int_equal(good("PERFHOOK_RING=16K")->ring_bytes, 16 << 10);
+	assert_int_equal(good("PERFHOOK_RING=65536")->ring_bytes, 65536);
+	assert_int_equal(good("PERFHOOK_RING=1M")->ring_bytes, 1 << 20);
+	for (size_t i = 0; i < 7; i++) {
+		const char *const wrong[] = {
+			"PERFHOOK_RING=",     "PERFHOOK_RING=8K",
+			"PERFHOOK_RING=2M",   "PERFHOOK_RING=48K",
+			"PERFHOOK_RING=64KB", "PERFHOOK_RING=99999999999999999999",
+			"PERFHOOK_RING=-64K"};
+
+		bad(wrong[i], "a power of two from 16K to 1M");
+	}
 	assert_false(good("PERFHOOK_CHILDREN=skip")->follow_children);
 	assert_true(good("PERFHOOK_CHILDREN=follow")->follow_children);
 	bad("PERFHOOK_CHILDREN=no", "follow or skip");

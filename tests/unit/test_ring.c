@@ -46,7 +46,7 @@ static void lay_out(struct ph_segment *s)
 	s->pid = getpid();
 	s->process_start = proc_start_time(getpid());
 	s->clock_kind = ph_clock_choose();
-	s->start_ticks = ph_clock_now(s->clock_kind) & ~PH_CLOCK_ASLEEP;
+	s->start_ticks = ph_clock_now(s->clock_kind) & ~PH_CLOCK_FLAGS;
 	s->clock = s->start_ticks;
 	s->epoch = 1;
 	s->depth = 0;
