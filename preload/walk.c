@@ -154,10 +154,10 @@ static PH_NOINLINE uint64_t rule_of(uintptr_t pc, uint32_t address)
  *   63     41    40      39      24   23      22    21       0
  *  |  n      | from fp | m, signed | there | saved | address  |
  */
-#define PACKED		(UINT64_C(1) << 23)
-#define PACKED_SAVED	(UINT64_C(1) << 22)
-#define PACKED_FROM_FP	(UINT64_C(1) << 40)
-#define PACKED_N_SHIFT	41
+#define PACKED	       (UINT64_C(1) << 23)
+#define PACKED_SAVED   (UINT64_C(1) << 22)
+#define PACKED_FROM_FP (UINT64_C(1) << 40)
+#define PACKED_N_SHIFT 41
 _Static_assert(PH_ADDRESS_BITS <= 22, "an address fits");
 
 static uint64_t pack(uint64_t rule, uint32_t address)

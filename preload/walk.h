@@ -22,11 +22,11 @@
 
 #include "preload/compiler.h"
 
-#define PH_WALK_FRAMES 512u  /* that are walked at most at once; deeper ones are cut off */
-#define PH_WALK_WORDS  2048u /* that are kept at most: of 700 to 2,000 frames */
-#define PH_WALK_RULE_BITS 10 /* of the caches, of two places each */
+#define PH_WALK_FRAMES	  512u	/* that are walked at most at once; deeper ones are cut off */
+#define PH_WALK_WORDS	  2048u /* that are kept at most: of 700 to 2,000 frames */
+#define PH_WALK_RULE_BITS 10	/* of the caches, of two places each */
 #define PH_WALK_NODE_BITS 11
-#define PH_WALK_RANGES 8u
+#define PH_WALK_RANGES	  8u
 
 /* A word of the program's stack and what it held. */
 struct ph_walk_word {
