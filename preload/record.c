@@ -93,7 +93,7 @@ static PH_COLD void call_plain(struct ph_thread *t)
 	if (t->generation == ph_process->generation && ph_stack_is_walked(t) &&
 	    !ph_config.free_stacks && ph_real.malloc != NULL && ph_real.calloc != NULL &&
 	    ph_real.free != NULL)
-		t->plain = t->generation + 1;
+		t->plain = t->generation;
 }
 
 void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t frame, void *caller)
@@ -115,7 +115,7 @@ void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t fra
 		if (carries_stack(op))
 			node = ph_stack_node(s, frame, caller);
 		put_memory(s, op, block, size, node);
-		if (unlikely(ph_self.plain == 0) && !ph_is_nested(s))
+		if (unlikely(ph_self.plain == PH_NOT_PLAIN) && !ph_is_nested(s))
 			call_plain(&ph_self);
 	}
 	ph_leave(s);

@@ -57,7 +57,7 @@ void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t fra
  */
 static inline bool ph_is_plain(const struct ph_thread *t, uintptr_t frame)
 {
-	return likely(t->plain == ph_process->generation + 1) &&
+	return likely(t->plain == ph_process->generation) &&
 	       likely((t->guard | t->in_malloc) == 0) &&
 	       likely(frame - t->signal_stack >= t->signal_stack_bytes);
 }
@@ -75,7 +75,7 @@ static inline __attribute__((always_inline)) void ph_record_plain(struct ph_thre
 	uint32_t node;
 
 	/* A handler may have come meanwhile, and have forked. */
-	if (unlikely(t->plain != ph_process->generation + 1 ||
+	if (unlikely(t->plain != ph_process->generation ||
 		     ph_memory_is_wide((uintptr_t)block, size))) {
 		ph_record_memory(op, block, size, frame, caller);
 		return;

@@ -13,7 +13,7 @@
 #include "preload/stack.h"
 #include "preload/unwind.h"
 
-PH_TLS struct ph_thread ph_self;
+PH_TLS struct ph_thread ph_self = {.plain = PH_NOT_PLAIN};
 
 _Atomic uint64_t ph_owners[1u << PH_OWNERS_BITS];
 
@@ -469,8 +469,7 @@ static struct ph_stream *enter_first(struct ph_thread *t, uintptr_t frame)
 	ph_modules_begin();
 	/* Half made states are never seen: a handler that comes meanwhile finds the
 	 * guard set and no slot, and passes through. */
-	memset(t, 0, sizeof(*t));
-	t->guard = frame;
+	*t = (struct ph_thread){.plain = PH_NOT_PLAIN, .guard = frame};
 	t->in_malloc = before.in_malloc;
 	t->signal_stack = before.signal_stack;
 	t->signal_stack_bytes = before.signal_stack_bytes;
@@ -555,7 +554,7 @@ void ph_suspend_for_vfork(void)
 		return;
 	t->suspended = t->generation;
 	signal_fence();
-	t->plain = 0;
+	t->plain = PH_NOT_PLAIN;
 	t->generation = 0;
 }
 
@@ -574,7 +573,7 @@ void ph_share_with_child(void)
 		return;
 	t->shared = t->generation;
 	signal_fence();
-	t->plain = 0;
+	t->plain = PH_NOT_PLAIN;
 	t->generation = 0; /* so that each event comes by ph_enter_slow() */
 }
 

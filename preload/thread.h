@@ -43,7 +43,7 @@ struct ph_walk;
 
 struct ph_thread {
 	uint64_t generation; /* of the process that this state belongs to */
-	uint64_t plain;	     /* that, + 1, once memory events may go the short way (record.h) */
+	uint64_t plain;	     /* likewise, once memory events may go the short way (record.h) */
 	uintptr_t guard;     /* frame of the hook whose code of ours is running; 0: none */
 	uintptr_t
 		in_malloc; /* frame of the malloc-family hook in progress, its real call included */
@@ -63,6 +63,8 @@ struct ph_thread {
 };
 
 extern PH_TLS struct ph_thread ph_self;
+
+#define PH_NOT_PLAIN UINT64_MAX /* no generation */
 
 /* The frame of the exported wrapper itself: what guards are made of. */
 #define PH_FRAME() ((uintptr_t)__builtin_frame_address(0))
