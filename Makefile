@@ -49,8 +49,6 @@ all: $(BUILD)/libperfhook.so $(BUILD)/perfhook
 
 $(PRELOAD_OBJ): CFLAGS += $(PRELOAD_CFLAGS)
 $(BUILD)/obj/preload/hooks_process.c.o: CFLAGS += -fno-exceptions
-# The frame of the exported function is what stacks begin at: it must stay.
-$(BUILD)/obj/preload/hooks_memory.c.o: CFLAGS += -fno-optimize-sibling-calls
 ifneq ($(SAN),)
 # gcc tests "&ph_self == NULL" by the flags of an add that the linker turns into a
 # lea, which sets none, where a program holds what is meant for the library.
@@ -159,6 +157,8 @@ $(BUILD)/%: %.cc
 	@mkdir -p $(@D)
 	$(SAY) CXX $<
 	$(Q)$(CXX) -I. $(PROGRAM_CFLAGS) -Wall -Wextra -o $@ $< -lpthread -ldl
+
+$(PROGRAMS): $(wildcard tests/programs/*.h)
 
 # It knows the table's rows.
 $(BUILD)/tests/programs/every_call: $(wildcard tests/programs/every_call*.h) trace/functions.def

@@ -33,6 +33,17 @@ static inline bool is_for_us(const void *caller)
 			ph_record_memory(PH_OP_##id, block, size, PH_FRAME(), PH_CALLER());        \
 	} while (0)
 
+/* Calls from within the allocator or the loader's doings for us go on by a jump: who
+ * looks at the stack there (LeakSanitizer knows its loader's blocks by their caller)
+ * sees the caller, and not us. */
+static inline bool passes(uintptr_t frame, const void *caller)
+{
+	return ph_self.guard == 0 && ph_memory_is_nested(frame, caller);
+}
+
+/* Where the frame of the exported function is passed on it must stay: no jump there. */
+#define KEEP_FRAME(result) __asm__ volatile("" : "+r"(result))
+
 static PH_NOINLINE void *malloc_slowly(size_t size, uintptr_t frame, void *caller)
 {
 	void *block;
@@ -58,8 +69,13 @@ void *ph_hook_malloc(size_t size)
 	struct ph_thread *t = &ph_self;
 	void *block;
 
-	if (unlikely(!ph_is_plain(t, PH_FRAME())))
-		return malloc_slowly(size, PH_FRAME(), PH_CALLER());
+	if (unlikely(!ph_is_plain(t, PH_FRAME()))) {
+		if (ph_real.malloc != NULL && passes(PH_FRAME(), PH_CALLER()))
+			return ph_real.malloc(size);
+		block = malloc_slowly(size, PH_FRAME(), PH_CALLER());
+		KEEP_FRAME(block);
+		return block;
+	}
 	t->in_malloc = PH_FRAME();
 	signal_fence();
 	block = ph_real.malloc(size);
@@ -100,8 +116,13 @@ void *ph_hook_calloc(size_t count, size_t size)
 	struct ph_thread *t = &ph_self;
 	void *block;
 
-	if (unlikely(!ph_is_plain(t, PH_FRAME())))
-		return calloc_slowly(count, size, PH_FRAME(), PH_CALLER());
+	if (unlikely(!ph_is_plain(t, PH_FRAME()))) {
+		if (ph_real.calloc != NULL && passes(PH_FRAME(), PH_CALLER()))
+			return ph_real.calloc(count, size);
+		block = calloc_slowly(count, size, PH_FRAME(), PH_CALLER());
+		KEEP_FRAME(block);
+		return block;
+	}
 	t->in_malloc = PH_FRAME();
 	signal_fence();
 	block = ph_real.calloc(count, size);
@@ -163,6 +184,7 @@ void ph_hook_free(void *block)
 	if (unlikely(!ph_is_plain(t, PH_FRAME()) || ph_arena_owns(block) ||
 		     ph_memory_is_wide((uintptr_t)block, 0) || ph_modules_is_loader(PH_CALLER()))) {
 		free_slowly(block, PH_FRAME(), PH_CALLER());
+		KEEP_FRAME(block);
 		return;
 	}
 	ph_record_plain_free(t, PH_OP_free, block, PH_FRAME());
