@@ -32,7 +32,7 @@
 #include "collector/tidy.h"
 #include "trace/clock.h"
 
-#define ACTIVE_SLEEP_NS	 INT64_C(4000000)    /* while events come: bounds a stamp's age */
+#define ACTIVE_SLEEP_NS	 INT64_C(8000000)    /* while events come: bounds a stamp's age */
 #define IDLE_SLEEP_NS	 INT64_C(50000000)   /* a killed target is noticed within this */
 #define QUIET_ROUNDS	 5		     /* without an event: the clock may sleep */
 #define LINGER_NS	 UINT64_C(300000000) /* see struct collector */
@@ -53,7 +53,8 @@ struct collector {
 	struct name *names; /* traces of this session, by path */
 	uint32_t announced; /* control->announced when the folder was last read */
 	uint64_t last_reclaim, empty_since;
-	bool linger; /* none has come yet, or one forked and its child may be on its way */
+	uint32_t clock_kind; /* asked for once: it takes 20 us under a hypervisor */
+	bool linger;	     /* none has come yet, or one forked and its child may be on its way */
 };
 
 static volatile sig_atomic_t asked_to_stop;
@@ -471,7 +472,7 @@ static void run(struct collector *c)
 		moved = drain_all(c);
 		advance_clocks(c);
 		look_for_ends(c);
-		atomic_store_explicit(&c->control->beat, ph_clock_now(ph_clock_choose()),
+		atomic_store_explicit(&c->control->beat, ph_clock_now(c->clock_kind),
 				      memory_order_relaxed);
 		quiet = moved != 0 ? 0 : quiet + 1;
 		if (quiet >= QUIET_ROUNDS * 10 && any_clock_awake(c))
@@ -575,7 +576,7 @@ static bool open_session(struct collector *c, const char *folder)
 
 int collector_main(int argc, char **argv)
 {
-	struct collector c = {.linger = true};
+	struct collector c = {.linger = true, .clock_kind = ph_clock_choose()};
 
 	if (argc != 2 || !open_session(&c, argv[1])) {
 		fprintf(stderr, "perfhook: collect: not a session's folder\n");

@@ -239,7 +239,7 @@ static void take_up(struct target *t)
 		slot = slot_of(t, header.stream, &index);
 		if (slot == NULL)
 			continue;
-		if (header.first_cell >= atomic_load(&slot->tail))
+		if (header.first_cell >= target_unwritten(t, index))
 			break;
 		/* The stamp in force after it: what the next block begins with. */
 		if (ph_decode_events(&header, payload.data, payload.length, &events) == NULL &&
@@ -265,6 +265,7 @@ static void finish_work(struct target *t, int fd, const struct unfinished *u)
 	t->fd = fd;
 	if (atomic_load(&s->ended) != 0)
 		end = (struct target_end){.kind = "exit", .status = atomic_load(&s->end_status)};
+	target_adopt_stages(t);
 	take_up(t);
 	if (!target_finish(t, &end))
 		return;

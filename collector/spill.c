@@ -41,11 +41,11 @@ static bool read_whole(int fd, void *out, size_t count)
 	return true;
 }
 
-static bool read_record(int fd, const struct target *t, struct ph_spill *r)
+static bool read_record(int fd, const struct target *t, struct ph_spill *r, struct ph_cell *cells)
 {
 	return read_whole(fd, r, sizeof(*r)) && r->magic == PH_SPILL_MAGIC &&
 	       r->cells <= TARGET_CELLS && r->stream <= atomic_load(&t->segment->streams) &&
-	       read_whole(fd, t->cells, r->cells * sizeof(*t->cells));
+	       read_whole(fd, cells, r->cells * sizeof(*cells));
 }
 
 static void add_thread(struct target *t, const struct ph_spill *r)
@@ -81,22 +81,27 @@ bool spill_read(struct target *t, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct stamps stamps = {.of = NULL};
+	struct ph_cell *cells;
 	struct ph_spill r;
-	bool ok = true;
+	bool ok;
 
 	/* No ring was ever full. */
 	if (fd < 0)
 		return true;
-	while (ok && read_record(fd, t, &r)) {
+	cells = malloc(TARGET_CELLS * sizeof(*cells));
+	ok = cells != NULL;
+	while (ok && read_record(fd, t, &r, cells)) {
+		const struct ph_cells in = {.cells = cells, .count = r.cells};
 		uint64_t *stamp = stamp_of(&stamps, r.stream);
 
 		ok = stamp != NULL &&
-		     (r.cells == 0 || target_add_cells(t, r.stream, r.first_cell, r.cells, stamp));
+		     (r.cells == 0 || target_add_cells(t, r.stream, r.first_cell, &in, stamp));
 		if (r.over)
 			add_thread(t, &r);
 	}
 	hand_over(t, &stamps);
 	free(stamps.of);
+	free(cells);
 	close(fd);
 	return ok && !t->stuck;
 }

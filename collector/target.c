@@ -22,6 +22,10 @@
 #include "trace/clock.h"
 #include "trace/functions.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 #define FLUSH_AFTER_NS UINT64_C(1000000000)
 #define CLOCK_AFTER_NS UINT64_C(60000000000)
 #define KEEP_AFTER_NS  UINT64_C(10000000000)
@@ -125,6 +129,8 @@ uint32_t target_slots(const struct target *t)
 	return used < t->layout.slot_count ? used : t->layout.slot_count;
 }
 
+static ph_define_node define_node;
+
 static struct target *map_as(const char *segment_path, const char *control_path, int sharing)
 {
 	int fd = open(segment_path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
@@ -149,11 +155,11 @@ static struct target *map_as(const char *segment_path, const char *control_path,
 	t->segment = segment;
 	t->layout = layout;
 	t->fd = t->pidfd = t->io_fd = -1;
+	t->node_map = (struct ph_node_map){.define = define_node, .context = t};
 	t->streams = calloc(layout.slot_count + 1, sizeof(*t->streams));
-	t->cells = malloc(TARGET_CELLS * sizeof(*t->cells));
 	snprintf(t->segment_path, sizeof(t->segment_path), "%s", segment_path);
 	snprintf(t->control_path, sizeof(t->control_path), "%s", control_path);
-	if (t->streams != NULL && t->cells != NULL)
+	if (t->streams != NULL)
 		return t;
 	target_free(t);
 	return NULL;
@@ -182,7 +188,6 @@ void target_free(struct target *t)
 	if (t->io_fd >= 0)
 		close(t->io_fd);
 	free(t->streams);
-	free(t->cells);
 	free(t->node_number);
 	free(t->address_number);
 	free(t->new_addresses);
@@ -209,6 +214,13 @@ static void release_cells(struct ph_slot *slot, uint64_t tail)
 	wake_producer(slot);
 }
 
+/* What was in it stands in the file. */
+static void empty_stage(struct target *t, struct ph_slot *slot)
+{
+	t->streams[slot - target_slot(t, 0)].staged = 0;
+	atomic_store_explicit(&slot->stage_count, 0, memory_order_release);
+}
+
 /* ---- writing ------------------------------------------------------------ */
 
 /* All of `sealed` to the end of the file. False: the disk is full or worse; it
@@ -232,8 +244,10 @@ static bool flush_sealed(struct target *t)
 	t->file_bytes += done;
 	t->sealed.length = 0;
 	t->stuck = false;
-	if (t->waiting_slot != NULL)
+	if (t->waiting_slot != NULL) {
 		release_cells(t->waiting_slot, t->waiting_tail);
+		empty_stage(t, t->waiting_slot);
+	}
 	t->waiting_slot = NULL;
 	return true;
 }
@@ -429,9 +443,9 @@ static uint32_t address_number(struct target *t, uint32_t index)
 	return t->address_number[index] = ++t->addresses_written;
 }
 
-/* The file's number of a node, defined together with its ancestors if it is new.
- * 0 when the segment holds nonsense or memory ran out. */
-static uint32_t map_node(void *context, uint32_t node)
+/* A ph_define_node: with its ancestors, as far as they are new. 0 when the segment
+ * holds nonsense or memory ran out. */
+static uint32_t define_node(void *context, uint32_t node)
 {
 	struct target *t = context;
 	uint32_t most = t->layout.nodes.entries;
@@ -440,10 +454,10 @@ static uint32_t map_node(void *context, uint32_t node)
 
 	for (; node != 0; node = (uint32_t)(table_entry(t, &t->layout.nodes, node - 1) >> 32)) {
 		if (node > most || depth >= sizeof(chain) / sizeof(chain[0]) ||
-		    !grow32(t, &t->node_number, &t->node_room, node))
+		    !grow32(t, &t->node_number, &t->node_room, node + 1))
 			return 0;
-		if (t->node_number[node - 1] != 0) {
-			parent = t->node_number[node - 1];
+		if (t->node_number[node] != 0) {
+			parent = t->node_number[node];
 			break;
 		}
 		chain[depth++] = node;
@@ -457,8 +471,10 @@ static uint32_t map_node(void *context, uint32_t node)
 			return parent;
 		t->new_nodes[t->new_node_count++] =
 			(struct ph_new_node){.parent = parent, .address = address};
-		parent = t->node_number[chain[depth] - 1] = ++t->nodes_written;
+		parent = t->node_number[chain[depth]] = ++t->nodes_written;
 	}
+	t->node_map.numbers = t->node_number;
+	t->node_map.count = t->node_room;
 	return parent;
 }
 
@@ -507,8 +523,9 @@ static void add_modules(struct target *t)
 
 /* ---- rings -------------------------------------------------------------- */
 
-/* Copy cells [from, to) of one ring in order. */
-static void copy_cells(struct target *t, const struct ph_ring *ring, uint64_t from, uint64_t to)
+/* Cells [from, to) of one ring, where they stand. */
+static struct ph_cells ring_cells(const struct target *t, const struct ph_ring *ring, uint64_t from,
+				  uint64_t to)
 {
 	const struct ph_cell *cells =
 		(const struct ph_cell *)((const char *)t->segment + ring->offset);
@@ -518,8 +535,7 @@ static void copy_cells(struct target *t, const struct ph_ring *ring, uint64_t fr
 
 	if (before_wrap > count)
 		before_wrap = count;
-	memcpy(t->cells, cells + start, before_wrap * sizeof(*cells));
-	memcpy(t->cells + before_wrap, cells, (count - before_wrap) * sizeof(*cells));
+	return (struct ph_cells){cells + start, before_wrap, cells, count - before_wrap};
 }
 
 static bool ring_is_sane(const struct target *t, const struct ph_ring *ring)
@@ -529,8 +545,8 @@ static bool ring_is_sane(const struct target *t, const struct ph_ring *ring)
 	       fits(ring->offset, ring->mask + 1, sizeof(struct ph_cell), t->layout.bytes);
 }
 
-bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell, uint64_t count,
-		      uint64_t *stamp)
+bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell,
+		      const struct ph_cells *cells, uint64_t *stamp)
 {
 	struct ph_block_header header = {
 		.kind = PH_BLOCK_EVENTS, .stream = stream, .first_cell = first_cell};
@@ -538,8 +554,7 @@ bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell, ui
 	size_t bad = 0;
 
 	t->payload.length = 0;
-	if (ph_encode_events(t->cells, count, map_node, t, &next_stamp, &header, &t->payload,
-			     &bad) != 0)
+	if (ph_encode_events(cells, &t->node_map, &next_stamp, &header, &t->payload, &bad) != 0)
 		t->damaged = true;
 	add_modules(t);
 	add_stacks(t);
@@ -552,13 +567,120 @@ bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell, ui
 	return true;
 }
 
-/* Cells [from, to) of one ring become an EVENTS block. False: not written, try
- * again later. */
-static bool write_cells(struct target *t, struct stream_state *state, const struct ph_slot *slot,
-			const struct ph_ring *ring, uint64_t from, uint64_t to)
+/* On a full disk they stay where they are as well. */
+static void release_written(struct target *t, struct ph_slot *slot, uint64_t tail)
 {
-	copy_cells(t, ring, from, to);
-	return target_add_cells(t, slot->stream, from, to - from, &state->stamp);
+	if (!t->stuck) {
+		release_cells(slot, tail);
+		empty_stage(t, slot);
+	} else {
+		t->waiting_slot = slot;
+		t->waiting_tail = tail;
+	}
+}
+
+static struct ph_cell *stage_cells(const struct target *t, const struct stream_state *state)
+{
+	return (struct ph_cell *)((char *)t->segment + state->stage);
+}
+
+/* Room that no ring will want, and whose pages are there: a store to a hole of a
+ * full tmpfs would be our end. */
+static bool have_stage(struct target *t, struct stream_state *state, struct ph_slot *slot)
+{
+	const uint64_t bytes = PH_STAGE_CELLS * sizeof(struct ph_cell);
+	uint64_t most = (t->layout.bytes - t->layout.rings_offset) / 2;
+	uint64_t at = atomic_load_explicit(&t->segment->rings_used, memory_order_relaxed);
+
+	if (state->stage != 0 || state->unstaged)
+		return state->stage != 0;
+	state->unstaged = true;
+	do {
+		if (at > most || bytes > most - at || atomic_load(&t->segment->shrunk) != 0)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&t->segment->rings_used, &at, at + bytes,
+							memory_order_relaxed,
+							memory_order_relaxed));
+	/* Rings are made of whole pages, unless somebody overwrote that. */
+	at += t->layout.rings_offset;
+	if (at % 4096 != 0 || madvise((char *)t->segment + at, bytes, MADV_POPULATE_WRITE) != 0)
+		return false;
+	slot->stage = state->stage = at;
+	return true;
+}
+
+/* What is staged becomes an EVENTS block. False: not written, try again later. */
+static bool write_stage(struct target *t, struct stream_state *state, struct ph_slot *slot)
+{
+	uint64_t tail = atomic_load_explicit(&slot->tail, memory_order_relaxed);
+	const struct ph_cells cells = {.cells = stage_cells(t, state), .count = state->staged};
+
+	if (!target_add_cells(t, slot->stream, tail - state->staged, &cells, &state->stamp))
+		return false;
+	release_written(t, slot, tail);
+	return !t->stuck;
+}
+
+/* Cells [from, to) of one ring, staged or, if they are many or a stage would be written
+ * at once, written. False: neither, try again later. */
+static bool take_cells(struct target *t, struct stream_state *state, struct ph_slot *slot,
+		       const struct ph_ring *ring, uint64_t from, uint64_t to, bool all)
+{
+	bool many = to - from > PH_STAGE_CELLS / 2;
+	const struct ph_cells cells = ring_cells(t, ring, from, to);
+	struct ph_cell *end;
+
+	if (state->staged != 0 && (many || to - from > PH_STAGE_CELLS - state->staged) &&
+	    !write_stage(t, state, slot))
+		return false;
+	if (many || (all && state->staged == 0) || !have_stage(t, state, slot)) {
+		if (!target_add_cells(t, slot->stream, from, &cells, &state->stamp))
+			return false;
+		release_written(t, slot, to);
+		return true;
+	}
+	end = stage_cells(t, state) + state->staged;
+	memcpy(end, cells.cells, cells.count * sizeof(*end));
+	memcpy(end + cells.count, cells.more, cells.more_count * sizeof(*end));
+	if (state->staged == 0)
+		slot->stage_first = from;
+	state->staged += (uint32_t)(to - from);
+	/* Before tail: whoever does a dead collector's work finds them in one of both. */
+	atomic_store_explicit(&slot->stage_count, state->staged, memory_order_release);
+	release_cells(slot, to);
+	return true;
+}
+
+uint64_t target_unwritten(const struct target *t, uint32_t index)
+{
+	return atomic_load(&target_slot(t, index)->tail) - t->streams[index].staged;
+}
+
+void target_adopt_stages(struct target *t)
+{
+	uint32_t used = target_slots(t);
+
+	for (uint32_t i = 0; i < used; i++) {
+		struct ph_slot *slot = target_slot(t, i);
+		struct stream_state *state = &t->streams[i];
+		uint64_t count = atomic_load(&slot->stage_count), end = slot->stage_first + count;
+		uint64_t tail = atomic_load(&slot->tail);
+
+		state->unstaged = true;
+		if (count == 0 || atomic_load(&slot->state) == PH_SLOT_FREE)
+			continue;
+		if (count > PH_STAGE_CELLS || end < count || end > atomic_load(&slot->head) ||
+		    tail > end || tail < slot->stage_first || slot->stage % 8 != 0 ||
+		    slot->stage < t->layout.rings_offset ||
+		    !fits(slot->stage, PH_STAGE_CELLS, sizeof(struct ph_cell), t->layout.bytes)) {
+			t->damaged = true;
+			continue;
+		}
+		state->stream = slot->stream;
+		state->stage = slot->stage;
+		state->staged = (uint32_t)count;
+		atomic_store(&slot->tail, end);
+	}
 }
 
 static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
@@ -571,7 +693,8 @@ static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
 	if (atomic_load_explicit(&slot->state, memory_order_acquire) == PH_SLOT_FREE)
 		return 0;
 	if (state->stream != slot->stream)
-		*state = (struct stream_state){.stream = slot->stream};
+		*state = (struct stream_state){
+			.stream = slot->stream, .stage = state->stage, .unstaged = state->unstaged};
 	head = atomic_load_explicit(&slot->head, memory_order_acquire);
 	rings = atomic_load_explicit(&slot->ring_count, memory_order_acquire);
 	from = tail = atomic_load_explicit(&slot->tail, memory_order_relaxed);
@@ -596,18 +719,13 @@ static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
 		if (tail < end) {
 			if (last && !all && end - tail < (ring->mask + 1) / 2)
 				break;
-			if (!write_cells(t, state, slot, ring, tail, end))
+			if (!take_cells(t, state, slot, ring, tail, end, all))
 				break;
 			tail = end;
-			/* On a full disk they stay in the ring as well. */
-			if (!t->stuck) {
-				release_cells(slot, tail);
-			} else {
-				t->waiting_slot = slot;
-				t->waiting_tail = tail;
-			}
 		}
 	}
+	if (all && state->staged != 0 && !t->stuck)
+		write_stage(t, state, slot);
 	if (tail != from && state->name[0] == '\0')
 		proc_thread_name(t->segment->pid, (int)slot->tid, state->name, sizeof(state->name));
 	return tail - from;
@@ -765,7 +883,8 @@ void target_reclaim(struct target *t)
 			continue;
 		/* Gone: nothing is added any more, so empty now is empty for good. */
 		drain_slot(t, i, true);
-		if (atomic_load(&slot->head) == atomic_load(&slot->tail))
+		if (atomic_load(&slot->head) == atomic_load(&slot->tail) &&
+		    t->streams[i].staged == 0)
 			reclaim_slot(t, i);
 	}
 	if (t->thread_count - t->threads_written >= 256)

@@ -17,11 +17,15 @@
 struct stream_state {
 	uint32_t stream; /* the use of the slot that the rest speaks of; 0: none */
 	uint32_t ring;	 /* of the chain, the one that tail is in */
-	uint64_t stamp;	 /* coarse, in force at tail */
+	uint64_t stamp;	 /* coarse, in force before the first cell that is not written */
 	char name[16];
+	/* See struct ph_slot. The slot's, also for its next stream. */
+	uint64_t stage;	 /* 0: none yet */
+	uint32_t staged; /* cells */
+	bool unstaged;	 /* none is to be had */
 };
 
-#define TARGET_CELLS 65536u /* room of target.cells: the largest ring's */
+#define TARGET_CELLS 65536u /* the largest ring's */
 
 struct thread_entry {
 	uint32_t stream, tid, nested_in;
@@ -54,7 +58,8 @@ struct target {
 	uint64_t file_bytes; /* written */
 
 	struct stream_state *streams; /* one a slot */
-	uint32_t *node_number;	      /* segment's node entry to file number; 0: not written */
+	uint32_t *node_number;	      /* by the segment's node: the file's; 0: not written */
+	struct ph_node_map node_map;  /* of node_number, for the encoder */
 	uint32_t node_room, nodes_written;
 	uint32_t *address_number;
 	uint32_t address_room, addresses_written;
@@ -69,7 +74,6 @@ struct target {
 	size_t index_count, index_room;
 
 	struct ph_buffer payload, sealed;
-	struct ph_cell *cells; /* a ring's worth, in order */
 	uint64_t lost, stalled;
 	uint64_t last_flush;	   /* CLOCK_MONOTONIC, ns */
 	uint64_t last_clock;	   /* likewise, when a pair was written */
@@ -114,11 +118,16 @@ void target_begin(struct target *t, const char *parent_path);
  * (`all`). Returns the number of cells moved. */
 uint64_t target_drain(struct target *t, bool all);
 
-/* Cells of a stream that stand elsewhere than in a ring (see trace/segment.h,
- * "Without a collector"), in order. `cells` are copied to t->cells first by the
- * caller; `stamp` is the stream's, in and out. False: no memory, or a full disk. */
-bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell, uint64_t count,
-		      uint64_t *stamp);
+/* Cells of a stream as they stand in a ring or elsewhere (see trace/segment.h, "Without
+ * a collector"); `stamp` is the stream's, in and out. False: no memory, or a full disk. */
+bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell,
+		      const struct ph_cells *cells, uint64_t *stamp);
+
+/* Of a collector that died: what it had taken from the rings is ours to write. */
+void target_adopt_stages(struct target *t);
+
+/* The first cell of a slot's stream that is not in the file. */
+uint64_t target_unwritten(const struct target *t, uint32_t index);
 
 /* A thread that is gone, for the trace's list. */
 void target_add_thread(struct target *t, const struct thread_entry *e);

@@ -51,14 +51,15 @@ _Static_assert(SYMBOLS_LEAN >= 0, "each op has a symbol");
 #define WHOLE_MEMORY (SHAPE_NODE | SHAPE_SIZE_GIVEN | SHAPE_ADDRESS_FAR)
 #define WHOLE_CALL   (SHAPE_NODE | SHAPE_FLAGS | SHAPE_PAYLOAD_MANY)
 
-/* A larger table finds little more (4096 entries: 1 % more bytes, 65536: none less). */
-#define SEEN_BITS_MIN 6
-#define SEEN_BITS_MAX 14
-
-struct seen {
-	uint64_t address;
-	uint64_t event;
-};
+/* A larger table finds little more (4096 entries: 1 % more bytes, 65536: none less).
+ * An entry is the upper 44 bits of an address that fits 48, and the number of its
+ * last event; addresses that are no multiple of 16 are not looked up. */
+#define SEEN_BITS_MIN	 6
+#define SEEN_BITS_MAX	 14
+#define SEEN_EVENT_BITS	 20
+#define SEEN_MULTIPLE	 16
+#define SEEN_ADDRESS_MAX UINT64_C(0xffffffffffff)
+_Static_assert(PH_ENCODE_CELLS_MAX < 1u << SEEN_EVENT_BITS, "an event's number fits");
 
 /* Cleared for each block, since a block must decode alone. */
 struct tables {
@@ -66,26 +67,28 @@ struct tables {
 	uint64_t extra[256];
 	uint8_t number[256][SHAPE_LOW + 1]; /* of the symbol, + 1 */
 	uint8_t symbols[SYMBOLS_MAX][2];
-	struct seen seen[]; /* by address; a newer one drives an older one out */
+	uint64_t seen[]; /* by address; a newer one drives an older one out */
 };
 
-/* What the loop over memory cells keeps in registers. */
+/* What the loop over memory cells keeps in registers: nothing that is stored through
+ * a byte pointer may alias it. */
 struct hot {
-	uint8_t *record, *node, *seen, *address, *size;
-	uint64_t event;
+	struct tables *tables;
+	const uint32_t *numbers; /* the map's */
+	uint32_t number_count;
+	unsigned seen_shift; /* 64 less the bits of its index */
+	uint8_t *record, *node, *seen, *address, *size, *clock;
+	uint64_t event, stamp;
 	uint64_t last_seen[2], last_address[2];
 };
 
 struct encoder {
 	struct hot hot;
-	struct tables *tables;
 	uint8_t *start[COLUMNS];
 	uint8_t *at[COLUMNS];
-	unsigned seen_shift; /* 64 less the bits of its index */
 	unsigned symbol_count, lean_count;
-	ph_map_node *map;
-	void *context;
-	uint64_t stamp, first_stamp;
+	const struct ph_node_map *map;
+	uint64_t first_stamp;
 	uint64_t call_end;
 };
 
@@ -104,7 +107,7 @@ static int encoder_begin(struct encoder *e, size_t count, struct ph_buffer *out)
 	unsigned bits = SEEN_BITS_MIN;
 	while (bits < SEEN_BITS_MAX && count >> bits)
 		bits++;
-	size_t tables_bytes = sizeof(struct tables) + (sizeof(struct seen) << bits);
+	size_t tables_bytes = sizeof(struct tables) + (sizeof(uint64_t) << bits);
 	size_t total = HEAD_MAX + tables_bytes + SLACK;
 	for (int i = 0; i < COLUMNS; i++)
 		total += count * worst[i] / 4 + SLACK;
@@ -117,14 +120,15 @@ static int encoder_begin(struct encoder *e, size_t count, struct ph_buffer *out)
 		at += count * worst[i] / 4 + SLACK;
 	}
 	at += -(uintptr_t)at & (_Alignof(struct tables) - 1);
-	e->tables = (struct tables *)at;
-	memset(e->tables, 0, tables_bytes);
-	e->seen_shift = 64 - bits;
+	e->hot.tables = (struct tables *)at;
+	memset(e->hot.tables, 0, tables_bytes);
+	e->hot.seen_shift = 64 - bits;
 	e->hot.record = e->start[COLUMN_RECORD];
 	e->hot.node = e->start[COLUMN_NODE];
 	e->hot.seen = e->start[COLUMN_SEEN];
 	e->hot.address = e->start[COLUMN_ADDRESS];
 	e->hot.size = e->start[COLUMN_SIZE];
+	e->hot.clock = e->start[COLUMN_CLOCK];
 	return 0;
 }
 
@@ -138,74 +142,165 @@ static uint8_t new_symbol(struct encoder *e, unsigned op, unsigned shape, unsign
 			return 0;
 		e->lean_count++;
 	}
-	e->tables->symbols[e->symbol_count][0] = (uint8_t)op;
-	e->tables->symbols[e->symbol_count][1] = (uint8_t)shape;
-	return e->tables->number[op][low] = (uint8_t)++e->symbol_count;
+	e->hot.tables->symbols[e->symbol_count][0] = (uint8_t)op;
+	e->hot.tables->symbols[e->symbol_count][1] = (uint8_t)shape;
+	return e->hot.tables->number[op][low] = (uint8_t)++e->symbol_count;
 }
 
-/* Put the record's symbol; *shape becomes the one that was found for it. */
-static inline uint8_t *put_symbol(struct encoder *e, uint8_t *record, unsigned op, unsigned *shape,
-				  unsigned whole)
+/* The number of the record's symbol, + 1, when its own shape has none yet; *shape
+ * becomes the one that was found for it. */
+static __attribute__((noinline)) uint8_t other_symbol(struct encoder *e, unsigned op,
+						      unsigned *shape, unsigned whole)
 {
-	uint8_t number = e->tables->number[op][*shape & SHAPE_LOW];
+	uint8_t number = new_symbol(e, op, *shape, whole);
+	if (number)
+		return number;
+	*shape = (*shape & ~(unsigned)SHAPE_LOW) | whole;
+	number = e->hot.tables->number[op][whole];
+	return number ? number : new_symbol(e, op, *shape, whole);
+}
+
+/* The number of the record's symbol. */
+static inline uint8_t symbol_of(struct encoder *e, const struct tables *tables, unsigned op,
+				unsigned *shape, unsigned whole)
+{
+	uint8_t number = tables->number[op][*shape & SHAPE_LOW];
 	if (__builtin_expect(!number, 0)) {
-		number = new_symbol(e, op, *shape, whole);
-		if (!number) {
-			*shape = (*shape & ~(unsigned)SHAPE_LOW) | whole;
-			number = e->tables->number[op][whole];
-			if (!number)
-				number = new_symbol(e, op, *shape, whole);
-		}
+		unsigned other = *shape;
+		number = other_symbol(e, op, &other, whole);
+		*shape = other;
 	}
-	*record++ = (uint8_t)(number - 1);
-	return record;
+	return (uint8_t)(number - 1);
 }
 
-static inline void put_memory(struct encoder *e, struct hot *h, unsigned op, unsigned group,
-			      uint64_t address, uint64_t size, uint32_t node)
+/* As varint_put(), without a branch for values of up to two bytes; writes one byte
+ * more than it takes. */
+static inline uint8_t *put_short(uint8_t *at, uint64_t value)
 {
-	struct seen *seen = &e->tables->seen[(address >> 4) * 0x9E3779B97F4A7C15u >> e->seen_shift];
-	uint64_t *expected = &e->tables->expected[expected_slot(node)];
-	uint64_t delta = address - h->last_address[group];
-	uint64_t earlier = seen->event;
+	if (__builtin_expect(value < 1u << 14, 1)) {
+		unsigned two = value >= 0x80;
+		at[0] = (uint8_t)(value | two << 7);
+		at[1] = (uint8_t)(value >> 7);
+		return at + 1 + two;
+	}
+	return varint_put(at, value);
+}
+
+/* Where the last event of an address stands in the table; its number there is left in
+ * *earlier, or 0: there is none. */
+static inline uint64_t *find_seen(const struct hot *h, uint64_t address, uint64_t *earlier)
+{
+	uint64_t key = address / SEEN_MULTIPLE;
+	uint64_t *seen = &h->tables->seen[key * 0x9E3779B97F4A7C15u >> h->seen_shift];
+	uint64_t event = *seen ^ key << SEEN_EVENT_BITS;
+
+	*earlier = event >> SEEN_EVENT_BITS ? 0 : event;
+	return seen;
+}
+
+/* Note where the address is seen, in the event that h->event counts already. Returns
+ * the event before, or 0. */
+static inline uint64_t see(const struct hot *h, uint64_t address)
+{
+	uint64_t earlier, *seen;
+
+	if (__builtin_expect(address % SEEN_MULTIPLE || address > SEEN_ADDRESS_MAX, 0))
+		return 0;
+	seen = find_seen(h, address, &earlier);
+	*seen = address / SEEN_MULTIPLE << SEEN_EVENT_BITS | h->event;
+	return earlier;
+}
+
+/* Always inlined, for one group: what that does not need falls away. */
+static inline __attribute__((always_inline)) void put_memory(struct encoder *e, struct hot *h,
+							     unsigned op, unsigned group,
+							     uint64_t address, uint64_t size,
+							     uint32_t node)
+{
+	uint64_t delta = address - h->last_address[group], earlier;
 	unsigned shape = SHAPE_MEMORY | group * SHAPE_GIVES;
 
-	/* Events are kept from 1: 0 is an empty slot. */
-	if (seen->address == address && earlier)
-		shape |= SHAPE_ADDRESS_SEEN;
-	else
-		shape |= delta & 15 ? SHAPE_ADDRESS_FAR : SHAPE_ADDRESS_NEAR;
-	seen->address = address;
-	seen->event = ++h->event;
-	if (node)
-		shape |= SHAPE_NODE;
-	if (size)
-		shape |= size == *expected ? SHAPE_SIZE_EXPECTED : SHAPE_SIZE_GIVEN;
+	/* Events are counted from 1: 0 is an empty entry. */
+	h->event++;
+	earlier = see(h, address);
+	if (!earlier)
+		shape |= delta % 16 ? SHAPE_ADDRESS_FAR : SHAPE_ADDRESS_NEAR;
+	if (group == OP_TAKES || __builtin_expect(node || size, 0)) {
+		uint64_t *expected = &h->tables->expected[expected_slot(node)];
 
-	h->record = put_symbol(e, h->record, op, &shape, WHOLE_MEMORY);
-	if (shape & SHAPE_NODE)
-		h->node = varint_put(h->node, node);
-	if (shape & SHAPE_SIZE_GIVEN) {
-		h->size = varint_put(h->size, size);
-		*expected = size;
+		shape |= node ? SHAPE_NODE : 0;
+		if (size)
+			shape |= size == *expected ? SHAPE_SIZE_EXPECTED : SHAPE_SIZE_GIVEN;
+		*h->record++ = symbol_of(e, h->tables, op, &shape, WHOLE_MEMORY);
+		if (shape & SHAPE_NODE)
+			h->node = put_short(h->node, node);
+		if (shape & SHAPE_SIZE_GIVEN) {
+			h->size = put_short(h->size, size);
+			*expected = size;
+		}
+	} else {
+		*h->record++ = symbol_of(e, h->tables, op, &shape, WHOLE_MEMORY);
+		/* The whole shape, as above. */
+		if (__builtin_expect(shape & SHAPE_NODE, 0)) {
+			h->node = put_short(h->node, 0);
+			h->size = put_short(h->size, 0);
+			h->tables->expected[expected_slot(0)] = 0;
+		}
 	}
-	if ((shape & SHAPE_ADDRESS) == SHAPE_ADDRESS_SEEN) {
-		h->seen = varint_put(h->seen, zigzag(earlier - h->last_seen[group]));
+	if (earlier && !(shape & SHAPE_ADDRESS)) {
+		h->seen = put_short(h->seen, zigzag(earlier - h->last_seen[group]));
 		h->last_seen[group] = earlier;
 		return;
 	}
 	if (shape & SHAPE_ADDRESS_NEAR)
 		delta = (uint64_t)((int64_t)delta >> 4);
-	h->address = varint_put(h->address, zigzag(delta));
+	h->address = put_short(h->address, zigzag(delta));
 	h->last_address[group] = address;
 }
 
-static inline uint32_t map_node(struct encoder *e, uint32_t node)
+static __attribute__((noinline)) uint32_t define_node(const struct encoder *e, uint32_t node)
 {
-	return node ? e->map(e->context, node) : 0;
+	return e->map->define(e->map->context, node);
 }
 
-/* Memory cells from `at` on, as far as they go without a special one. */
+static inline uint32_t map_node(const struct encoder *e, struct hot *h, uint32_t node)
+{
+	uint32_t number = 0;
+
+	if (__builtin_expect(node < h->number_count, 1))
+		number = h->numbers[node];
+	if (__builtin_expect(!number && node, 0)) {
+		number = define_node(e, node);
+		h->numbers = e->map->numbers;
+		h->number_count = e->map->count;
+	}
+	return number;
+}
+
+static inline void put_clock(struct encoder *e, struct hot *h, uint64_t stamp)
+{
+	uint64_t delta = stamp - h->stamp;
+	unsigned shape = SHAPE_CLOCK;
+
+	h->stamp = stamp;
+	if (!h->event) {
+		e->first_stamp = stamp;
+	} else if (delta) {
+		*h->record++ = symbol_of(e, h->tables, PH_OP_CLOCK, &shape, 0);
+		h->clock = put_short(h->clock, delta);
+	}
+}
+
+/* Where there are many stacks their numbers do not fit the caches. */
+#define AHEAD 16
+static inline void prefetch_node(const struct hot *h, struct ph_cell c)
+{
+	if (ph_cell_node(c) < h->number_count)
+		__builtin_prefetch(&h->numbers[ph_cell_node(c)]);
+}
+
+/* Memory cells and stamps from `at` on, as far as they go without another. AHEAD cells
+ * behind them can be read. */
 static size_t put_memory_cells(struct encoder *e, const struct ph_cell *cells, size_t at,
 			       size_t count)
 {
@@ -213,11 +308,18 @@ static size_t put_memory_cells(struct encoder *e, const struct ph_cell *cells, s
 	for (; at < count; at++) {
 		struct ph_cell c = cells[at];
 		unsigned op = ph_cell_op(c);
-		unsigned group = classes[op] - 1u;
-		if (group > OP_GIVES)
+		unsigned class = classes[op] - 1u;
+		prefetch_node(&hot, cells[at + AHEAD]);
+		if (class == OP_TAKES)
+			put_memory(e, &hot, op, OP_TAKES, ph_cell_address(c), ph_cell_size(c),
+				   map_node(e, &hot, ph_cell_node(c)));
+		else if (class == OP_GIVES)
+			put_memory(e, &hot, op, OP_GIVES, ph_cell_address(c), ph_cell_size(c),
+				   map_node(e, &hot, ph_cell_node(c)));
+		else if (class == OP_CLOCK)
+			put_clock(e, &hot, c.w1);
+		else
 			break;
-		put_memory(e, &hot, op, group, ph_cell_address(c), ph_cell_size(c),
-			   map_node(e, ph_cell_node(c)));
 	}
 	e->hot = hot;
 	return at;
@@ -232,23 +334,14 @@ static size_t put_wide(struct encoder *e, const struct ph_cell *cells, size_t le
 	unsigned group = classes[op] - 1u;
 	if (group > OP_GIVES)
 		return 0;
-	put_memory(e, &e->hot, op, group, address << 48 | ph_cell_address(cells[1]),
-		   size << 40 | ph_cell_size(cells[1]), map_node(e, ph_cell_node(cells[1])));
+	address = address << 48 | ph_cell_address(cells[1]);
+	size = size << 40 | ph_cell_size(cells[1]);
+	uint32_t node = map_node(e, &e->hot, ph_cell_node(cells[1]));
+	if (group == OP_TAKES)
+		put_memory(e, &e->hot, op, OP_TAKES, address, size, node);
+	else
+		put_memory(e, &e->hot, op, OP_GIVES, address, size, node);
 	return 2;
-}
-
-static size_t put_clock(struct encoder *e, uint64_t stamp)
-{
-	uint64_t delta = stamp - e->stamp;
-	e->stamp = stamp;
-	if (!e->hot.event) {
-		e->first_stamp = stamp;
-	} else if (delta) {
-		unsigned shape = SHAPE_CLOCK;
-		e->hot.record = put_symbol(e, e->hot.record, PH_OP_CLOCK, &shape, 0);
-		e->at[COLUMN_CLOCK] = varint_put(e->at[COLUMN_CLOCK], delta);
-	}
-	return 1;
 }
 
 static void put(struct encoder *e, enum column column, uint64_t value)
@@ -261,9 +354,9 @@ static void put_payload(struct encoder *e, const struct ph_call *call, const str
 {
 	size_t more = call->cells - PH_CALL_CELLS;
 	if (shape & SHAPE_PAYLOAD_ONE) {
-		put(e, COLUMN_EXTRA, zigzag(cells->w0 - e->tables->extra[call->op]));
+		put(e, COLUMN_EXTRA, zigzag(cells->w0 - e->hot.tables->extra[call->op]));
 		put(e, COLUMN_EXTRA, zigzag(cells->w1));
-		e->tables->extra[call->op] = cells->w0;
+		e->hot.tables->extra[call->op] = cells->w0;
 	} else if (shape & SHAPE_PAYLOAD_MANY) {
 		put(e, COLUMN_CELLS, more);
 		memcpy(e->at[COLUMN_PAYLOAD], cells, more * sizeof(*cells));
@@ -295,9 +388,9 @@ static size_t put_call(struct encoder *e, const struct ph_cell *cells, size_t le
 	memcpy(&call, cells, sizeof(call));
 	if (call.cells < PH_CALL_CELLS || call.cells > PH_CALL_CELLS_MAX || call.cells > left)
 		return 0;
-	call.node = map_node(e, call.node);
+	call.node = map_node(e, &e->hot, call.node);
 	unsigned shape = call_shape(&call);
-	e->hot.record = put_symbol(e, e->hot.record, call.op, &shape, WHOLE_CALL);
+	*e->hot.record++ = symbol_of(e, e->hot.tables, call.op, &shape, WHOLE_CALL);
 	e->hot.event++;
 	if (shape & SHAPE_NODE)
 		e->hot.node = varint_put(e->hot.node, call.node);
@@ -321,8 +414,6 @@ static size_t put_special(struct encoder *e, const struct ph_cell *cells, size_t
 	size_t pad;
 
 	switch (classes[ph_cell_op(cells[0])] - 1) {
-	case OP_CLOCK:
-		return put_clock(e, cells[0].w1);
 	case OP_WIDE:
 		return put_wide(e, cells, left);
 	case OP_CALL:
@@ -344,10 +435,11 @@ static void encoder_finish(struct encoder *e, struct ph_buffer *out)
 	e->at[COLUMN_SEEN] = e->hot.seen;
 	e->at[COLUMN_ADDRESS] = e->hot.address;
 	e->at[COLUMN_SIZE] = e->hot.size;
+	e->at[COLUMN_CLOCK] = e->hot.clock;
 
 	at = varint_put(at, EVENTS_LAYOUT);
 	at = varint_put(at, e->symbol_count);
-	memcpy(at, e->tables->symbols, (size_t)e->symbol_count * 2);
+	memcpy(at, e->hot.tables->symbols, (size_t)e->symbol_count * 2);
 	at += (size_t)e->symbol_count * 2;
 	for (int i = 0; i < COLUMNS; i++)
 		at = varint_put(at, (uint64_t)(e->at[i] - e->start[i]));
@@ -359,30 +451,76 @@ static void encoder_finish(struct encoder *e, struct ph_buffer *out)
 	out->length = (size_t)(at - out->data);
 }
 
-int ph_encode_events(const struct ph_cell *cells, size_t count, ph_map_node *map, void *context,
-		     uint64_t *stamp, struct ph_block_header *header, struct ph_buffer *out,
-		     size_t *bad_cell)
+/* What is looked at at once: a copy that stays in the nearest cache. Whatever is left
+ * of it is less than the longest event, or is none. */
+#define WINDOW_CELLS 512
+struct window {
+	struct ph_cell cells[PH_CALL_CELLS_MAX + WINDOW_CELLS];
+	struct ph_cell ahead[AHEAD];
+	size_t count;
+	struct ph_cells left;
+};
+
+static void window_fill(struct window *w, size_t used)
 {
-	struct encoder e = {.map = map, .context = context, .stamp = *stamp, .first_stamp = *stamp};
-	size_t at = 0;
+	struct ph_cells *left = &w->left;
+	size_t room = sizeof(w->cells) / sizeof(w->cells[0]);
+
+	w->count -= used;
+	memmove(w->cells, w->cells + used, w->count * sizeof(*w->cells));
+	while (left->count && w->count < room) {
+		size_t n = room - w->count < left->count ? room - w->count : left->count;
+		memcpy(w->cells + w->count, left->cells, n * sizeof(*w->cells));
+		w->count += n;
+		left->cells += n;
+		left->count -= n;
+		if (!left->count)
+			*left = (struct ph_cells){left->more, left->more_count, NULL, 0};
+	}
+}
+
+/* As many events as there are. Returns how many cells they take. */
+static size_t put_cells(struct encoder *e, const struct ph_cells *in)
+{
+	struct window w = {.left = *in};
+	size_t done = 0;
+
+	if (!w.left.count)
+		w.left = (struct ph_cells){in->more, in->more_count, NULL, 0};
+	window_fill(&w, 0);
+	for (;;) {
+		size_t at = 0, taken;
+		while ((at = put_memory_cells(e, w.cells, at, w.count)) < w.count &&
+		       (taken = put_special(e, w.cells + at, w.count - at)))
+			at += taken;
+		done += at;
+		/* It may go on behind the window. */
+		if (!at || !w.left.count)
+			return done;
+		window_fill(&w, at);
+	}
+}
+
+int ph_encode_events(const struct ph_cells *in, const struct ph_node_map *map, uint64_t *stamp,
+		     struct ph_block_header *header, struct ph_buffer *out, size_t *bad_cell)
+{
+	struct encoder e = {
+		.hot = {.numbers = map->numbers, .number_count = map->count, .stamp = *stamp},
+		.map = map,
+		.first_stamp = *stamp};
+	size_t count = in->count + in->more_count;
 
 	header->events = 0;
 	header->first_stamp = *stamp;
+	*bad_cell = 0;
 	if (encoder_begin(&e, count, out)) {
 		out->failed = 1;
-		*bad_cell = 0;
 		return -1;
 	}
-	while ((at = put_memory_cells(&e, cells, at, count)) < count) {
-		size_t taken = put_special(&e, cells + at, count - at);
-		if (!taken)
-			break;
-		at += taken;
-	}
+	*bad_cell = put_cells(&e, in);
 	encoder_finish(&e, out);
-	*stamp = e.stamp;
+	*stamp = e.hot.stamp;
 	header->events = (uint32_t)e.hot.event;
 	header->first_stamp = e.first_stamp;
-	*bad_cell = at;
-	return at < count ? -1 : 0;
+	return *bad_cell < count ? -1 : 0;
 }

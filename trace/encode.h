@@ -25,11 +25,30 @@ void ph_buffer_put_varint(struct ph_buffer *b, uint64_t value);
 void ph_buffer_free(struct ph_buffer *b);
 
 /* Gives the number under which a stack node stands in the file, for a node as
- * it stands in the segment (never 0). Called once an event that has a stack. */
-typedef uint32_t ph_map_node(void *context, uint32_t node);
+ * it stands in the segment (never 0). */
+typedef uint32_t ph_define_node(void *context, uint32_t node);
+
+/* From nodes of the segment to nodes of the file. `numbers` has `count` entries,
+ * by node; where it ends, and where it holds 0, define() is asked, which may
+ * change both. All of it is the caller's. */
+struct ph_node_map {
+	const uint32_t *numbers;
+	uint32_t count;
+	ph_define_node *define;
+	void *context;
+};
+
+/* Cells in order, in two pieces: as they stand in a ring that may wrap. Somebody may
+ * overwrite them meanwhile: each is read once. */
+struct ph_cells {
+	const struct ph_cell *cells;
+	size_t count;
+	const struct ph_cell *more;
+	size_t more_count;
+};
 
 /*
- * Encode whole events of one stream from `count` cells into an EVENTS payload
+ * Encode whole events of one stream from cells into an EVENTS payload
  * (raw, not yet compressed), appended to `out`. `*stamp` is the coarse stamp in
  * force before the first cell (0 at the stream's beginning) and is left at the
  * one in force after the last. Fills header->events and header->first_stamp;
@@ -42,9 +61,8 @@ typedef uint32_t ph_map_node(void *context, uint32_t node);
  * same buffer again and again.
  */
 #define PH_ENCODE_CELLS_MAX (1u << 19) /* so that no payload is over PH_BLOCK_RAW_MAX */
-int ph_encode_events(const struct ph_cell *cells, size_t count, ph_map_node *map, void *context,
-		     uint64_t *stamp, struct ph_block_header *header, struct ph_buffer *out,
-		     size_t *bad_cell);
+int ph_encode_events(const struct ph_cells *in, const struct ph_node_map *map, uint64_t *stamp,
+		     struct ph_block_header *header, struct ph_buffer *out, size_t *bad_cell);
 
 /* New addresses and nodes, to be written before the events that use them. Both
  * are numbered from 1 in the order in which the file defines them. */

@@ -18,7 +18,7 @@
 #include "trace/cell.h"
 
 #define PH_SEGMENT_MAGIC   0x3147455348504850u /* "PHPHSEG1" */
-#define PH_SEGMENT_VERSION 1u
+#define PH_SEGMENT_VERSION 2u
 #define PH_CACHE_LINE	   64
 
 /* ---- threads -------------------------------------------------------- */
@@ -34,6 +34,7 @@ enum ph_slot_state {
 #define PH_RING_GROWTHS 8	    /* rings that one slot may go through, small to large */
 #define PH_RING_LEAST	(16u << 10) /* bytes that each begins with */
 #define PH_RING_MOST	(1u << 20)
+#define PH_STAGE_CELLS	32768u
 
 struct ph_ring {
 	uint64_t offset; /* of its cells in the segment */
@@ -56,6 +57,11 @@ struct ph_slot {
 	_Atomic uint64_t stalled;		       /* ticks spent waiting for room */
 	/* The collector's line. */
 	_Alignas(PH_CACHE_LINE) _Atomic uint64_t tail; /* release: cells before it may be reused */
+	/* Cells [stage_first, stage_first + stage_count) that it has taken from the rings
+	 * and not yet written to the file, PH_STAGE_CELLS at most; they stand at `stage`
+	 * in the segment, so that they outlive it. Tail may lag behind their end. */
+	uint64_t stage, stage_first;
+	_Atomic uint64_t stage_count; /* release: the cells are there */
 	/* Who it is. */
 	_Alignas(PH_CACHE_LINE) _Atomic uint32_t state; /* enum ph_slot_state */
 	uint32_t next_free;				/* in the list of free slots */

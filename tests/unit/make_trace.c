@@ -140,7 +140,8 @@ void make_flush(struct make_trace *t, uint32_t stream)
 
 	if (s->count == 0)
 		return;
-	assert_int_equal(ph_encode_events(s->cells, s->count, same_node, NULL, &s->stamp, &h,
+	assert_int_equal(ph_encode_events(&(struct ph_cells){.cells = s->cells, .count = s->count},
+					  &(struct ph_node_map){.define = same_node}, &s->stamp, &h,
 					  &payload, &bad),
 			 0);
 	assert_int_equal(ph_block_seal(&h, payload.data, payload.length, &t->blocks), 0);

@@ -164,7 +164,10 @@ static void round_trip_from(const struct ph_cell *c, size_t n, uint64_t *stamp)
 	uint64_t before = *stamp;
 	size_t bad;
 
-	assert_int_equal(ph_encode_events(c, n, map_node, &m, stamp, &h, &payload, &bad), 0);
+	assert_int_equal(ph_encode_events(&(struct ph_cells){.cells = c, .count = n},
+					  &(struct ph_node_map){.define = map_node, .context = &m},
+					  stamp, &h, &payload, &bad),
+			 0);
 	assert_false(payload.failed);
 	assert_null(ph_decode_events(&h, payload.data, payload.length, &decoded));
 	assert_int_equal(decoded.count, h.events);
@@ -349,7 +352,9 @@ static void nodes_are_mapped_once(void **state)
 	add_call((struct ph_call){.op = PH_OP_read}, 0);
 	add_memory(PH_OP_malloc, 1ull << 60, 1, 6);
 	add_call((struct ph_call){.op = PH_OP_read, .node = 8}, 2);
-	assert_int_equal(ph_encode_events(cells, count, map_node, &m, &stamp, &h, &payload, &bad),
+	assert_int_equal(ph_encode_events(&(struct ph_cells){.cells = cells, .count = count},
+					  &(struct ph_node_map){.define = map_node, .context = &m},
+					  &stamp, &h, &payload, &bad),
 			 0);
 	assert_int_equal(m.asked, 4);
 	assert_int_equal(m.last, 25);
@@ -374,7 +379,9 @@ static void clocks(void **state)
 	add_clock(4);
 	add_memory(PH_OP_malloc, 16, 1, 0);
 	add_clock(11);
-	assert_int_equal(ph_encode_events(cells, count, map_node, &m, &stamp, &h, &payload, &bad),
+	assert_int_equal(ph_encode_events(&(struct ph_cells){.cells = cells, .count = count},
+					  &(struct ph_node_map){.define = map_node, .context = &m},
+					  &stamp, &h, &payload, &bad),
 			 0);
 	assert_int_equal(h.first_stamp, 9);
 	assert_int_equal(stamp, 11);
@@ -388,7 +395,9 @@ static void clocks(void **state)
 	size_t first = payload.length;
 	restart();
 	add_memory(PH_OP_malloc, 16, 1, 0);
-	assert_int_equal(ph_encode_events(cells, count, map_node, &m, &stamp, &h, &payload, &bad),
+	assert_int_equal(ph_encode_events(&(struct ph_cells){.cells = cells, .count = count},
+					  &(struct ph_node_map){.define = map_node, .context = &m},
+					  &stamp, &h, &payload, &bad),
 			 0);
 	assert_int_equal(h.first_stamp, 11);
 	assert_null(ph_decode_events(&h, payload.data + first, payload.length - first, &decoded));
@@ -420,7 +429,9 @@ static void stops_at_the_end(void)
 	uint64_t stamp = 0;
 	size_t bad = 0;
 
-	assert_int_equal(ph_encode_events(cells, count, map_node, &m, &stamp, &h, &payload, &bad),
+	assert_int_equal(ph_encode_events(&(struct ph_cells){.cells = cells, .count = count},
+					  &(struct ph_node_map){.define = map_node, .context = &m},
+					  &stamp, &h, &payload, &bad),
 			 -1);
 	assert_int_equal(bad, 5);
 	assert_false(payload.failed);
@@ -469,8 +480,10 @@ static void too_many_cells(void **state)
 	uint64_t stamp = 3;
 	size_t bad;
 	(void)state;
-	assert_int_equal(ph_encode_events(cells, PH_ENCODE_CELLS_MAX + 1, map_node, NULL, &stamp,
-					  &h, &payload, &bad),
+	assert_int_equal(ph_encode_events(&(struct ph_cells){.cells = cells,
+							     .count = PH_ENCODE_CELLS_MAX + 1},
+					  &(struct ph_node_map){.define = map_node}, &stamp, &h,
+					  &payload, &bad),
 			 -1);
 	assert_true(payload.failed);
 	assert_int_equal(h.events, 0);
@@ -487,7 +500,10 @@ static void encode_mix(struct ph_block_header *h, struct ph_buffer *payload, siz
 	restart();
 	while (count < cells_wanted)
 		add_random_event();
-	assert_int_equal(ph_encode_events(cells, count, map_node, &m, &stamp, h, payload, &bad), 0);
+	assert_int_equal(ph_encode_events(&(struct ph_cells){.cells = cells, .count = count},
+					  &(struct ph_node_map){.define = map_node, .context = &m},
+					  &stamp, h, payload, &bad),
+			 0);
 }
 
 /* Read all that was decoded: a sanitizer sees what is out of bounds. */

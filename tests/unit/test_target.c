@@ -33,7 +33,8 @@ static int make(void **state)
 	(void)state;
 	snprintf(path, sizeof(path), "/tmp/perfhook-test-target.XXXXXX");
 	fd = mkstemp(path);
-	bytes = at + 65536;
+	/* Room for stages, which take no more than half of the rings'. */
+	bytes = at + 65536 + 4 * PH_STAGE_CELLS * sizeof(struct ph_cell);
 	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
 	segment = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_ptr_not_equal(segment, MAP_FAILED);
@@ -49,6 +50,7 @@ static int make(void **state)
 		(struct ph_table){.offset = at + 12288, .level_0 = 64, .levels_max = 2};
 	segment->nodes = (struct ph_table){.offset = at + 16384, .level_0 = 64, .levels_max = 2};
 	segment->rings_offset = at + 20480;
+	segment->rings_used = 4096;
 	segment->rings_end = bytes;
 	segment->magic = PH_SEGMENT_MAGIC;
 	return 0;
@@ -213,6 +215,104 @@ static void test_hostile_rings(void **state)
 	}
 }
 
+static void record(struct ph_slot *slot, unsigned count)
+{
+	struct ph_cell *cells = (struct ph_cell *)((char *)segment + slot->rings[0].offset);
+
+	for (unsigned i = 0; i < count; i++, slot->head++)
+		cells[slot->head & slot->rings[0].mask] =
+			ph_memory_cell(PH_OP_malloc, (slot->head + 1) * 16, 24, 0);
+}
+
+static uint64_t written(const struct target *t)
+{
+	uint64_t events = 0;
+
+	for (size_t i = 0; i < t->index_count; i++)
+		events += t->index[i].events;
+	return events;
+}
+
+static struct target *take_over(const struct target *dead)
+{
+	struct target *t = target_map(path, "");
+
+	assert_non_null(t);
+	t->fd = dup(dead->fd);
+	t->file_bytes = dead->file_bytes;
+	target_adopt_stages(t);
+	return t;
+}
+
+/* Taken from the ring and not yet written: it is there for whoever comes after. */
+static void test_staged(void **state)
+{
+	struct target *t = attach(), *next;
+	struct ph_slot *slot = use_slot(0);
+
+	(void)state;
+	target_drain(t, false); /* the first one of a second takes everything */
+	record(slot, 40);
+	assert_int_equal(target_drain(t, false), 40);
+	assert_int_equal(slot->tail, 40);
+	record(slot, 50); /* over the ring's end */
+	assert_int_equal(target_drain(t, false), 50);
+	assert_int_equal(slot->stage_count, 90);
+	assert_int_equal(written(t), 0);
+	assert_int_equal(target_unwritten(t, 0), 0);
+
+	/* Killed before it could say that the ring is free. */
+	slot->tail = 40;
+	record(slot, 3);
+	next = take_over(t);
+	assert_false(next->damaged);
+	assert_int_equal(slot->tail, 90);
+	assert_int_equal(target_unwritten(next, 0), 0);
+	target_drain(next, true);
+	assert_int_equal(written(next), 93);
+	assert_int_equal(slot->stage_count, 0);
+	assert_int_equal(slot->tail, 93);
+	target_free(t);
+	finish(next);
+}
+
+static void test_hostile_stages(void **state)
+{
+	struct target *t = attach();
+	struct ph_slot *slot = use_slot(0);
+	const struct {
+		uint64_t stage, first, count, tail;
+	} bad[] = {
+		{0, 0, 32, 32},
+		{segment->rings_offset + 4, 0, 32, 32},
+		{bytes - 16, 0, 32, 32},
+		{UINT64_MAX - 7, 0, 32, 32},
+		{segment->rings_offset, 0, PH_STAGE_CELLS + 1, 32},
+		{segment->rings_offset, 0, UINT64_MAX, 32},
+		{segment->rings_offset, UINT64_MAX, 2, 0},
+		{segment->rings_offset, 20, 32, 32}, /* more than was recorded */
+		{segment->rings_offset, 10, 20, 9},
+		{segment->rings_offset, 0, 8, 9},
+	};
+
+	(void)state;
+	slot->head = 40;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct target *next;
+
+		slot->stage = bad[i].stage;
+		slot->stage_first = bad[i].first;
+		slot->stage_count = bad[i].count;
+		slot->tail = bad[i].tail;
+		next = take_over(t);
+		assert_true(next->damaged);
+		assert_int_equal(slot->tail, bad[i].tail);
+		target_drain(next, true);
+		target_free(next);
+	}
+	finish(t);
+}
+
 /* Its only name is gone, then the file is written again with all it had. */
 static void test_removed_trace(void **state)
 {
@@ -242,8 +342,12 @@ static void test_removed_trace(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		fresh(test_plausible),		fresh(test_hostile_numbers),
-		fresh(test_overwritten_header), fresh(test_hostile_rings),
+		fresh(test_plausible),
+		fresh(test_hostile_numbers),
+		fresh(test_overwritten_header),
+		fresh(test_hostile_rings),
+		fresh(test_staged),
+		fresh(test_hostile_stages),
 		fresh(test_removed_trace),
 	};
 
