@@ -31,6 +31,8 @@ static const struct command {
 	 OPTIONS_REPORT, 1, -1, command_io},
 	{"dump", "TRACE [--json] [-o FILE]", "every event in time order, one a line",
 	 OPTION_JSON | OPTION_OUTPUT, 1, 1, command_dump},
+	{"pack", "TRACE [-o FILE]", "the same trace, smaller; all it holds stays",
+	 OPTION_PACK_OUTPUT, 1, 1, command_pack},
 };
 
 #define COUNT (sizeof(commands) / sizeof(*commands))

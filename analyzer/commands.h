@@ -23,6 +23,7 @@ int command_report(const struct options *o, struct error *e);
 int command_leaks(const struct options *o, struct error *e);
 int command_io(const struct options *o, struct error *e);
 int command_dump(const struct options *o, struct error *e);
+int command_pack(const struct options *o, struct error *e);
 int command_record(const struct options *o, struct error *e);
 
 /* Where the answer goes: -o's file or standard output. */

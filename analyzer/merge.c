@@ -96,7 +96,7 @@ static bool may_hold(const struct merge *m, const struct ph_block_header *h, uin
 	const uint64_t most = ((uint64_t)256 << 20) + 400 * m->reader->size;
 
 	*bytes = h->events * (uint64_t)sizeof(struct ph_event) + h->raw_bytes;
-	return h->events <= PH_ENCODE_CELLS_MAX && m->held + *bytes <= most;
+	return h->events <= PH_BLOCK_EVENTS_MAX && m->held + *bytes <= most;
 }
 
 static void let_go(struct merge *m, struct merge_stream *s)

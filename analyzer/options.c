@@ -23,6 +23,8 @@ static const struct option_row rows[] = {
 	{OPTION_OUTPUT, "output", 'o', "FILE", "write the answer to FILE"},
 	{OPTION_RECORD_OUTPUT, "output", 'o', "FILE",
 	 "where the trace goes; %p is the pid, %e the program"},
+	{OPTION_PACK_OUTPUT, "output", 'o', "FILE",
+	 "where the packed trace goes; may be TRACE itself. Else x.trace is x.packed.trace"},
 	{OPTION_TOP, "top", 'n', "N", "length of lists: 10 in text, 100 in JSON; 0 is all"},
 	{OPTION_FULL, "full", 0, NULL, "whole stacks and whole names"},
 	{OPTION_SYSROOT, "sysroot", 0, "DIR", "look for binaries below DIR first; repeatable"},
@@ -120,6 +122,7 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		return 0;
 	case OPTION_OUTPUT:
 	case OPTION_RECORD_OUTPUT:
+	case OPTION_PACK_OUTPUT:
 		o->output = value;
 		return 0;
 	case OPTION_SYSROOT: /* the lists have room for every word of the line */

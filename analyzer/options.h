@@ -25,6 +25,7 @@ enum option_bit {
 	OPTION_RECORD_OUTPUT = 1 << 7,
 	OPTION_STOP_AT_WORD = 1 << 8, /* no row: what follows the first word is not ours */
 	OPTION_HELP = 1 << 9,	      /* every command's */
+	OPTION_PACK_OUTPUT = 1 << 10,
 };
 
 #define OPTIONS_SYMBOLS (OPTION_SYSROOT | OPTION_DEBUG_PATH)

@@ -9,10 +9,12 @@
 
 #include "trace/buffer.h"
 #include "trace/decode.h"
+#include "trace/pack.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "structures are written as they are");
 
-#define LEVEL 1
+#define LEVEL	    1
+#define LEVEL_SMALL 19
 
 /* zstd's work areas: as large as a block takes to compress, so each thread
  * keeps its own until it ends. */
@@ -60,24 +62,24 @@ static uint32_t crc(const void *data, size_t length)
 }
 
 /* The frame's length, or 0 when it is not smaller than the payload. */
-static size_t pack(void *to, size_t room, const void *payload, size_t length)
+static size_t pack(void *to, size_t room, const void *payload, size_t length, int level)
 {
 	struct areas *a = areas_get();
 	if (!a || (!a->compress && !(a->compress = ZSTD_createCCtx())))
 		return 0;
-	size_t n = ZSTD_compressCCtx(a->compress, to, room, payload, length, LEVEL);
+	size_t n = ZSTD_compressCCtx(a->compress, to, room, payload, length, level);
 	return ZSTD_isError(n) || n >= length ? 0 : n;
 }
 
-int ph_block_seal(const struct ph_block_header *header, const void *payload, size_t length,
-		  struct ph_buffer *out)
+static int seal(const struct ph_block_header *header, const void *payload, size_t length, int level,
+		struct ph_buffer *out)
 {
 	struct ph_block_header h = *header;
 	size_t room = ZSTD_compressBound(length);
 	uint8_t *at = length > PH_BLOCK_RAW_MAX ? NULL : buffer_reserve(out, sizeof(h) + room);
 	if (!at)
 		return -1;
-	size_t stored = length ? pack(at + sizeof(h), room, payload, length) : 0;
+	size_t stored = length ? pack(at + sizeof(h), room, payload, length, level) : 0;
 	h.flags = stored ? PH_BLOCK_ZSTD : 0;
 	if (!stored && length)
 		memcpy(at + sizeof(h), payload, stored = length);
@@ -89,6 +91,18 @@ int ph_block_seal(const struct ph_block_header *header, const void *payload, siz
 	memcpy(at, &h, sizeof(h));
 	out->length += sizeof(h) + stored;
 	return 0;
+}
+
+int ph_block_seal(const struct ph_block_header *header, const void *payload, size_t length,
+		  struct ph_buffer *out)
+{
+	return seal(header, payload, length, LEVEL, out);
+}
+
+int ph_block_seal_small(const struct ph_block_header *header, const void *payload, size_t length,
+			struct ph_buffer *out)
+{
+	return seal(header, payload, length, LEVEL_SMALL, out);
 }
 
 const char *ph_block_header_check(const struct ph_block_header *header)

@@ -9,6 +9,7 @@
 
 #include "trace/columns.h"
 #include "trace/decode.h"
+#include "trace/packed.h"
 #include "trace/varint.h"
 
 struct symbol {
@@ -341,6 +342,8 @@ const char *ph_decode_events(const struct ph_block_header *header, const uint8_t
 	const char *wrong;
 
 	out->count = 0;
+	if (length && payload[0] == PACKED_LAYOUT)
+		return ph_decode_packed(header, payload, length, out);
 	if ((wrong = read_head(&d, payload, length)) || (wrong = check_columns(&d)))
 		return wrong;
 	if (d.events != header->events)

@@ -40,6 +40,8 @@ struct ph_events {
 	size_t calls_room;
 };
 
+#define PH_BLOCK_EVENTS_MAX (1u << 20) /* no block has more */
+
 /* Returns NULL, or a static sentence saying what is wrong with the payload. */
 const char *ph_decode_events(const struct ph_block_header *header, const uint8_t *payload,
 			     size_t length, struct ph_events *out);
