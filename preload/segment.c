@@ -102,7 +102,7 @@ static uint32_t read_command(char *out, size_t room)
 void ph_random_bytes(void *out, size_t count)
 {
 	if (sys3(SYS_getrandom, out, count, 0) != (long)count) {
-		uint64_t mix[2] = {ph_clock_now(ph_clock_choose()), (uint64_t)sys_getpid()};
+		uint64_t mix[2] = {sys_clock_ns(CLOCK_MONOTONIC), (uint64_t)sys_getpid()};
 
 		memcpy(out, mix, count < sizeof(mix) ? count : sizeof(mix));
 	}
