@@ -2,7 +2,24 @@
 #include "analyzer/buckets.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+struct buckets *buckets_small(size_t max)
+{
+	struct buckets *b = calloc(1, offsetof(struct buckets, values) + max * sizeof(*b->values));
+
+	if (b != NULL) {
+		b->sums = true;
+		b->max = max;
+	}
+	return b;
+}
+
+static size_t room(const struct buckets *b)
+{
+	return b->max != 0 ? b->max : BUCKETS_MAX;
+}
 
 static uint64_t both(const struct buckets *b, uint64_t x, uint64_t y)
 {
@@ -11,11 +28,13 @@ static uint64_t both(const struct buckets *b, uint64_t x, uint64_t y)
 
 static void fold(struct buckets *b)
 {
-	for (size_t i = 0; i < BUCKETS_MAX / 2; i++) {
+	size_t half = room(b) / 2;
+
+	for (size_t i = 0; i < half; i++) {
 		for (int v = 0; v < 2; v++)
 			b->values[i][v] = both(b, b->values[2 * i][v], b->values[2 * i + 1][v]);
 	}
-	memset(b->values[BUCKETS_MAX / 2], 0, sizeof(b->values) / 2);
+	memset(b->values[half], 0, half * sizeof(*b->values));
 	b->count = (b->count + 1) / 2;
 	b->width_ns *= 2;
 }
@@ -26,7 +45,7 @@ size_t buckets_at(struct buckets *b, double ns)
 
 	if (b->width_ns == 0)
 		b->width_ns = 1000;
-	while (at / b->width_ns >= BUCKETS_MAX)
+	while (at / b->width_ns >= room(b))
 		fold(b);
 	at /= b->width_ns;
 	if (at >= b->count)

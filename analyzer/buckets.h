@@ -16,8 +16,12 @@ struct buckets {
 	uint64_t width_ns; /* 0: empty */
 	size_t count;	   /* one past the last that was asked for */
 	bool sums;	   /* two become their sum; otherwise the greater */
+	size_t max;	   /* even; 0: BUCKETS_MAX */
 	uint64_t values[BUCKETS_MAX][2];
 };
+
+/* One of sums with room for `max` values only; NULL: out of memory. By free(3). */
+struct buckets *buckets_small(size_t max);
 
 /* The bucket of an instant. What lies between the last one so far and it is zero. */
 size_t buckets_at(struct buckets *b, double ns);

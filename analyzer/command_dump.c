@@ -257,7 +257,81 @@ static void describe_exit(struct description *d, const struct ph_call *c)
 	add(d, "status", FIELD_NUMBER, c->result);
 }
 
-/* Opens, closes, connections, threads: a descriptor if there is one, the result. */
+static void describe_seek(struct description *d, const struct ph_call *c)
+{
+	uint64_t whence;
+
+	add(d, "fd", FIELD_NUMBER, c->fd);
+	if (c->object != 0)
+		add(d, "object", FIELD_NUMBER, c->object);
+	add(d, "offset", FIELD_NUMBER, c->arg);
+	if (extra(c, 0, &whence))
+		add(d, "whence", FIELD_NUMBER, (int64_t)whence);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+/* One or two paths, in one text with a NUL between. */
+static void add_paths(struct description *d, const struct ph_call *c)
+{
+	const char *text = (const char *)(c + 1) + 2 * sizeof(uint64_t);
+	size_t first, second, room = payload_bytes(c);
+	uint64_t lengths = 0, other = 0;
+
+	if (!extra(c, 0, &lengths) || !extra(c, 1, &other))
+		return;
+	room -= 2 * sizeof(uint64_t);
+	first = (uint32_t)lengths;
+	second = lengths >> 32;
+	if (first > room || second > room - first || first + second + 2 > sizeof(d->name))
+		return;
+	memcpy(d->name, text, first);
+	memcpy(d->name + first + 1, text + first, second);
+	d->name[first] = d->name[first + 1 + second] = '\0';
+	if (first != 0)
+		add_name(d, "path", d->name);
+	if (second != 0 && (int32_t)other >= 0)
+		add(d, "other_fd", FIELD_NUMBER, (int32_t)other);
+	if (second != 0)
+		add_name(d, "other_path", d->name + first + 1);
+}
+
+/* Opens too: one that failed has its path. */
+static void describe_metadata(struct description *d, const struct ph_call *c)
+{
+	if (c->fd >= 0)
+		add(d, "fd", FIELD_NUMBER, c->fd);
+	if (c->object != 0)
+		add(d, "object", FIELD_NUMBER, c->object);
+	add_paths(d, c);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+static void describe_resolve(struct description *d, const struct ph_call *c)
+{
+	uint64_t counts = 0;
+	size_t bytes;
+
+	if (extra(c, 0, &counts) && (bytes = (uint32_t)counts) < sizeof(d->name) &&
+	    bytes <= payload_bytes(c) - sizeof(counts)) {
+		memcpy(d->name, (const char *)(c + 1) + sizeof(counts), bytes);
+		d->name[bytes] = '\0';
+		add_name(d, "name", d->name);
+	}
+	if (c->arg != 0)
+		add(d, "failure", FIELD_NUMBER, c->arg);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+static void describe_request(struct description *d, const struct ph_call *c)
+{
+	uint64_t opcode;
+
+	describe_transfer(d, c);
+	if (extra(c, 1, &opcode))
+		add(d, "opcode", FIELD_NUMBER, (int64_t)opcode);
+}
+
+/* Closes, connections, threads: a descriptor if there is one, the result. */
 static void describe_other(struct description *d, const struct ph_call *c)
 {
 	if (c->fd >= 0)
@@ -309,6 +383,12 @@ static void describe_call(struct description *d, enum ph_kind kind, const struct
 		[PH_KIND_EXEC] = describe_image,
 		[PH_KIND_SPAWN] = describe_image,
 		[PH_KIND_CLOSE_RANGE] = describe_close_range,
+		[PH_KIND_OPEN] = describe_metadata,
+		[PH_KIND_SEEK] = describe_seek,
+		[PH_KIND_META] = describe_metadata,
+		[PH_KIND_RESOLVE] = describe_resolve,
+		[PH_KIND_AIO] = describe_request,
+		[PH_KIND_AIO_RETURN] = describe_request,
 	};
 
 	if (c->op >= PH_OP_REALLOC_BEGIN)

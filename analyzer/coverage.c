@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "analyzer/coverage.h"
 
+#include <aio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,17 @@ uint64_t coverage_age(const struct meta *m)
 	return (double)age > AT_THE_END_S * per_s ? age : 0;
 }
 
+unsigned coverage_of_request(const struct ph_call *call)
+{
+	uint64_t words[2] = {0, LIO_NOP};
+
+	if (call->cells > PH_CALL_CELLS)
+		memcpy(words, call + 1, sizeof(words));
+	return words[1] == LIO_READ    ? COVERAGE_READ
+	       : words[1] == LIO_WRITE ? COVERAGE_WRITTEN
+				       : COVERAGE_NONE;
+}
+
 bool coverage_begin(struct coverage_count *c, const struct meta *m, size_t threads)
 {
 	for (size_t i = 0; i < 256; i++) {
@@ -52,6 +64,8 @@ bool coverage_begin(struct coverage_count *c, const struct meta *m, size_t threa
 			c->direction[i] = COVERAGE_READ;
 		else if (m->kinds[i] == PH_KIND_WRITE)
 			c->direction[i] = COVERAGE_WRITTEN;
+		else if (m->kinds[i] == PH_KIND_AIO_RETURN)
+			c->direction[i] = COVERAGE_REQUESTED;
 		else if (m->kinds[i] == PH_KIND_MOVE)
 			c->direction[i] = COVERAGE_READ | COVERAGE_WRITTEN;
 	}

@@ -27,11 +27,15 @@ enum coverage_direction {
 	COVERAGE_NONE = 0,
 	COVERAGE_READ = 1,
 	COVERAGE_WRITTEN = 2,
+	COVERAGE_REQUESTED = 4, /* its second word says which */
 };
 
 /* Nobody could look when it was killed: for how many ticks the count is older than
  * the end. 0: it is not. */
 uint64_t coverage_age(const struct meta *m);
+
+/* Of an AIO_RETURN. */
+unsigned coverage_of_request(const struct ph_call *call);
 
 /* False: no memory. */
 bool coverage_begin(struct coverage_count *c, const struct meta *m, size_t threads);
@@ -44,6 +48,8 @@ static inline void coverage_add(struct coverage_count *c, size_t thread, const s
 	if (direction == COVERAGE_NONE || call->result <= 0 || call->entry < c->from ||
 	    call->entry > c->to)
 		return;
+	if (direction == COVERAGE_REQUESTED)
+		direction = coverage_of_request(call);
 	if (direction & COVERAGE_READ)
 		c->seen[thread][0] += (uint64_t)call->result;
 	if (direction & COVERAGE_WRITTEN)

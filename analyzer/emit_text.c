@@ -183,6 +183,19 @@ static void table_line(struct emit_text *t, const struct text_table *table, cons
 	}
 }
 
+/* Leaves out what may be, until the numbers fit. Returns what they take then. */
+static size_t drop_spare(const struct emit_text *t, const struct text_table *table, size_t *widths,
+			 size_t taken)
+{
+	for (size_t i = 0; i < TABLE_COLUMNS && table->spare[i] != 0 && taken > t->width; i++) {
+		size_t *width = &widths[table->spare[i] - 1];
+
+		taken -= *width > 0 ? *width + 2 : 0;
+		*width = 0;
+	}
+	return taken;
+}
+
 #define NAME_ENOUGH 40 /* a longer name may be shortened to this, not below */
 
 static size_t name_width(const struct emit_text *t, const struct text_table *table)
@@ -242,7 +255,7 @@ static bool is_blank(const struct text_table *table, size_t row)
 void table_print(struct emit_text *t, const struct text_table *table)
 {
 	size_t widths[TABLE_COLUMNS];
-	size_t taken = table_widths(table, widths) + 2;
+	size_t taken = drop_spare(t, table, widths, table_widths(table, widths)) + 2;
 	bool own_line = taken + name_width(t, table) > t->width;
 	size_t name_room = own_line ? t->width - 4 : t->width - taken;
 

@@ -66,6 +66,9 @@ struct text_table {
 	const char *name_header;
 	size_t name_enough; /* a longer name may be shortened to this; 0: 40 */
 	bool keep_heads;    /* it is shortened at its end; otherwise in its middle */
+	/* Columns, counted from 1, that are left out where all are too wide: the first one
+	 * first. 0 ends them. */
+	unsigned char spare[TABLE_COLUMNS];
 	struct text_row *rows;
 	size_t count, room;
 };

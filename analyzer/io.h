@@ -14,6 +14,7 @@
 #include "analyzer/arena.h"
 #include "analyzer/buckets.h"
 #include "analyzer/clock.h"
+#include "analyzer/latency.h"
 #include "analyzer/map.h"
 #include "analyzer/run.h"
 #include "trace/cell.h"
@@ -23,7 +24,9 @@
 struct replay_io {
 	struct clock *clock;
 	struct arena *arena;
-	struct io_sink *sinks; /* where sums go */
+	const char *const *names; /* of functions, by op */
+	const uint8_t *kinds;	  /* likewise */
+	struct io_sink *sinks;	  /* where sums go */
 	size_t sink_count, sink_room;
 	uint32_t spare_sink; /* a list by `into`; 0: none */
 	struct io_object *objects;
@@ -31,13 +34,24 @@ struct replay_io {
 	struct map object_by_number; /* to its place + 1 */
 	struct map object_by_fd;     /* to its number: what a descriptor now is */
 	uint32_t node;		     /* the stack of the call at hand */
+	uint8_t op;		     /* its function */
 	double twice_s[2];     /* of moves between two files, two sockets: time that both had */
 	struct map sink_by_fd; /* without an object: to its place + 1 */
 	struct index sink_by_path;
-	struct map node_ns; /* sink << 32 | node */
+	struct io_use *uses; /* what each stack did to each sink */
+	size_t use_count, use_room;
+	struct map use_by_key;	    /* sink << 32 | node, to its place + 1 */
+	struct map errors;	    /* sink << 32 | errno, to how many calls */
+	struct recorder by_op[256]; /* of all calls of a function */
+	struct io_function totals[256];
 	struct connection *connections;
 	size_t connection_count, connection_room;
 	struct buckets file_bytes, socket_bytes; /* read and written */
+	const char *directory;			 /* the working directory; NULL: not known */
+	struct names *resolved;
+	struct io_peer *peers; /* of datagrams */
+	size_t peer_count, peer_room;
+	struct index peer_by_address;
 	/* Objects closed last: events of other threads may still name them. */
 	uint32_t closed[IO_CLOSED_MAX];
 	size_t closed_count;
@@ -45,7 +59,9 @@ struct replay_io {
 	bool failed; /* out of memory */
 };
 
-void io_init(struct replay_io *io, struct clock *clock, struct arena *arena);
+/* `names` and `kinds` are borrowed: by op, 256 of them. */
+void io_init(struct replay_io *io, struct clock *clock, struct arena *arena,
+	     const char *const *names, const uint8_t *kinds);
 void io_free(struct replay_io *io);
 
 /* Is what the call works on known? If not, a tie may yet tell. */
@@ -54,7 +70,7 @@ bool io_knows(const struct replay_io *io, const struct ph_call *call);
 /* The same of where a MOVE goes; its object in *object. */
 bool io_knows_other(const struct replay_io *io, const struct ph_call *call, uint32_t *object);
 
-/* Is a call of this kind about a descriptor? */
+/* Is a call of this kind about a descriptor, or a file? */
 bool io_is_about(unsigned kind);
 
 /* A call of one of those kinds, by a thread, from the stack `node` of the run. */
@@ -67,7 +83,7 @@ void io_describe(struct replay_io *io, const struct ph_call *call);
 /* The sums, without latencies. */
 void traffic_add(struct traffic *to, const struct traffic *from);
 
-/* Fill run->io, sockets, files and connections. */
+/* Fill run->io, sockets, files, connections and what belongs to them. */
 void io_result(struct replay_io *io, struct run *run, double end_ns);
 
 /* The order of struct run's files, for qsort(3). */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-	FEW = 32,
+	FEW = 128,
 	BITS = 6, /* 64 buckets an octave */
 	BUCKETS = 1 << BITS,
 	OCTAVES = 64 - BITS + 1, /* the first counts values below 64 exactly */

@@ -2,7 +2,7 @@
 /*
  * Recording of durations: exact count, mean, deviation, least and greatest, and
  * a histogram of 64 buckets an octave for the percentiles, less than 1 % off.
- * The first values are kept as they are; octaves get memory when first used.
+ * The first 128 values are kept as they are; octaves get memory when first used.
  */
 #ifndef PH_ANALYZER_LATENCY_H
 #define PH_ANALYZER_LATENCY_H

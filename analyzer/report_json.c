@@ -130,7 +130,7 @@ static void json_frame(struct emit_json *e, const struct frame *f)
 	emit_end(e);
 }
 
-static void json_stack(struct report *r, struct emit_json *e, uint32_t node)
+void json_stack(struct report *r, struct emit_json *e, uint32_t node)
 {
 	struct stack stack;
 
@@ -187,126 +187,6 @@ void json_leaks(struct report *r, struct emit_json *e)
 		json_stack(r, e, l->site->node);
 		emit_end(e);
 	}
-}
-
-static void json_latency(struct emit_json *e, const struct latency *l)
-{
-	const struct {
-		const char *key;
-		double value;
-	} figures[] = {
-		{"mean", l->mean}, {"median", l->median}, {"stdev", l->stdev}, {"min", l->min},
-		{"p50", l->p50},   {"p75", l->p75},	  {"p90", l->p90},     {"p95", l->p95},
-		{"p99", l->p99},   {"max", l->max},
-	};
-
-	emit_object(e, "latency_us");
-	emit_u64(e, "count", l->count);
-	for (size_t i = 0; i < sizeof(figures) / sizeof(*figures); i++)
-		emit_double(e, figures[i].key, l->count > 0 ? figures[i].value : NAN);
-	emit_end(e);
-}
-
-/* The same figures go by other names on sockets. */
-struct traffic_keys {
-	const char *in_bytes, *out_bytes, *in_calls, *out_calls, *in_rate, *out_rate;
-};
-
-static const struct traffic_keys file_keys = {"read_bytes",	  "written_bytes",
-					      "read_calls",	  "write_calls",
-					      "read_bytes_per_s", "written_bytes_per_s"};
-static const struct traffic_keys socket_keys = {"received_bytes",	"sent_bytes",
-						"receive_calls",	"send_calls",
-						"received_bytes_per_s", "sent_bytes_per_s"};
-
-static void json_traffic(struct emit_json *e, const struct traffic *t,
-			 const struct traffic_keys *keys)
-{
-	emit_u64(e, keys->in_bytes, t->read_bytes);
-	emit_u64(e, keys->out_bytes, t->written_bytes);
-	emit_u64(e, keys->in_calls, t->read_calls);
-	emit_u64(e, keys->out_calls, t->write_calls);
-	emit_u64(e, "errors", t->errors);
-	emit_double(e, "time_s", t->time_s);
-}
-
-static void json_rates(struct emit_json *e, const struct io *io, const struct traffic_keys *keys)
-{
-	emit_array(e, "timeline");
-	for (size_t i = 0; i < io->timeline_count; i++) {
-		emit_object(e, NULL);
-		emit_double(e, "at_s", io->timeline[i].at_s);
-		emit_double(e, keys->in_rate, io->timeline[i].read_bytes_per_s);
-		emit_double(e, keys->out_rate, io->timeline[i].written_bytes_per_s);
-		emit_end(e);
-	}
-	emit_end(e);
-}
-
-static void json_file(struct report *r, struct emit_json *e, const struct file *f)
-{
-	double span = f->last_at_s - f->first_at_s;
-
-	emit_object(e, NULL);
-	emit_string(e, "path", f->path);
-	json_traffic(e, &f->traffic, &file_keys);
-	emit_u64(e, "sync_calls", f->traffic.sync_calls);
-	emit_double(e, "sync_time_s", f->traffic.sync_time_s);
-	emit_double(e, file_keys.in_rate,
-		    span > 0 ? (double)f->traffic.read_bytes / span : (double)NAN);
-	emit_double(e, file_keys.out_rate,
-		    span > 0 ? (double)f->traffic.written_bytes / span : (double)NAN);
-	json_latency(e, &f->traffic.latency);
-	emit_u64(e, "opens", f->opens);
-	json_stack(r, e, f->top_node);
-	emit_end(e);
-}
-
-void json_io(struct report *r, struct emit_json *e)
-{
-	json_traffic(e, &r->run->io.total, &file_keys);
-	json_latency(e, &r->run->io.total.latency);
-	json_rates(e, &r->run->io, &file_keys);
-	emit_array(e, "files");
-	for (size_t i = 0; i < least(r->run->file_count, r->top); i++)
-		json_file(r, e, &r->run->files[i]);
-	emit_end(e);
-}
-
-static void json_connection(struct report *r, struct emit_json *e, const struct connection *c)
-{
-	emit_object(e, NULL);
-	if (r->tree != NULL)
-		emit_i64(e, "pid", c->pid);
-	emit_i64(e, "fd", c->fd);
-	emit_string(e, "family", c->family);
-	emit_string(e, "type", c->type);
-	emit_string(e, "local", c->local);
-	emit_string(e, "peer", c->peer);
-	emit_bool(e, "several_peers", c->peers > 1);
-	emit_bool(e, "listening", c->listening);
-	emit_string(e, "opened_by", c->opened_by);
-	emit_double(e, "opened_at_s", c->opened_at_s);
-	emit_double(e, "closed_at_s", c->closed_at_s);
-	emit_string(e, "closed_by", c->closed_by);
-	emit_double(e, "connect_s", c->connect_s);
-	emit_string(e, "connect_error",
-		    c->connect_errno != 0 ? strerrorname_np(c->connect_errno) : NULL);
-	json_traffic(e, &c->traffic, &socket_keys);
-	json_latency(e, &c->traffic.latency);
-	json_stack(r, e, c->top_node);
-	emit_end(e);
-}
-
-void json_sockets(struct report *r, struct emit_json *e)
-{
-	json_traffic(e, &r->run->sockets.total, &socket_keys);
-	json_latency(e, &r->run->sockets.total.latency);
-	json_rates(e, &r->run->sockets, &socket_keys);
-	emit_array(e, "connections");
-	for (size_t i = 0; i < least(r->connection_count, r->top); i++)
-		json_connection(r, e, r->connections[i]);
-	emit_end(e);
 }
 
 static void json_thread(struct report *r, struct emit_json *e, const struct thread *t)

@@ -21,7 +21,11 @@ static const struct section {
 	{REPORT_WHOLE | REPORT_LEAKS, "leaks", true, json_leaks, text_leaks, RUN_OFF_MEMORY},
 	{REPORT_WHOLE | REPORT_IO, "io", false, json_io, text_io, RUN_OFF_IO},
 	{REPORT_WHOLE | REPORT_IO, "sockets", false, json_sockets, text_sockets, RUN_OFF_NET},
-	{REPORT_IO, "stacks", false, NULL, text_stacks, RUN_OFF_IO | RUN_OFF_NET},
+	{REPORT_IO, "directories", false, NULL, text_folders, RUN_OFF_IO},
+	{REPORT_IO, "functions", false, NULL, text_functions, RUN_OFF_IO | RUN_OFF_NET},
+	{REPORT_IO, "names", false, NULL, text_resolved, RUN_OFF_NET},
+	{REPORT_IO, "files", false, NULL, text_file_details, RUN_OFF_IO},
+	{REPORT_IO, "connections", false, NULL, text_connections, RUN_OFF_NET},
 	{REPORT_WHOLE, "threads", true, json_threads, text_threads, 0},
 	{EVERY, "coverage", false, json_coverage, text_coverage, 0},
 };

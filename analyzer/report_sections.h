@@ -26,9 +26,16 @@ void text_peak(struct report *r, struct emit_text *t);
 void text_leaks(struct report *r, struct emit_text *t);
 void text_io(struct report *r, struct emit_text *t);
 void text_sockets(struct report *r, struct emit_text *t);
-void text_stacks(struct report *r, struct emit_text *t);
+void text_file_details(struct report *r, struct emit_text *t);
+void text_folders(struct report *r, struct emit_text *t);
+void text_functions(struct report *r, struct emit_text *t);
+void text_connections(struct report *r, struct emit_text *t);
+void text_resolved(struct report *r, struct emit_text *t);
 void text_threads(struct report *r, struct emit_text *t);
 void text_coverage(struct report *r, struct emit_text *t);
+
+/* Shared among the JSON sections: a "stack". */
+void json_stack(struct report *r, struct emit_json *e, uint32_t node);
 
 /* Shared among the text sections. */
 /* The frames of a node, each on a line of its own, begun at column `indent`. */

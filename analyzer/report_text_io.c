@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A report as text: files and connections. */
+/* A report as text: files. */
 #include "analyzer/report_sections.h"
 
 #include <math.h>
@@ -7,11 +7,10 @@
 #include <string.h>
 
 #include "analyzer/format_text.h"
+#include "analyzer/report_text_io.h"
+#include "trace/format.h"
 
-#define US 1e-6
-
-static void print_traffic(struct emit_text *t, const struct traffic *total, const char *in,
-			  const char *out)
+void text_traffic(struct emit_text *t, const struct traffic *total, const char *in, const char *out)
 {
 	char bytes[FORMAT_ROOM], calls[FORMAT_ROOM], time[FORMAT_ROOM];
 
@@ -35,7 +34,7 @@ static void print_traffic(struct emit_text *t, const struct traffic *total, cons
 	}
 }
 
-static void print_rates(struct report *r, struct emit_text *t, const struct io *io)
+void text_rates(struct report *r, struct emit_text *t, const struct io *io)
 {
 	double *values = calloc(io->timeline_count + 1, sizeof(*values)), top = 0;
 	char rate[FORMAT_ROOM];
@@ -55,11 +54,10 @@ static void print_rates(struct report *r, struct emit_text *t, const struct io *
 }
 
 /* Columns of calls, errors, rate and latency, the same for files and connections. */
-static void traffic_cells(struct text_row *row, size_t c, const struct traffic *t, double span,
-			  bool utf8)
+void traffic_cells(struct text_row *row, size_t c, const struct traffic *t, double span, bool utf8)
 {
 	const struct latency *l = &t->latency;
-	const double latencies[] = {l->p50, l->p95, l->p99, l->max};
+	const double latencies[] = {l->p50, l->p99, l->max};
 	uint64_t bytes = t->read_bytes + t->written_bytes;
 
 	format_count(row->cells[c++], t->read_calls + t->write_calls);
@@ -67,150 +65,419 @@ static void traffic_cells(struct text_row *row, size_t c, const struct traffic *
 		format_count(row->cells[c], t->errors);
 	c++;
 	format_rate(row->cells[c++], span > 0 ? (double)bytes / span : (double)NAN);
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < 3; i++)
 		format_seconds(row->cells[c++], l->count > 0 ? latencies[i] * US : (double)NAN,
 			       utf8);
+}
+
+/* The direction with more bytes. */
+static const struct access *main_access(const struct file *f)
+{
+	if (f->access == NULL)
+		return NULL;
+	return f->traffic.read_bytes >= f->traffic.written_bytes ? &f->access->read
+								 : &f->access->written;
+}
+
+static void access_cells(struct text_row *row, size_t c, const struct file *f)
+{
+	const struct access *a = main_access(f);
+	const char *pattern = a != NULL ? access_pattern(a) : NULL;
+	uint64_t calls = 0, tiny = 0;
+
+	if (f->access != NULL) {
+		calls = f->access->read.calls + f->access->written.calls;
+		tiny = f->access->read.tiny + f->access->written.tiny;
+	}
+	if (calls > 0)
+		snprintf(row->cells[c], TABLE_CELL, "%.0f%%", 100 * (double)tiny / (double)calls);
+	if (pattern != NULL)
+		snprintf(row->cells[c + 1], TABLE_CELL, "%s", pattern);
+}
+
+/* Not only looked at or sought. */
+static bool was_used(const struct file *f)
+{
+	return f->opens != 0 || f->traffic.read_calls != 0 || f->traffic.write_calls != 0 ||
+	       f->traffic.sync_calls != 0 || f->traffic.time_s > 0;
+}
+
+static size_t count_used(const struct run *run)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < run->file_count; i++)
+		n += was_used(&run->files[i]);
+	return n;
+}
+
+static void file_row(struct text_table *table, const struct file *f, bool utf8)
+{
+	struct text_row *row = table_row(table, f->path != NULL ? f->path : "(unknown)");
+
+	if (row == NULL)
+		return;
+	format_bytes(row->cells[0], (double)f->traffic.read_bytes);
+	format_bytes(row->cells[1], (double)f->traffic.written_bytes);
+	traffic_cells(row, 2, &f->traffic, f->last_at_s - f->first_at_s, utf8);
+	access_cells(row, 8, f);
 }
 
 static void print_files(struct report *r, struct emit_text *t)
 {
 	struct text_table table = {
-		.headers = {"read", "written", "calls", "failed", "rate", "p50", "p95", "p99",
-			    "max"},
-		.columns = 9,
+		.headers = {"read", "written", "calls", "failed", "rate", "p50", "p99", "max",
+			    "tiny", "pattern"},
+		.columns = 10,
 		.name_header = "file",
+		.spare = {5, 8, 4},
 	};
 
-	for (size_t i = 0; i < r->run->file_count && i < r->top; i++) {
-		const struct file *f = &r->run->files[i];
-		struct text_row *row = table_row(&table, f->path != NULL ? f->path : "(unknown)");
-
-		if (row == NULL)
-			break;
-		format_bytes(row->cells[0], (double)f->traffic.read_bytes);
-		format_bytes(row->cells[1], (double)f->traffic.written_bytes);
-		traffic_cells(row, 2, &f->traffic, f->last_at_s - f->first_at_s, t->utf8);
-	}
+	for (size_t i = 0; i < r->run->file_count && table.count < r->top; i++)
+		if (was_used(&r->run->files[i]))
+			file_row(&table, &r->run->files[i], t->utf8);
 	if (table.count > 0)
 		table_print(t, &table);
 	table_free(&table);
-	text_more(r, t, r->run->file_count, "files");
+	text_more(r, t, count_used(r->run), "files");
+}
+
+static void print_metadata(struct emit_text *t, const struct run *run)
+{
+	uint64_t calls = 0, errors = 0;
+	char x[FORMAT_ROOM], y[FORMAT_ROOM];
+	double time_s = 0;
+
+	for (size_t i = 0; i < run->function_count; i++) {
+		const struct io_function *f = &run->functions[i].of;
+
+		if (f->kind != PH_KIND_META)
+			continue;
+		calls += f->calls;
+		errors += f->errors;
+		time_s += f->time_s;
+	}
+	if (calls == 0)
+		return;
+	text_label(t, "metadata");
+	fprintf(t->out, "%s, %s", format_counted(x, calls, "call"),
+		format_seconds(y, time_s, t->utf8));
+	if (errors > 0)
+		fprintf(t->out, ", %s failed", format_count(x, errors));
+	fputc('\n', t->out);
 }
 
 void text_io(struct report *r, struct emit_text *t)
 {
 	text_heading(t, "FILES", NULL);
-	if (r->run->file_count == 0 && r->run->io.total.read_calls == 0 &&
+	if (count_used(r->run) == 0 && r->run->io.total.read_calls == 0 &&
 	    r->run->io.total.write_calls == 0) {
-		fputs("  no reads or writes were seen (those that stdio makes inside libc are "
-		      "not)\n",
-		      t->out);
+		fputs("  no reads or writes were seen\n", t->out);
 		return;
 	}
-	print_traffic(t, &r->run->io.total, "read", "written");
-	print_rates(r, t, &r->run->io);
+	text_traffic(t, &r->run->io.total, "read", "written");
+	print_metadata(t, r->run);
+	text_rates(r, t, &r->run->io);
 	print_files(r, t);
 }
 
-/* Family, type and both ends, as far as they are known, and of a tree whose it is.
- * Malloc'ed. */
-static char *connection_name(const struct connection *c)
-{
-	const char *by = c->opened_by != NULL ? c->opened_by : "";
-	const char *arrow = strcmp(by, "accept") == 0 ? " <- " : " -> ";
-	const char *peer = c->peers > 1 ? "several" : c->peer;
-	const char *end = c->connect_errno != 0		       ? ", failed"
-			  : c->listening		       ? "listening"
-			  : c->closed_by == NULL	       ? ""
-			  : strcmp(c->closed_by, "reset") == 0 ? ", reset"
-			  : strcmp(c->closed_by, "peer") == 0  ? ", closed by peer"
-							       : "";
-	char whose[16] = "", *name = NULL;
+/* ---- one file ------------------------------------------------------------------- */
 
-	if (c->pid != 0)
-		snprintf(whose, sizeof(whose), "%d ", c->pid);
-	if (asprintf(&name, "%sfd %d %s%s%s%s%s%s%s%s%s%s", whose, c->fd,
-		     c->family != NULL ? c->family : "socket", c->type != NULL ? " " : "",
-		     c->type != NULL ? c->type : "", c->local != NULL ? " " : "",
-		     c->local != NULL ? c->local : "", peer != NULL ? arrow : "",
-		     peer != NULL ? peer : "", *by != '\0' || c->listening ? " " : "", by, end) < 0)
-		return NULL;
-	return name;
+#define DETAIL 16 /* where a line's text begins, after its label */
+
+void detail_begin(struct detail *d)
+{
+	*d = (struct detail){.text = NULL};
+	d->out = open_memstream(&d->text, &d->length);
 }
 
-static void connection_row(struct text_table *table, const struct connection *c, const char *name,
-			   const struct run *run, bool utf8)
+void detail_end(struct emit_text *t, const char *label, struct detail *d)
 {
-	struct text_row *row = table_row(table, name);
-	double end = c->pid != 0 ? c->until_s : run->duration_s;
-	double closed = isnan(c->closed_at_s) ? end : c->closed_at_s;
+	if (d->out != NULL && fclose(d->out) == 0) {
+		fprintf(t->out, "      %-9s ", label);
+		text_wrap(t, d->text, DETAIL, DETAIL);
+		fputc('\n', t->out);
+	}
+	free(d->text);
+}
 
-	if (row == NULL)
+void text_percentiles(struct emit_text *t, const char *label, const struct latency *l)
+{
+	const struct {
+		const char *name;
+		double value;
+	} all[] = {{"p50", l->p50}, {"p75", l->p75}, {"p90", l->p90},
+		   {"p95", l->p95}, {"p99", l->p99}, {"max", l->max}};
+	char text[FORMAT_ROOM];
+	struct detail d;
+
+	if (l->count == 0)
 		return;
-	format_bytes(row->cells[0], (double)c->traffic.written_bytes);
-	format_bytes(row->cells[1], (double)c->traffic.read_bytes);
-	traffic_cells(row, 2, &c->traffic, closed - c->opened_at_s, utf8);
+	detail_begin(&d);
+	for (size_t i = 0; d.out != NULL && i < sizeof(all) / sizeof(*all); i++)
+		fprintf(d.out, "%s%s %s", i > 0 ? ", " : "", all[i].name,
+			format_seconds(text, all[i].value * US, t->utf8));
+	detail_end(t, label, &d);
 }
 
-static void print_connections(struct report *r, struct emit_text *t)
+static void say_access(FILE *out, const struct access *a)
+{
+	const char *pattern = access_pattern(a);
+	char x[FORMAT_ROOM], y[FORMAT_ROOM];
+
+	fprintf(out, "%s", format_counted(x, a->calls, "call"));
+	if (pattern != NULL)
+		fprintf(out, ", %s (%s consecutive, %s sequential)", pattern,
+			format_percent(x, (double)a->consecutive, (double)a->steps),
+			format_percent(y, (double)a->sequential, (double)a->steps));
+	if (a->appended > 0)
+		fprintf(out, ", %s appended", format_count(x, a->appended));
+	if (a->tiny > 0)
+		fprintf(out, ", %s tiny", format_percent(x, (double)a->tiny, (double)a->calls));
+	if (a->unaligned > 0)
+		fprintf(out, ", %s unaligned",
+			format_percent(x, (double)a->unaligned, (double)a->located));
+	if (!a->again_unknown && a->again_bytes > 0)
+		fprintf(out, ", %s again", format_bytes(x, (double)a->again_bytes));
+}
+
+static void say_sizes(FILE *out, const struct access *a)
+{
+	char size[FORMAT_ROOM], calls[FORMAT_ROOM];
+	const char *between = "";
+
+	for (unsigned i = 0; i < ACCESS_SIZES; i++) {
+		if (a->sizes[i] == 0)
+			continue;
+		format_count(calls, a->sizes[i]);
+		if (access_size_limits[i] != UINT64_MAX)
+			fprintf(out, "%s%s up to %s", between, calls,
+				format_bytes(size, (double)(access_size_limits[i] - 1)));
+		else
+			fprintf(out, "%s%s above", between, calls);
+		between = ", ";
+	}
+}
+
+static void print_access(struct emit_text *t, const char *label, const struct access *a)
+{
+	struct detail d;
+
+	if (a->calls == 0)
+		return;
+	detail_begin(&d);
+	if (d.out != NULL)
+		say_access(d.out, a);
+	detail_end(t, label, &d);
+	detail_begin(&d);
+	if (d.out != NULL)
+		say_sizes(d.out, a);
+	detail_end(t, "sizes", &d);
+}
+
+static void say_functions(FILE *out, const struct io_facts *f, bool utf8)
+{
+	char calls[FORMAT_ROOM], time[FORMAT_ROOM];
+
+	for (size_t i = 0; i < f->function_count; i++)
+		fprintf(out, "%s%s %s in %s", i > 0 ? ", " : "",
+			format_count(calls, f->functions[i].calls), f->functions[i].name,
+			format_seconds(time, f->functions[i].time_s, utf8));
+}
+
+static void say_errors(FILE *out, const struct io_facts *f)
+{
+	char calls[FORMAT_ROOM];
+
+	for (size_t i = 0; i < f->error_count; i++) {
+		const char *name = strerrorname_np(f->errors[i].number);
+
+		fprintf(out, "%s%s %s", i > 0 ? ", " : "", format_count(calls, f->errors[i].calls),
+			name != NULL ? name : "?");
+	}
+}
+
+void text_facts(struct emit_text *t, const struct io_facts *f)
+{
+	struct detail d;
+
+	if (f->function_count > 0) {
+		detail_begin(&d);
+		if (d.out != NULL)
+			say_functions(d.out, f, t->utf8);
+		detail_end(t, "calls", &d);
+	}
+	if (f->error_count > 0) {
+		detail_begin(&d);
+		if (d.out != NULL)
+			say_errors(d.out, f);
+		detail_end(t, "errors", &d);
+	}
+}
+
+static void say_opens(FILE *out, const struct file *f, bool utf8)
+{
+	char x[FORMAT_ROOM];
+
+	fprintf(out, "%s", format_counted(x, f->opens, "time"));
+	if (f->failed_opens > 0)
+		fprintf(out, ", %s failed", format_counted(x, f->failed_opens, "time"));
+	if (f->closes == 0)
+		return;
+	fprintf(out, ", closed %s", format_counted(x, f->closes, "time"));
+	fprintf(out, ", open for %s", format_seconds(x, f->open_s, utf8));
+	fprintf(out, ", %s at most", format_seconds(x, f->open_longest_s, utf8));
+}
+
+static void print_opens(struct emit_text *t, const struct file *f)
+{
+	struct detail d;
+
+	if (f->opens == 0 && f->failed_opens == 0)
+		return;
+	detail_begin(&d);
+	if (d.out != NULL)
+		say_opens(d.out, f, t->utf8);
+	detail_end(t, "opened", &d);
+}
+
+static void print_slices(struct report *r, struct emit_text *t, const struct file_access *a)
+{
+	double values[FILE_SLICES] = {0}, top = 0;
+	char rate[FORMAT_ROOM];
+
+	for (size_t i = 0; i < a->timeline_count && i < FILE_SLICES; i++) {
+		values[i] = a->timeline[i].read_bytes_per_s + a->timeline[i].written_bytes_per_s;
+		top = fmax(top, values[i]);
+	}
+	if (a->timeline_count < 2)
+		return;
+	fprintf(t->out, "      %-9s ", "over time");
+	text_timeline(r, t, values, a->timeline_count, format_rate(rate, top));
+}
+
+#define STACKS_SHOWN 3
+#define TIME_SHOWN   0.8 /* of the time: what took the rest is left out */
+
+/* Each stack with what it did. */
+void text_top_stacks(struct report *r, struct emit_text *t, const struct io_facts *f)
+{
+	char calls[FORMAT_ROOM], bytes[FORMAT_ROOM], time[FORMAT_ROOM];
+	double all_s = 0, shown_s = 0;
+
+	for (size_t i = 0; i < f->stack_count; i++)
+		all_s += f->stacks[i].time_s;
+	for (size_t i = 0; i < f->stack_count; i++) {
+		const struct io_stack *s = &f->stacks[i];
+
+		if (!r->full && i > 0 && (i >= STACKS_SHOWN || shown_s >= TIME_SHOWN * all_s))
+			break;
+		shown_s += s->time_s;
+		if (s->node == 0)
+			continue;
+		fprintf(t->out, "      %s %s, %s, %s\n", format_count(calls, s->calls), s->function,
+			format_bytes(bytes, (double)s->bytes),
+			format_seconds(time, s->time_s, t->utf8));
+		text_stack(r, t, s->node, 8);
+	}
+}
+
+static void print_file(struct report *r, struct emit_text *t, const struct file *f)
+{
+	const struct file_access *a = f->access;
+
+	fputs("  ", t->out);
+	text_style(t, STYLE_STRONG);
+	text_name(t, f->path, r->full ? 0 : t->width - 2);
+	text_style(t, STYLE_PLAIN);
+	fputc('\n', t->out);
+	print_opens(t, f);
+	if (a != NULL) {
+		print_access(t, "read", &a->read);
+		print_access(t, "written", &a->written);
+	}
+	text_percentiles(t, "latency", &f->traffic.latency);
+	if (a != NULL)
+		text_percentiles(t, "syncs", &a->sync_latency);
+	text_facts(t, &f->facts);
+	if (a != NULL)
+		print_slices(r, t, a);
+	text_top_stacks(r, t, &f->facts);
+}
+
+void text_file_details(struct report *r, struct emit_text *t)
+{
+	if (r->run->file_count == 0)
+		return;
+	text_heading(t, "EACH FILE", "the stacks with most time in it below");
+	for (size_t i = 0; i < r->run->file_count && i < r->top; i++)
+		print_file(r, t, &r->run->files[i]);
+	text_more(r, t, r->run->file_count, "files and names");
+}
+
+/* ---- all files ------------------------------------------------------------------ */
+
+void text_folders(struct report *r, struct emit_text *t)
 {
 	struct text_table table = {
-		.headers = {"sent", "received", "calls", "failed", "rate", "p50", "p95", "p99",
-			    "max"},
-		.columns = 9,
-		.name_header = "connection",
+		.headers = {"read", "written", "calls", "failed", "rate", "p50", "p99", "max",
+			    "files", "names"},
+		.columns = 10,
+		.name_header = "directory and below",
+		.spare = {8, 4},
 	};
-	size_t count = r->connection_count < r->top ? r->connection_count : r->top;
-	char **names = calloc(count + 1, sizeof(*names));
 
-	for (size_t i = 0; names != NULL && i < count; i++) {
-		names[i] = connection_name(r->connections[i]);
-		if (names[i] != NULL)
-			connection_row(&table, r->connections[i], names[i], r->run, t->utf8);
+	if (r->run->folder_count < 2)
+		return;
+	text_heading(t, "DIRECTORIES", NULL);
+	for (size_t i = 0; i < r->run->folder_count && i < r->top; i++) {
+		const struct folder *f = &r->run->folders[i];
+		struct text_row *row = table_row(&table, f->path);
+
+		if (row == NULL)
+			break;
+		format_bytes(row->cells[0], (double)f->traffic.read_bytes);
+		format_bytes(row->cells[1], (double)f->traffic.written_bytes);
+		traffic_cells(row, 2, &f->traffic, 0, t->utf8);
+		row->cells[4][0] = '\0'; /* files have spans of their own */
+		format_count(row->cells[8], f->files);
+		if (f->metadata_calls > 0)
+			format_count(row->cells[9], f->metadata_calls);
 	}
-	if (table.count > 0)
-		table_print(t, &table);
+	table_print(t, &table);
 	table_free(&table);
-	for (size_t i = 0; names != NULL && i < count; i++)
-		free(names[i]);
-	free(names);
-	text_more(r, t, r->connection_count, "connections");
+	text_more(r, t, r->run->folder_count, "directories");
 }
 
-void text_sockets(struct report *r, struct emit_text *t)
+void text_functions(struct report *r, struct emit_text *t)
 {
-	const struct traffic *total = &r->run->sockets.total;
+	struct text_table table = {
+		.headers = {"calls", "failed", "bytes", "time", "p50", "p99", "max"},
+		.columns = 7,
+		.name_header = "function",
+	};
 
-	if (r->connection_count == 0 && total->read_calls == 0 && total->write_calls == 0)
+	if (r->run->function_count == 0)
 		return;
-	text_heading(t, "NETWORK", NULL);
-	print_traffic(t, total, "received", "sent");
-	print_rates(r, t, &r->run->sockets);
-	print_connections(r, t);
-}
+	text_heading(t, "FUNCTIONS", "on files and connections");
+	for (size_t i = 0; i < r->run->function_count && i < r->top; i++) {
+		const struct io_function *f = &r->run->functions[i].of;
+		const struct latency *l = &r->run->functions[i].latency;
+		struct text_row *row = table_row(&table, f->name);
 
-static void print_top_stack(struct report *r, struct emit_text *t, const char *name, uint32_t node)
-{
-	fputs("  ", t->out);
-	text_name(t, name, r->full ? 0 : t->width - 2);
-	fputc('\n', t->out);
-	text_stack(r, t, node, 8);
-}
-
-/* Where the time goes: of each file and connection, the stack with most of it. */
-void text_stacks(struct report *r, struct emit_text *t)
-{
-	if (r->run->file_count == 0 && r->connection_count == 0)
-		return;
-	text_heading(t, "WHO WAITS FOR THEM", "the stack with most time in each");
-	for (size_t i = 0; i < r->run->file_count && i < r->top; i++)
-		if (r->run->files[i].top_node != 0)
-			print_top_stack(r, t, r->run->files[i].path, r->run->files[i].top_node);
-	for (size_t i = 0; i < r->connection_count && i < r->top; i++) {
-		char *name = connection_name(r->connections[i]);
-
-		if (r->connections[i]->top_node != 0 && name != NULL)
-			print_top_stack(r, t, name, r->connections[i]->top_node);
-		free(name);
+		if (row == NULL)
+			break;
+		format_count(row->cells[0], f->calls);
+		if (f->errors > 0)
+			format_count(row->cells[1], f->errors);
+		if (f->bytes > 0)
+			format_bytes(row->cells[2], (double)f->bytes);
+		format_seconds(row->cells[3], f->time_s, t->utf8);
+		format_seconds(row->cells[4], l->p50 * US, t->utf8);
+		format_seconds(row->cells[5], l->p99 * US, t->utf8);
+		format_seconds(row->cells[6], l->max * US, t->utf8);
 	}
+	table_print(t, &table);
+	table_free(&table);
+	text_more(r, t, r->run->function_count, "functions");
 }

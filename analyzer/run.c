@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "analyzer/endpoints.h"
 #include "analyzer/latency.h"
 #include "analyzer/map.h"
 #include "analyzer/profile.h"
@@ -463,7 +464,7 @@ static int replay_events(struct replay *r, struct error *e)
 {
 	bool for_tree = r->options != NULL && r->options->for_tree;
 
-	io_init(&r->io, &r->clock, r->arena);
+	io_init(&r->io, &r->clock, r->arena, r->meta.names, r->meta.kinds);
 	r->io.keep_recorders = for_tree;
 	if (for_tree && (r->run->profile = profile_new()) == NULL)
 		return out_of_memory(r, e);
@@ -599,8 +600,20 @@ static void free_recorder(struct recorder *r)
 void run_free_recorders(struct run *run)
 {
 	for (size_t i = 0; i < run->file_count; i++) {
-		free_recorder(run->files[i].traffic.recorder);
-		run->files[i].traffic.recorder = NULL;
+		struct file *f = &run->files[i];
+
+		free_recorder(f->traffic.recorder);
+		f->traffic.recorder = NULL;
+		if (f->access == NULL)
+			continue;
+		free_recorder(f->access->sync_recorder);
+		f->access->sync_recorder = NULL;
+	}
+	for (size_t i = 0; i < run->endpoint_count; i++)
+		endpoint_free_recorders(&run->endpoints[i]);
+	for (size_t i = 0; i < run->function_count; i++) {
+		free_recorder(run->functions[i].recorder);
+		run->functions[i].recorder = NULL;
 	}
 	free_recorder(run->io.total.recorder);
 	free_recorder(run->sockets.total.recorder);
@@ -619,6 +632,10 @@ void run_free(struct run *run)
 	free(run->sockets.timeline);
 	free(run->files);
 	free(run->connections);
+	free(run->endpoints);
+	free(run->folders);
+	free(run->functions);
+	free(run->resolved);
 	free(run->threads);
 	free(run->addresses);
 	free(run->nodes);

@@ -100,6 +100,85 @@ struct traffic {
 	struct recorder *recorder; /* what `latency` was made of, if it was asked for */
 };
 
+/* What one function did to one file or connection. */
+struct io_function {
+	const char *name;
+	unsigned kind; /* PH_KIND_..., of which it is */
+	uint64_t calls, errors, bytes;
+	double time_s;
+};
+
+/* To all of them. */
+struct io_total {
+	struct io_function of;
+	struct latency latency;
+	struct recorder *recorder;
+};
+
+/* What one stack did to it: most time first. */
+struct io_stack {
+	uint32_t node;
+	const char *function; /* NULL: not known */
+	uint64_t calls, errors, bytes;
+	double time_s;
+};
+
+struct io_error {
+	int number; /* errno */
+	uint64_t calls;
+};
+
+#define IO_STACKS_MAX 8 /* of each file or connection */
+
+/* What is known of a file or a connection beside its sums. */
+struct io_facts {
+	struct io_stack *stacks;
+	size_t stack_count;
+	struct io_function *functions; /* most calls first */
+	size_t function_count;
+	struct io_error *errors; /* most calls first */
+	size_t error_count;
+};
+
+#define ACCESS_SIZES	  10
+#define ACCESS_TINY_BYTES 4096u
+#define ACCESS_ALIGNED_ON 4096u
+#define ACCESS_RANGES_MAX                                                                          \
+	32768u /* of a file and direction; beyond, what is touched again                           \
+		* is not known */
+extern const uint64_t access_size_limits[ACCESS_SIZES]; /* less than; the last: any */
+
+/* Where the calls of one direction touched one file; docs/counting.md defines each. */
+struct access {
+	uint64_t calls;	  /* that moved bytes */
+	uint64_t located; /* of these: whose place in the file is known */
+	uint64_t steps;	  /* of these and of appends: not the first of an open file */
+	uint64_t sequential, consecutive; /* of the steps, as Darshan counts them */
+	uint64_t strided, repeated;	  /* likewise, and neither consecutive */
+	uint64_t appended;
+	uint64_t unaligned; /* of the located */
+	uint64_t tiny;
+	uint64_t sizes[ACCESS_SIZES];
+	uint64_t distinct_bytes, again_bytes;
+	bool again_unknown;
+};
+
+/* "consecutive", "sequential", "strided", "repeated", "random", "mixed"; NULL: too few calls, or
+ * their places are not known. */
+const char *access_pattern(const struct access *a);
+
+#define FILE_SLICES 16
+struct rate_sample;
+
+/* Of a file whose bytes were moved. */
+struct file_access {
+	struct access read, written;
+	struct latency sync_latency;
+	struct recorder *sync_recorder; /* what it was made of, if it was asked for */
+	struct rate_sample *timeline;	/* at most FILE_SLICES */
+	size_t timeline_count;
+};
+
 /* One path; its opens are added up. */
 struct file {
 	const char
@@ -107,7 +186,20 @@ struct file {
 	struct traffic traffic;
 	double first_at_s, last_at_s; /* of its reads and writes: rates are over this span */
 	uint64_t opens;
-	uint32_t top_node; /* the stack with most time in it; 0: none */
+	uint64_t failed_opens, closes; /* closes: of the last descriptor of an open file */
+	double open_s, open_longest_s; /* from open to close, of those that were closed */
+	uint64_t metadata_calls, metadata_errors;
+	double metadata_time_s;
+	uint32_t top_node;	    /* the stack with most time in it; 0: none */
+	struct file_access *access; /* NULL: nothing was read or written */
+	struct io_facts facts;
+};
+
+/* A directory and all that is below it. */
+struct folder {
+	const char *path;
+	uint64_t files, opens, metadata_calls;
+	struct traffic traffic;
 };
 
 struct connection {
@@ -120,14 +212,47 @@ struct connection {
 		*opened_by; /* "connect", "accept", "socketpair", "inherited"; NULL: none of them */
 	double opened_at_s, closed_at_s; /* closed_at_s NaN: still open */
 	double connect_s;		 /* how long connect took; NaN */
+	double accept_s;		 /* how long accept took, waiting included; NaN */
 	int connect_errno;		 /* 0: connected, or never tried */
 	bool listening;
 	unsigned peers;	       /* 0: none known, 1: `peer`, 2: several, of a datagram socket */
 	const char *closed_by; /* "local", "peer", "reset": who ended a stream first; NULL */
 	struct traffic traffic;
 	uint32_t top_node;
-	int pid;	/* in a tree of processes; else 0 */
-	double until_s; /* likewise: closed, or the end of its process */
+	int pid;	       /* in a tree of processes; else 0 */
+	double until_s;	       /* likewise: closed, or the end of its process */
+	uint32_t opened_node;  /* the stack that connected, accepted or made it */
+	const char *peer_name; /* that the program resolved to the peer's address; NULL */
+	double first_byte_s;   /* from its opening to the first byte received; NaN: none */
+	uint64_t turns;	       /* requests that were answered */
+	struct latency turn_latency;
+	double idle_s; /* open and between two turns */
+	struct io_facts facts;
+	uint32_t endpoint; /* while endpoints are made: its place among them */
+};
+
+/* All connections to one peer, or accepted at one port. */
+struct endpoint {
+	const char *name; /* the peer's address; of accepted ones this side's */
+	const char *host; /* a name that the program resolved to it; NULL */
+	const char *side; /* as opened_by; NULL: not known */
+	const char *family, *type;
+	uint64_t connections, failed; /* failed: that did not connect */
+	uint64_t most_open;	      /* at once */
+	uint64_t closed_local, closed_peer, reset;
+	double idle_s, open_s;
+	uint64_t turns;
+	struct traffic traffic;
+	struct latency turn_latency, open_latency; /* open: of connect, or of accept */
+	struct recorder *turn_recorder, *open_recorder;
+};
+
+/* A name that was looked up. */
+struct resolved {
+	const char *name;
+	const char *addresses; /* the first few, with commas between; NULL: none */
+	uint64_t calls, errors;
+	double time_s;
 };
 
 struct rate_sample {
@@ -228,6 +353,14 @@ struct run {
 	size_t file_count;
 	struct connection *connections; /* in order of opening */
 	size_t connection_count;
+	struct endpoint *endpoints; /* most bytes first */
+	size_t endpoint_count;
+	struct folder *folders; /* most bytes first */
+	size_t folder_count;
+	struct io_total *functions; /* on files and sockets; most time first */
+	size_t function_count;
+	struct resolved *resolved; /* most time first */
+	size_t resolved_count;
 	struct thread *threads;
 	size_t thread_count;
 

@@ -14,8 +14,6 @@
 #include <string.h>
 
 #include "analyzer/coverage.h"
-#include "analyzer/io.h"
-#include "analyzer/latency.h"
 #include "analyzer/profile.h"
 #include "analyzer/vector.h"
 
@@ -179,80 +177,6 @@ static void find_own_peak(struct tree_image *image)
 	}
 }
 
-/* Files. */
-
-static void add_traffic(struct tree *t, struct traffic *to, const struct traffic *from)
-{
-	traffic_add(to, from);
-	if (from->recorder == NULL)
-		return;
-	if (to->recorder == NULL)
-		to->recorder = calloc(1, sizeof(*to->recorder));
-	t->failed |= to->recorder == NULL || !latency_merge(to->recorder, from->recorder);
-}
-
-static uint64_t calls_of(const struct traffic *t)
-{
-	return t->read_calls + t->write_calls;
-}
-
-/* What has no name but its descriptor is not the same file elsewhere. */
-static const char *file_name(struct tree *t, const struct run *run, const char *path)
-{
-	if (path == NULL)
-		path = "(unknown)";
-	return strncmp(path, "fd ", 3) == 0 ? arena_print(t->arena, "%s of %d", path, run->pid)
-					    : path;
-}
-
-static struct file *file_of(struct tree *t, const char *path)
-{
-	struct run *run = &t->run;
-	uint64_t hash = map_hash_bytes(path, strlen(path));
-	size_t at = SIZE_MAX;
-	uint32_t place;
-
-	while ((place = index_find(&t->file_by_path, hash, &at)) != 0) {
-		if (strcmp(run->files[place - 1].path, path) == 0)
-			return &run->files[place - 1];
-	}
-	if (run->file_count >= UINT32_MAX - 1 ||
-	    !vector_reserve(run->files, t->file_room, run->file_count + 1) ||
-	    !index_insert(&t->file_by_path, hash, (uint32_t)run->file_count + 1)) {
-		t->failed = true;
-		return NULL;
-	}
-	run->files[run->file_count] =
-		(struct file){.path = arena_copy(t->arena, path, strlen(path))};
-	return &run->files[run->file_count++];
-}
-
-/* The stack with most time in it is taken from the process with most. Until all
- * are added, that time stands where the longest latency will. */
-static void add_file(struct tree *t, const struct tree_image *image, const struct file *f)
-{
-	struct file *to = file_of(t, file_name(t, &image->run, f->path));
-	double most;
-
-	if (to == NULL)
-		return;
-	most = to->traffic.latency.max;
-	if (calls_of(&f->traffic) != 0) {
-		bool first = calls_of(&to->traffic) == 0;
-
-		if (first || f->first_at_s + image->at_s < to->first_at_s)
-			to->first_at_s = f->first_at_s + image->at_s;
-		if (first || f->last_at_s + image->at_s > to->last_at_s)
-			to->last_at_s = f->last_at_s + image->at_s;
-	}
-	if (f->top_node != 0 && (to->top_node == 0 || f->traffic.time_s > most)) {
-		to->top_node = f->top_node;
-		to->traffic.latency.max = f->traffic.time_s;
-	}
-	to->opens += f->opens;
-	add_traffic(t, &to->traffic, &f->traffic);
-}
-
 /* Sums. */
 
 static void add_heap(struct heap *to, const struct heap *h)
@@ -289,13 +213,8 @@ static void add_sums(struct tree *t, const struct run *run)
 	if (run->depth != 0 && (to->depth == 0 || run->depth < to->depth))
 		to->depth = run->depth;
 	add_heap(&to->heap, &run->heap);
-	add_traffic(t, &to->io.total, &run->io.total);
-	add_traffic(t, &to->sockets.total, &run->sockets.total);
-}
-
-static void translate(struct tree *t, const struct run *run, uint32_t *node, struct map *known)
-{
-	*node = stacks_import(&t->stacks, run, *node, known, t->arena);
+	tree_add_traffic(t, &to->io.total, &run->io.total);
+	tree_add_traffic(t, &to->sockets.total, &run->sockets.total);
 }
 
 /* Only what the tree's order or span decides, and what is printed of the image. */
@@ -348,12 +267,7 @@ int tree_add(struct tree *t, struct run *run, struct error *e)
 		add_site(t, image, &run->sites[i], &known);
 	keep_held(t, image, &known);
 	find_own_peak(image);
-	for (size_t i = 0; i < run->file_count; i++) {
-		translate(t, run, &run->files[i].top_node, &known);
-		add_file(t, image, &run->files[i]);
-	}
-	for (size_t i = 0; i < run->connection_count; i++)
-		translate(t, run, &run->connections[i].top_node, &known);
+	tree_add_io(t, image, &known);
 	add_sums(t, run);
 	drop_details(run);
 	map_free(&known);
@@ -666,18 +580,6 @@ static void note_roots(struct tree *t)
 
 /* What stands in the tree's order. */
 
-static void take_connection(struct tree *t, const struct tree_image *image,
-			    const struct connection *c)
-{
-	struct connection *to = &t->run.connections[t->run.connection_count++];
-
-	*to = *c;
-	to->pid = image->run.pid;
-	to->opened_at_s += image->at_s;
-	to->closed_at_s += image->at_s; /* still open: NaN stays NaN */
-	to->until_s = isnan(to->closed_at_s) ? image->until_s : to->closed_at_s;
-}
-
 static void take_thread(struct tree *t, const struct tree_image *image, const struct thread *th)
 {
 	struct thread *to = &t->run.threads[t->run.thread_count++];
@@ -704,7 +606,7 @@ static bool string_together(struct tree *t)
 		const struct tree_image *image = &t->images[i];
 
 		for (size_t k = 0; k < image->run.connection_count; k++)
-			take_connection(t, image, &image->run.connections[k]);
+			tree_take_connection(t, image, &image->run.connections[k]);
 		for (size_t k = 0; k < image->run.thread_count; k++)
 			take_thread(t, image, &image->run.threads[k]);
 	}
@@ -773,27 +675,6 @@ static bool add_rates(struct tree *t, bool sockets)
 
 /* The end. */
 
-static void settle_latency(struct traffic *t)
-{
-	static const struct recorder none = {0};
-
-	latency_result(t->recorder != NULL ? t->recorder : &none, &t->latency);
-}
-
-static void settle_files(struct tree *t)
-{
-	struct run *run = &t->run;
-
-	for (size_t i = 0; i < run->file_count; i++)
-		settle_latency(&run->files[i].traffic);
-	settle_latency(&run->io.total);
-	settle_latency(&run->sockets.total);
-	run_free_recorders(run);
-	index_free(&t->file_by_path);
-	if (run->file_count != 0)
-		qsort(run->files, run->file_count, sizeof(*run->files), file_by_bytes);
-}
-
 /* The first image of the first process says what the whole is called. */
 static void describe(struct tree *t)
 {
@@ -819,7 +700,7 @@ int tree_finish(struct tree *t, const struct run_options *options, struct error 
 		return out_of_memory(e);
 	describe(t);
 	t->run.complete &= !t->unreadable;
-	settle_files(t);
+	t->failed |= !tree_settle_files(t);
 	gather_notices(t);
 	note_bytes(t);
 	note_partly_off(t);
@@ -828,6 +709,7 @@ int tree_finish(struct tree *t, const struct run_options *options, struct error 
 	note_roots(t);
 	if (!string_together(t) || !add_rates(t, false) || !add_rates(t, true))
 		return out_of_memory(e);
+	t->failed |= !tree_settle_connections(t);
 	if (tree_find_peak(t, options, e) != 0)
 		return -1;
 	stacks_publish(&t->stacks, &t->run);
@@ -856,7 +738,7 @@ void tree_free(struct tree *t)
 	free(t->images);
 	free(t->processes);
 	map_free(&t->site_by_node);
-	index_free(&t->file_by_path);
+	tree_free_io(t);
 	stacks_free(&t->stacks);
 	run_free(&t->run);
 	arena_free(t->arena);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "analyzer/arena.h"
+#include "analyzer/endpoints.h"
 #include "analyzer/map.h"
 #include "analyzer/run.h"
 #include "analyzer/stacks.h"
@@ -59,7 +60,9 @@ struct tree {
 	struct stacks stacks;
 	struct map site_by_node;
 	struct index file_by_path;
-	size_t site_room, file_room, notice_room;
+	struct index function_by_name, resolved_by_name;
+	struct endpoints endpoints;
+	size_t site_room, file_room, notice_room, function_room, resolved_room;
 	uint64_t base_ns; /* since 1970: time 0 */
 	bool unreadable;  /* a trace was left out */
 	bool failed;	  /* out of memory */
@@ -90,7 +93,17 @@ void tree_free(struct tree *t);
 /* What one image was, over its stacks in the tree: borrows from both. */
 struct run tree_image_run(const struct tree *t, size_t image);
 
-/* Its parts (tree_links.c, tree_peak.c). */
+/* Its parts (tree_io.c, tree_links.c, tree_peak.c). */
+
+/* Files, connections and what belongs to them; the image's nodes become the tree's. */
+void tree_add_io(struct tree *t, struct tree_image *image, struct map *known);
+void tree_add_traffic(struct tree *t, struct traffic *to, const struct traffic *from);
+/* Once the images are in their order. */
+void tree_take_connection(struct tree *t, const struct tree_image *image,
+			  const struct connection *c);
+bool tree_settle_files(struct tree *t);	      /* false: out of memory */
+bool tree_settle_connections(struct tree *t); /* likewise */
+void tree_free_io(struct tree *t);
 
 /* Which images are a process, and whose child each process is; then all is put in
  * the tree's order. */

@@ -16,6 +16,7 @@
 #define PH_IO(id, kind, ret, params, ...)      PH_EXPORT ret ph_hook_##id params __asm__(#id);
 #define PH_BY_HAND(id, kind, ret, params, ...) PH_EXPORT ret ph_hook_##id params __asm__(#id);
 #define PH_NOTED(id, what, ret, params, ...)   PH_EXPORT ret ph_hook_##id params __asm__(#id);
+#define PH_AS(id, as, ret, params, ...)	       PH_EXPORT ret ph_hook_##id params __asm__(#id);
 #include "trace/functions.def"
 
 /* First in each wrapper: the real function, looked up if this is the first call. */
@@ -46,6 +47,18 @@ static inline bool ph_may_be_read(const void *p)
 /* After a successful call: a new descriptor, described. */
 void ph_describe_new(struct ph_call_state *c, int fd, unsigned origin, const char *path,
 		     uintptr_t frame);
+
+/* A call about a file by its path. */
+struct ph_path_call {
+	unsigned op;
+	int directory, other_directory; /* AT_FDCWD: the working directory */
+	const char *path, *other;	/* NULL: none */
+	int64_t result, arg;
+};
+
+/* Its end; the paths are read if the kernel was seen to have read them. */
+void ph_end_path(const struct ph_call_state *c, const struct ph_path_call *p, uintptr_t frame,
+		 void *caller);
 
 /* A call that made two. */
 void ph_end_pair(struct ph_call_state *c, unsigned op, const int fds[2], int r, unsigned origin,

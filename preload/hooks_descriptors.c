@@ -42,6 +42,19 @@ void ph_end_open(struct ph_call_state *c, unsigned op, int fd, int flags, const 
 	ph_call_end(c, op, fd, fd, flags, NULL, 0, frame, caller);
 }
 
+/* By a path. Which one it was stands in the event where there is no object to tell. */
+static void end_open_at(struct ph_call_state *c, unsigned op, int directory, const char *path,
+			int fd, int flags, uintptr_t frame, void *caller)
+{
+	const struct ph_path_call p = {
+		.op = op, .directory = directory, .path = path, .result = fd, .arg = flags};
+
+	if (fd >= 0)
+		ph_end_open(c, op, fd, flags, ph_name_from(directory, path), frame, caller);
+	else
+		ph_end_path(c, &p, frame, caller);
+}
+
 /* The wrappers whose whole body is their row. */
 #define PH_BY_HAND(...)
 #define PH_OPEN(id, params, args, flags_, path_)                                                   \
@@ -81,7 +94,7 @@ int ph_hook_open(const char *path, int flags, ...)
 	ph_call_begin(&c, PH_OP_open, -1, PH_FRAME());
 	fd = ph_real.open(path, flags, mode);
 	ph_call_returned(&c);
-	ph_end_open(&c, PH_OP_open, fd, flags, path, PH_FRAME(), PH_CALLER());
+	end_open_at(&c, PH_OP_open, AT_FDCWD, path, fd, flags, PH_FRAME(), PH_CALLER());
 	return fd;
 }
 
@@ -95,8 +108,7 @@ int ph_hook_openat(int directory, const char *path, int flags, ...)
 	ph_call_begin(&c, PH_OP_openat, -1, PH_FRAME());
 	fd = ph_real.openat(directory, path, flags, mode);
 	ph_call_returned(&c);
-	ph_end_open(&c, PH_OP_openat, fd, flags, fd >= 0 ? ph_name_from(directory, path) : NULL,
-		    PH_FRAME(), PH_CALLER());
+	end_open_at(&c, PH_OP_openat, directory, path, fd, flags, PH_FRAME(), PH_CALLER());
 	return fd;
 }
 
@@ -113,8 +125,8 @@ int ph_hook_openat2(int directory, const char *path, const struct open_how *how,
 	else
 		fd = (int)sys_result(sys4(SYS_openat2, directory, path, how, size));
 	ph_call_returned(&c);
-	ph_end_open(&c, PH_OP_openat2, fd, fd >= 0 ? (int)how->flags : 0,
-		    fd >= 0 ? ph_name_from(directory, path) : NULL, PH_FRAME(), PH_CALLER());
+	end_open_at(&c, PH_OP_openat2, directory, path, fd, fd >= 0 ? (int)how->flags : 0,
+		    PH_FRAME(), PH_CALLER());
 	return fd;
 }
 
@@ -129,6 +141,12 @@ static int stream_fd(FILE *stream)
 	return fd;
 }
 
+/* Of fopen(3)'s mode what matters for where it writes, once the call succeeded. */
+static int mode_flags(const char *mode)
+{
+	return mode[0] == 'a' ? O_APPEND : mode[0] == 'w' ? O_TRUNC : 0;
+}
+
 FILE *ph_hook_fopen(const char *path, const char *mode)
 {
 	struct ph_call_state c;
@@ -141,7 +159,8 @@ FILE *ph_hook_fopen(const char *path, const char *mode)
 		ph_stdio_begin();
 	stream = ph_real.fopen(path, mode);
 	ph_call_returned(&c);
-	ph_end_open(&c, PH_OP_fopen, stream_fd(stream), 0, path, PH_FRAME(), PH_CALLER());
+	end_open_at(&c, PH_OP_fopen, AT_FDCWD, path, stream_fd(stream),
+		    stream != NULL ? mode_flags(mode) : 0, PH_FRAME(), PH_CALLER());
 	return stream;
 }
 
@@ -168,7 +187,8 @@ FILE *ph_hook_freopen(const char *path, const char *mode, FILE *stream)
 	/* Nothing was put in its place: it is closed all the same. */
 	if (r == NULL && (object == 0 || ph_object_known(before) == object))
 		ph_object_forget(before);
-	ph_end_open(&c, PH_OP_freopen, stream_fd(r), 0, path, PH_FRAME(), PH_CALLER());
+	end_open_at(&c, PH_OP_freopen, AT_FDCWD, path, stream_fd(r),
+		    r != NULL ? mode_flags(mode) : 0, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -207,8 +227,8 @@ DIR *ph_hook_opendir(const char *path)
 	ph_call_begin(&c, PH_OP_opendir, -1, PH_FRAME());
 	directory = ph_real.opendir(path);
 	ph_call_returned(&c);
-	ph_end_open(&c, PH_OP_opendir, directory != NULL ? dirfd(directory) : -1,
-		    O_RDONLY | O_DIRECTORY, path, PH_FRAME(), PH_CALLER());
+	end_open_at(&c, PH_OP_opendir, AT_FDCWD, path, directory != NULL ? dirfd(directory) : -1,
+		    O_RDONLY | O_DIRECTORY, PH_FRAME(), PH_CALLER());
 	return directory;
 }
 

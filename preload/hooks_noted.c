@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Functions inside which libc speaks on sockets of its own, by calls that nobody can
- * catch by name: passed on, and noted, so that the report can say what it lacks.
+ * catch by name: passed on, and noted, so that the report can say what it lacks. Names
+ * that getaddrinfo() resolved are written down with their addresses.
  */
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <string.h>
 
 #include "preload/config.h"
@@ -31,13 +33,60 @@ static bool is_name(const char *node, const struct addrinfo *hints)
 	       inet_pton(AF_INET, node, &address) != 1 && inet_pton(AF_INET6, node, &address) != 1;
 }
 
+#define NAME_ROOM     256 /* a host's: RFC 1035 */
+#define ADDRESSES_MAX 16
+#define ADDRESS_BYTES sizeof(struct sockaddr_in6)
+
+/* The addresses that it found, one after the other; returns their bytes. */
+static size_t copy_addresses(char *out, const struct addrinfo *a, unsigned *count)
+{
+	size_t bytes = 0;
+
+	for (; a != NULL && *count < ADDRESSES_MAX; a = a->ai_next) {
+		const struct ph_peer head = {.bytes = (uint32_t)a->ai_addrlen};
+
+		if (a->ai_addrlen > ADDRESS_BYTES)
+			continue;
+		memcpy(out + bytes, &head, sizeof(head));
+		memcpy(out + bytes + sizeof(head), a->ai_addr, a->ai_addrlen);
+		bytes += sizeof(head) + a->ai_addrlen;
+		++*count;
+	}
+	return bytes;
+}
+
 int ph_hook_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 			struct addrinfo **result)
 {
+	char text[NAME_ROOM + ADDRESSES_MAX * (sizeof(struct ph_peer) + ADDRESS_BYTES)];
+	struct ph_call_facts f = {
+		.op = PH_OP_getaddrinfo, .fd = -1, .tail = text, .extra_count = 1};
+	struct ph_call_state c;
+	unsigned count = 0;
+	size_t bytes = 0;
+	int r;
+
 	PH_NEED_OR(getaddrinfo, EAI_SYSTEM);
 	if (is_name(node, hints))
 		note(PH_UNSEEN_NAMES, PH_FRAME());
-	return ph_real.getaddrinfo(node, service, hints, result);
+	if (!(ph_config.events & PH_EVENTS_NET))
+		return ph_real.getaddrinfo(node, service, hints, result);
+	ph_call_begin(&c, PH_OP_getaddrinfo, -1, PH_FRAME());
+	r = ph_real.getaddrinfo(node, service, hints, result);
+	ph_call_returned(&c);
+	/* libc itself has read the name. */
+	if (node != NULL && (bytes = strnlen(node, NAME_ROOM)) == NAME_ROOM)
+		bytes = 0;
+	if (bytes != 0)
+		memcpy(text, node, bytes);
+	f.tail_bytes = bytes;
+	if (r == 0)
+		f.tail_bytes += copy_addresses(text + bytes, *result, &count);
+	f.extra[0] = bytes | (uint64_t)count << 32;
+	f.result = count;
+	f.arg = r;
+	ph_call_end_with(&c, &f, PH_FRAME(), PH_CALLER());
+	return r;
 }
 
 int ph_hook_getnameinfo(const struct sockaddr *address, socklen_t length, char *host,

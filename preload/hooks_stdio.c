@@ -2,7 +2,8 @@
 /*
  * What stdio reads and writes inside libc, where no call by name can be caught.
  * glibc's streams reach the kernel through tables of functions (struct _IO_jump_t:
- * `read` is _IO_file_read, `write` _IO_file_write, `close` one of three), which the
+ * `read` is _IO_file_read, `write` _IO_file_write, `seek` _IO_file_seek, `close` one
+ * of three), which the
  * loader makes read-only. A stream's table is only checked to be one of them: the
  * words in them are ours to change, and no instruction is. Each of our functions
  * calls the one whose place it took.
@@ -18,6 +19,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
+#include "preload/config.h"
 #include "preload/hooks.h"
 
 /* A table's words. The ABI of every stream since glibc 2.1, C++'s included. */
@@ -25,6 +27,7 @@ enum {
 	FINISH = 2, /* before it two dummies, zero */
 	READ = 14,
 	WRITE = 15,
+	SEEK = 16,
 	CLOSE = 17,
 	WORDS = 21,
 };
@@ -35,6 +38,8 @@ extern const uintptr_t jumps[] __asm__("_IO_file_jumps") __attribute__((weak));
 extern ssize_t file_read(FILE *f, void *buffer, ssize_t size) __asm__("_IO_file_read")
 	__attribute__((weak));
 extern ssize_t file_write(FILE *f, const void *data, ssize_t size) __asm__("_IO_file_write")
+	__attribute__((weak));
+extern off64_t file_seek(FILE *f, off64_t offset, int whence) __asm__("_IO_file_seek")
 	__attribute__((weak));
 #pragma weak dl_iterate_phdr
 
@@ -76,6 +81,22 @@ static ssize_t write_stream(FILE *f, const void *data, ssize_t size)
 		ph_call_end(&c, PH_OP_write, fd, -1, size - (r > 0 ? r : 0), NULL, 0, PH_FRAME(),
 			    PH_CALLER());
 	}
+	return r;
+}
+
+/* Where the next of these begins. */
+static off64_t seek_stream(FILE *f, off64_t offset, int whence)
+{
+	const uint64_t from = (uint32_t)whence;
+	const int fd = f->_fileno;
+	struct ph_call_state c;
+	off64_t r;
+
+	if (!(ph_config.events & PH_EVENTS_IO))
+		return file_seek(f, offset, whence);
+	ph_call_begin(&c, PH_OP_lseek, fd, PH_FRAME());
+	r = file_seek(f, offset, whence);
+	ph_call_end(&c, PH_OP_lseek, fd, r, offset, &from, 1, PH_FRAME(), PH_CALLER());
 	return r;
 }
 
@@ -244,7 +265,8 @@ static bool is_table(const struct place *p, const uintptr_t *words)
 	for (unsigned i = FINISH; i <= CLOSE; i++)
 		if (!is_in(&p->code, words[i]))
 			return false;
-	return words[READ] == (uintptr_t)file_read && words[WRITE] == (uintptr_t)file_write;
+	return words[READ] == (uintptr_t)file_read && words[WRITE] == (uintptr_t)file_write &&
+	       words[SEEK] == (uintptr_t)file_seek;
 }
 
 /* The next table from `at` on; NULL: there is none. */
@@ -288,8 +310,8 @@ void ph_stdio_begin(void)
 	uintptr_t *t;
 
 	if (ph_confined || atomic_exchange_explicit(&tried, true, memory_order_relaxed) ||
-	    jumps == NULL || file_read == NULL || file_write == NULL || dl_iterate_phdr == NULL ||
-	    dl_iterate_phdr(find_place, &p) == 0 || !is_table(&p, jumps))
+	    jumps == NULL || file_read == NULL || file_write == NULL || file_seek == NULL ||
+	    dl_iterate_phdr == NULL || dl_iterate_phdr(find_place, &p) == 0 || !is_table(&p, jumps))
 		return;
 	for (t = next_table(&p, p.tables.begin); t != NULL;
 	     t = next_table(&p, (uintptr_t)(t + WORDS)))
@@ -305,6 +327,7 @@ void ph_stdio_begin(void)
 			set_word(&t[CLOSE], (uintptr_t)our_close[which]);
 		set_word(&t[READ], (uintptr_t)read_stream);
 		set_word(&t[WRITE], (uintptr_t)write_stream);
+		set_word(&t[SEEK], (uintptr_t)seek_stream);
 	}
 	lock(&p, true);
 	ph_stdio_is_seen = true;

@@ -59,6 +59,7 @@ PH_REACHED_BY_ASM const struct row ph_syscall_rows[ROWS] = {
 	[SYS_splice] = {PH_OP_splice, MOVE, 4, 0},
 	[SYS_copy_file_range] = {PH_OP_copy_file_range, MOVE, 4, 0},
 	[SYS_tee] = {PH_OP_tee, TEE, 2, 0},
+	[SYS_lseek] = {PH_OP_lseek, TRANSFER, 1, 0},
 	[SYS_fsync] = {PH_OP_fsync, TRANSFER, 0, 0},
 	[SYS_fdatasync] = {PH_OP_fdatasync, TRANSFER, 0, 0},
 	[SYS_syncfs] = {PH_OP_syncfs, TRANSFER, 0, 0},

@@ -22,6 +22,7 @@ static const struct {
 #include "trace/functions.def"
 /* Last: the rows above are numbered as the functions are. */
 #define PH_NOTED(id, ...) {#id, offsetof(struct ph_real, id)},
+#define PH_AS(id, ...)	  {#id, offsetof(struct ph_real, id)},
 #include "trace/functions.def"
 };
 

@@ -3,6 +3,7 @@
 #ifndef PH_PRELOAD_TYPES_H
 #define PH_PRELOAD_TYPES_H
 
+#include <aio.h>
 #include <dirent.h>
 #include <linux/openat2.h>
 #include <netdb.h>
@@ -15,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <termios.h>

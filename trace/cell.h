@@ -93,7 +93,8 @@ static inline int ph_memory_is_wide(uint64_t address, uint64_t size)
  *                extra[0]: the destination's descriptor | object << 32;
  *                extra[1], extra[2]: offsets of source and destination or -1
  *   SYNC RESIZE  fd, object; arg: the length
- *   OPEN         result: the new descriptor; object: the new one; arg: flags
+ *   OPEN         result: the new descriptor; object: the new one; arg: flags;
+ *                where it failed, its path as META has it
  *   CLOSE        fd, object
  *   CLOSE_RANGE  fd: the first; arg: the last; both included
  *   DUP          fd, object: the old; result: the new descriptor; arg: the one
@@ -121,6 +122,19 @@ static inline int ph_memory_is_wide(uint64_t address, uint64_t size)
  *   CONFINE      result: 0; arg: flags or an id; of prctl() and syscall(): 1 a seccomp
  *                filter, 2 nor the counter: recording ends
  *   STACK        arg: its size
+ *   SEEK         fd, object; result: the position from the beginning; arg: the
+ *                offset; extra[0]: whence
+ *   META         fd, object: what it is about, or (with a path) the directory that the
+ *                path is relative to, AT_FDCWD (-100): the working directory;
+ *                arg: flags or mode; where there is a path: extra[0]: its bytes |
+ *                those of another path << 32; extra[1]: the directory of that other
+ *                path | its object << 32; then the paths
+ *   RESOLVE      result: addresses, 0: it failed; arg: the EAI_ code;
+ *                extra[0]: bytes of the name | addresses that follow << 32;
+ *                the name; each address as a struct ph_peer and what it announces
+ *   AIO          fd, object; result: 0; arg: bytes asked for, of a list: requests;
+ *                extra[0]: offset; extra[1]: LIO_READ, LIO_WRITE, or else
+ *   AIO_RETURN   likewise; result: bytes
  *
  * A result is -errno where the call failed.
  */
@@ -148,7 +162,8 @@ enum ph_exec {
 	PH_EXEC_FOREIGN = 8,	 /* another loader's or machine's */
 };
 
-/* Another end of a datagram socket, after the extra words of READ and WRITE. */
+/* Another end of a datagram socket, after the extra words of READ and WRITE; an
+ * address of RESOLVE. */
 struct ph_peer {
 	uint32_t bytes; /* of the struct sockaddr that follows */
 };
@@ -175,6 +190,7 @@ enum ph_object_origin {
  * descriptors made by dup share it. It may be described again (a socket once it
  * is connected): what is not empty replaces what was known.
  * After it: name_bytes of name, local_bytes and peer_bytes of struct sockaddr.
+ * The object 0 under the descriptor AT_FDCWD is the working directory.
  */
 struct ph_object {
 	uint8_t class;

@@ -111,7 +111,13 @@ enum ph_kind {
 	PH_KIND_SPAWN = 27,
 	PH_KIND_CONFINE = 28, /* gives up rights: seccomp, chroot, another user */
 	PH_KIND_STACK = 29,   /* of signal handlers */
-	PH_KIND_LAST = PH_KIND_STACK,
+	/* 30 to 41 are for waits. */
+	PH_KIND_SEEK = 42,
+	PH_KIND_META = 43,    /* about a file or its name: stat, rename, readdir */
+	PH_KIND_RESOLVE = 44, /* a name to addresses */
+	PH_KIND_AIO = 45,     /* begins: aio_read */
+	PH_KIND_AIO_RETURN = 46,
+	PH_KIND_LAST = PH_KIND_AIO_RETURN,
 };
 
 #endif

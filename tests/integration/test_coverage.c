@@ -11,6 +11,7 @@ struct row {
 static const struct row rows[] = {
 #define PH_IO(id, ...)	    {#id, #id},
 #define PH_BY_HAND(id, ...) {#id, #id},
+#define PH_AS(id, as, ...)  {#id, #as},
 #define PH_ALIAS(alias, id) {#alias, #id},
 #include "trace/functions.def"
 };
@@ -20,6 +21,16 @@ static const char *const noted[] = {
 #define PH_NOTED(id, ...) #id,
 #include "trace/functions.def"
 };
+
+/* An alias of a row whose events are another one's. */
+static const char *recorded_as(const struct row *row)
+{
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		if (strcmp(rows[i].exported, row->recorded) == 0)
+			return rows[i].recorded;
+	}
+	return row->recorded;
+}
 
 static bool is_exported_row(const char *name)
 {
@@ -135,7 +146,7 @@ static char *all_results(const struct seen *events, size_t count, const struct r
 
 		if (e->op >= PH_OP_FUNCTIONS || strcmp(e->caller, caller) != 0)
 			continue;
-		check(strcmp(e->function, row->recorded) == 0, "%s made a call of %s", caller,
+		check(strcmp(e->function, recorded_as(row)) == 0, "%s made a call of %s", caller,
 		      e->function);
 		add_line(&l, e->block ? text("%#llx:%llu", (unsigned long long)e->address,
 					     (unsigned long long)e->size)

@@ -16,9 +16,12 @@
 #include "every_call_process.h"
 #include "every_call_transfer.h"
 
+#include "every_call_metadata.h" /* its traffic is said as a transfer's */
+
 enum name {
 #define PH_IO(id, ...)	    AT_##id,
 #define PH_BY_HAND(id, ...) AT_##id,
+#define PH_AS(id, ...)	    AT_##id,
 #define PH_ALIAS(alias, id) AT_##alias,
 #include "trace/functions.def"
 	NAMES,
@@ -42,6 +45,7 @@ static function *found[NAMES];
 	}
 #define PH_IO(id, ...)	    CALLER(id)
 #define PH_BY_HAND(id, ...) CALLER(id)
+#define PH_AS(id, ...)	    CALLER(id)
 #define PH_ALIAS(alias, id) CALLER(alias)
 #include "trace/functions.def"
 
@@ -55,6 +59,7 @@ static const struct {
 } names[NAMES] = {
 #define PH_IO(id, kind, ret, ...)      [AT_##id] = {#id, call_##id, RETURNS(ret), AT_##id},
 #define PH_BY_HAND(id, kind, ret, ...) [AT_##id] = {#id, call_##id, RETURNS(ret), AT_##id},
+#define PH_AS(id, as, ret, ...)	       [AT_##id] = {#id, call_##id, RETURNS(ret), AT_##id},
 #define PH_ALIAS(alias, id)	       [AT_##alias] = {#alias, call_##alias, AS_ITS_ROW, AT_##id},
 #include "trace/functions.def"
 };
@@ -169,6 +174,54 @@ static const struct {
 	TRIAL(accept),
 	TRIAL(accept4),
 	TRIAL(shutdown),
+	TRIAL(stat),
+	TRIAL(lstat),
+	TRIAL(fstat),
+	TRIAL(fstatat),
+	TRIAL(statx),
+	TRIAL(__xstat),
+	TRIAL(__lxstat),
+	TRIAL(__fxstat),
+	TRIAL(__fxstatat),
+	TRIAL(access),
+	TRIAL(faccessat),
+	TRIAL(euidaccess),
+	TRIAL(readlink),
+	TRIAL(readlinkat),
+	TRIAL(__readlink_chk),
+	TRIAL(truncate),
+	TRIAL(chmod),
+	TRIAL(fchmod),
+	TRIAL(fchmodat),
+	TRIAL(chown),
+	TRIAL(lchown),
+	TRIAL(fchown),
+	TRIAL(fchownat),
+	TRIAL(utimensat),
+	TRIAL(futimens),
+	TRIAL(unlink),
+	TRIAL(unlinkat),
+	TRIAL(remove),
+	TRIAL(rmdir),
+	TRIAL(mkdir),
+	TRIAL(mkdirat),
+	TRIAL(symlink),
+	TRIAL(symlinkat),
+	TRIAL(link),
+	TRIAL(linkat),
+	TRIAL(rename),
+	TRIAL(renameat),
+	TRIAL(renameat2),
+	TRIAL(lseek),
+	TRIAL(readdir),
+	TRIAL(chdir),
+	TRIAL(fchdir),
+	TRIAL(aio_read),
+	TRIAL(aio_write),
+	TRIAL(aio_fsync),
+	TRIAL(lio_listio),
+	TRIAL(aio_return),
+	TRIAL(getaddrinfo),
 	TRIAL(pthread_create),
 	TRIAL(fork),
 	[AT__Fork] = {try_fork, false},

@@ -187,6 +187,19 @@ static void over_tcp(bool flags)
 	closed(listener);
 }
 
+/* Where the compiler knows the buffer. */
+static void links(void)
+{
+	char target[64];
+	ssize_t length;
+
+	expect(symlink("data", "link") == 0);
+	length = readlink("link", target, room < sizeof(target) ? room : sizeof(target) - room % 7);
+	called("readlink");
+	expect(length == 4 && memcmp(target, "data", 4) == 0);
+	unlink("link");
+}
+
 int main(int argc, char **argv)
 {
 	truth_begin(argc, argv);
@@ -198,6 +211,7 @@ int main(int argc, char **argv)
 	pipes();
 	over_tcp(false);
 	over_tcp(true);
+	links();
 	truth("data.read_bytes", read_bytes);
 	truth("data.written_bytes", written_bytes);
 	truth("data.read_calls", read_calls);

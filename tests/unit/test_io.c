@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Files and sockets, from traces made by hand. */
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "analyzer/run.h"
 #include "analyzer/sockaddr.h"
@@ -416,6 +418,183 @@ static void test_bytes_of_a_long_call(void **state)
 	assert_near(bytes, 8000001);
 }
 
+/* ---- where in a file, and which file ------------------------------------------- */
+
+static void call_with(uint64_t stamp, struct ph_call c, const void *payload, size_t bytes)
+{
+	c.entry = stamp;
+	make_call(&t, 1, stamp, c, payload, bytes);
+}
+
+static void seek(uint64_t stamp, int fd, uint32_t object, int64_t to)
+{
+	const uint64_t whence = SEEK_SET;
+
+	call_with(stamp,
+		  (struct ph_call){.op = PH_OP_lseek, .fd = fd, .object = object, .result = to},
+		  &whence, sizeof(whence));
+}
+
+static void pread_at(uint64_t stamp, int fd, uint32_t object, uint64_t at, int64_t bytes)
+{
+	call_with(stamp,
+		  (struct ph_call){.op = PH_OP_pread, .fd = fd, .object = object, .result = bytes},
+		  &at, sizeof(at));
+}
+
+static void test_positions(void **state)
+{
+	const struct ph_call move = {.op = PH_OP_sendfile, .fd = 3, .object = 1, .result = 100};
+	uint64_t where[3] = {(uint64_t)2 << 32 | 4, UINT64_MAX, UINT64_MAX};
+	const struct access *a;
+
+	(void)state;
+	name_file(1, 1, 1, 3, "/tmp/a");
+	call(1, 1, PH_OP_open, -1, 1, 0, 3);
+	name_file(1, 2, 2, 4, "/tmp/b");
+	call(1, 2, PH_OP_open, -1, 2, 0, 4);
+	call(1, 3, PH_OP_read, 3, 1, 0, 100); /* 0 to 100 */
+	pread_at(4, 3, 1, 5000, 10);	      /* leaves it where it is */
+	call(1, 5, PH_OP_read, 3, 1, 0, -EINTR);
+	call_with(6, move, where, sizeof(where)); /* both go on: 100 to 200 */
+	call(1, 7, PH_OP_dup, 3, 1, 0, 9);
+	call(1, 8, PH_OP_read, 9, 1, 0, 50); /* 200 to 250 */
+	seek(9, 9, 1, 0);
+	call(1, 10, PH_OP_read, 3, 1, 0, 250); /* all of it again */
+	call(1, 11, PH_OP_write, 4, 2, 0, 7);  /* 100 to 107 */
+	load("positions");
+	a = &file("/tmp/a")->access->read;
+	assert_int_equal(a->located, 5);
+	assert_int_equal(a->distinct_bytes, 260);
+	assert_int_equal(a->again_bytes, 250);
+	assert_int_equal(a->consecutive, 1);
+	a = &file("/tmp/b")->access->written;
+	assert_int_equal(a->consecutive, 1);
+	assert_int_equal(a->distinct_bytes, 107);
+	assert_int_equal(a->again_bytes, 0);
+}
+
+/* Not opened here, and one that appends: not guessed. */
+static void test_unknown_positions(void **state)
+{
+	const struct ph_call append = {
+		.op = PH_OP_open, .fd = -1, .object = 3, .result = 5, .arg = O_APPEND};
+
+	(void)state;
+	name_file(1, 1, 1, 3, "/tmp/inherited");
+	call(1, 2, PH_OP_read, 3, 1, 0, 10);
+	name_file(1, 5, 3, 5, "/tmp/log");
+	call_with(5, append, NULL, 0);
+	for (uint64_t i = 6; i < 10; i++)
+		call(1, i, PH_OP_write, 5, 3, 0, 10);
+	load("unknown positions");
+	assert_int_equal(file("/tmp/inherited")->access->read.located, 0);
+	assert_true(file("/tmp/inherited")->access->read.again_unknown);
+	assert_int_equal(file("/tmp/log")->access->written.appended, 4);
+	assert_string_equal(access_pattern(&file("/tmp/log")->access->written), "consecutive");
+}
+
+/* A path as META and a failed open have it. */
+static void named(uint64_t stamp, unsigned op, int fd, uint32_t object, int64_t result,
+		  const char *path, const char *other, uint64_t lengths)
+{
+	char payload[256] = {0};
+	size_t first = strlen(path), second = strlen(other);
+
+	if (lengths == 0)
+		lengths = first | (uint64_t)second << 32;
+	memcpy(payload, &lengths, sizeof(lengths));
+	memcpy(payload + 8, &(uint64_t){(uint32_t)AT_FDCWD}, 8);
+	memcpy(payload + 16, path, first);
+	memcpy(payload + 16 + first, other, second);
+	call_with(stamp,
+		  (struct ph_call){.op = (uint8_t)op, .fd = fd, .object = object, .result = result},
+		  payload, 16 + first + second);
+}
+
+static void test_names_of_files(void **state)
+{
+	(void)state;
+	named(1, PH_OP_stat, AT_FDCWD, 0, -ENOENT, "early", "", 0); /* below what? */
+	name_file(1, 2, 0, AT_FDCWD, "/home/me");
+	name_file(1, 3, 1, 3, "/etc");
+	named(4, PH_OP_stat, AT_FDCWD, 0, 0, "a", "", 0);
+	named(5, PH_OP_stat, AT_FDCWD, 0, 0, "/home/me/./a", "", 0);
+	named(6, PH_OP_stat, 3, 1, 0, "passwd", "", 0);
+	named(7, PH_OP_rename, AT_FDCWD, 0, 0, "a", "../b", 0);
+	name_file(1, 8, 0, AT_FDCWD, "/tmp");
+	named(9, PH_OP_unlink, AT_FDCWD, 0, -EACCES, "a", "", 0);
+	named(10, PH_OP_open, AT_FDCWD, 0, -ENOENT, "a", "", 0);
+	call(1, 11, PH_OP_fstat, 3, 1, 0, 0);
+	load("names");
+	assert_int_equal(file("early")->metadata_errors, 1);
+	assert_int_equal(file("/home/me/a")->metadata_calls, 3);
+	assert_int_equal(file("/home/b")->metadata_calls, 1);
+	assert_int_equal(file("/etc/passwd")->metadata_calls, 1);
+	assert_int_equal(file("/etc")->metadata_calls, 1);
+	assert_int_equal(file("/tmp/a")->metadata_calls, 1);
+	assert_int_equal(file("/tmp/a")->failed_opens, 1);
+	assert_int_equal(file("/tmp/a")->facts.error_count, 2);
+	assert_int_equal(run.io.total.read_calls, 0);
+	assert_near(run.io.total.time_s, 0);
+}
+
+/* Lengths that lead beyond the event's end. */
+static void test_hostile_names(void **state)
+{
+	static const uint64_t lengths[] = {
+		5000, UINT32_MAX, UINT64_MAX, 4 | UINT64_C(1) << 32, (uint64_t)1 << 63, 1000};
+
+	(void)state;
+	for (uint64_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		named(i + 1, PH_OP_stat, AT_FDCWD, 0, 0, "abc", "", lengths[i]);
+		named(i + 1, PH_OP_rename, 7, 9, 0, "abc", "", lengths[i]);
+		named(i + 1, PH_OP_getaddrinfo, -1, 0, 1, "abc", "", lengths[i]);
+		named(i + 1, PH_OP_aio_return, 7, 0, -EIO, "abc", "", lengths[i]);
+	}
+	load("hostile names");
+	for (size_t i = 0; i < run.file_count; i++)
+		assert_true(run.files[i].metadata_calls == 0 || run.files[i].path != NULL);
+	assert_in_range(run.resolved_count, 0, 1); /* four bytes of it are a name */
+}
+
+/* ---- many connections ------------------------------------------------------------- */
+
+/* One after the other at one port, each closed when the next one comes: one endpoint. */
+static void test_endpoints(void **state)
+{
+	enum { N = 10000 };
+	struct sockaddr_in local = inet("10.0.0.1", 80);
+	struct ph_object o = {.class = PH_CLASS_SOCKET,
+			      .origin = PH_ORIGIN_ACCEPT,
+			      .local_bytes = sizeof(local),
+			      .peer_bytes = sizeof(local),
+			      .family = AF_INET,
+			      .type = SOCK_STREAM};
+
+	(void)state;
+	for (uint32_t i = 1; i <= N; i++) {
+		struct sockaddr_in peer = inet("10.0.0.2", 1000 + i);
+		uint64_t at = (uint64_t)i * MS;
+
+		make_object(&t, 1, at, i, 4, o, "", &local, &peer);
+		call(1, at, PH_OP_accept, 3, i, 0, 4);
+		call(1, at + 1000, PH_OP_recv, 4, i, 1000, 10);
+		call(1, at + 5000, PH_OP_send, 4, i, 1000, 20);
+		call(1, at + MS, PH_OP_close, 4, i, 0, 0);
+	}
+	load("endpoints");
+	assert_int_equal(run.connection_count, N);
+	assert_int_equal(run.endpoint_count, 1);
+	assert_string_equal(run.endpoints[0].name, "port 80");
+	assert_int_equal(run.endpoints[0].connections, N);
+	assert_int_equal(run.endpoints[0].most_open, 1);
+	assert_int_equal(run.endpoints[0].turns, N);
+	assert_int_equal(run.endpoints[0].traffic.written_bytes, 20 * N);
+	assert_near(run.endpoints[0].turn_latency.max, 3);
+	assert_near(run.endpoints[0].turn_latency.min, 3);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -430,6 +609,11 @@ int main(void)
 		TEST(test_accept_and_others),
 		TEST(test_dup_and_close),
 		TEST(test_many_opens),
+		TEST(test_positions),
+		TEST(test_unknown_positions),
+		TEST(test_names_of_files),
+		TEST(test_hostile_names),
+		TEST(test_endpoints),
 		cmocka_unit_test(test_addresses),
 	};
 

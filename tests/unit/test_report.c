@@ -107,8 +107,39 @@ static struct site sites[] = {
 static struct heap_sample heap_timeline[] = {{0, 100, 1}, {1, 180704, 85}, {2, 82824, 104}};
 static struct rate_sample rates[] = {{0, 1024, 0}, {1, 0, 2048}};
 
+static struct io_stack io_stacks[] = {
+	{.node = 3, .function = "read", .calls = 4, .bytes = 4096, .time_s = 0.5},
+};
+static struct io_function io_functions[] = {
+	{.name = "read", .calls = 4, .bytes = 4096, .time_s = 0.5},
+	{.name = "stat", .calls = 2, .errors = 1, .time_s = 0.001},
+};
+static struct io_error io_errors[] = {{.number = 2, .calls = 7}};
+static struct file_access accesses[] = {
+	{.read = {.calls = 4,
+		  .located = 4,
+		  .steps = 3,
+		  .sequential = 3,
+		  .consecutive = 3,
+		  .tiny = 1,
+		  .sizes = {0, 3, 1},
+		  .again_unknown = true},
+	 .sync_latency = {.count = 1, .p50 = 7},
+	 .timeline = rates,
+	 .timeline_count = COUNT(rates)},
+};
+
 static struct file files[] = {
 	{.path = "/data/big",
+	 .failed_opens = 2,
+	 .closes = 1,
+	 .open_s = 1.5,
+	 .open_longest_s = 1.25,
+	 .metadata_calls = 2,
+	 .metadata_errors = 1,
+	 .access = accesses,
+	 .facts = {io_stacks, COUNT(io_stacks), io_functions, COUNT(io_functions), io_errors,
+		   COUNT(io_errors)},
 	 .first_at_s = 1,
 	 .last_at_s = 3,
 	 .opens = 1,
@@ -151,6 +182,34 @@ static struct connection connections[] = {
 	 .connect_s = NAN,
 	 .top_node = 2,
 	 .traffic = {.read_bytes = 99, .read_calls = 2}},
+};
+
+static struct endpoint endpoints[] = {
+	{.name = "127.0.0.1:80",
+	 .host = "db\x1b[31m",
+	 .side = "connect",
+	 .type = "stream",
+	 .connections = 3,
+	 .failed = 1,
+	 .most_open = 2,
+	 .turns = 10,
+	 .idle_s = 1,
+	 .open_s = 4,
+	 .turn_latency = {.count = 10, .p50 = 1500},
+	 .traffic = {.written_bytes = 10, .write_calls = 1}},
+	{.name = "port 8080", .side = "accept", .connections = 10000},
+};
+static struct folder folders[] = {
+	{.path = "/data", .files = 2, .traffic = {.read_bytes = 4096, .read_calls = 4}},
+	{.path = "/", .files = 3, .traffic = {.read_bytes = 4096, .read_calls = 4}},
+};
+static struct io_total totals[] = {
+	{.of = {.name = "read", .calls = 4, .bytes = 4096, .time_s = 0.5}, .latency = {.count = 4}},
+	{.of = {.name = "stat", .kind = PH_KIND_META, .calls = 9, .errors = 5, .time_s = 0.25}},
+};
+static struct resolved resolved[] = {
+	{.name = "db", .addresses = "127.0.0.1", .calls = 2, .time_s = 0.125},
+	{.name = "nowhere", .calls = 1, .errors = 1},
 };
 
 static struct thread threads[] = {
@@ -206,6 +265,14 @@ static struct run make_run(void)
 		.file_count = COUNT(files),
 		.connections = connections,
 		.connection_count = COUNT(connections),
+		.endpoints = endpoints,
+		.endpoint_count = COUNT(endpoints),
+		.folders = folders,
+		.folder_count = COUNT(folders),
+		.functions = totals,
+		.function_count = COUNT(totals),
+		.resolved = resolved,
+		.resolved_count = COUNT(resolved),
 		.threads = threads,
 		.thread_count = COUNT(threads),
 		.addresses = addresses,
@@ -705,9 +772,72 @@ static void test_text(void **state)
 	place(&p, "- none of its 100 blocks was ever freed");
 	assert_true(place(&p, "in 100 blocks  suspect") < place(&p, "in 1 block  not suspect"));
 	place(&p, "/data/big");
-	place(&p, "fd 3 inet stream 127.0.0.1:1000 -> 127.0.0.1:80 connect");
+	place(&p, "consecutive");
+	place(&p, "9 calls, 250 ms, 5 failed");
+	/* A peer with all its connections is one row; each of them is `perfhook io`'s. */
+	place(&p, "to 127.0.0.1:80 (db");
+	place(&p, "10,000");
+	place(&p, "at port 8080");
+	assert_null(strstr(p.text, "fd 3 inet stream"));
 	place(&p, "THREADS");
 	place(&p, "MODULES WITHOUT NAMES  100.0% of the bytes at the peak");
+	discard(&p);
+}
+
+/* Each file and connection, with what was done to it. */
+static void test_text_of_io(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_IO, 10, false);
+
+	(void)state;
+	assert_null(strstr(p.text, "HEAP"));
+	place(&p, "DIRECTORIES");
+	place(&p, "FUNCTIONS");
+	place(&p, "127.0.0.1  db");
+	place(&p, "4 calls, consecutive (100.0% consecutive, 100.0% sequential),");
+	place(&p, "25.0% tiny");
+	place(&p, "3 up to 1.0 KiB, 1 up to 10.0 KiB");
+	place(&p, "1 time, 2 times failed, closed 1 time, open for 1.50 s, ");
+	place(&p, "4 read in 500 ms, 2 stat in 1.00 ms");
+	place(&p, "7 ENOENT");
+	place(&p, "4 read, 4.0 KiB, 500 ms");
+	place(&p, "fd 3 inet stream 127.0.0.1:1000 -> 127.0.0.1:80 connect");
+	assert_null(strchr(p.text, '\x1b'));
+	discard(&p);
+}
+
+/* What is added to a file and a connection, beside what INTERFACE promises. */
+static void test_json_of_io(void **state)
+{
+	const struct run run = make_run();
+	struct printed p = print(&run, REPORT_IO, 100, true);
+
+	(void)state;
+	assert_int_equal(number(&p, "io/files/0/failed_opens"), 2);
+	assert_int_equal(number(&p, "io/files/0/metadata/errors"), 1);
+	assert_string_equal(string(&p, "io/files/0/access/read/pattern"), "consecutive");
+	assert_int_equal(number(&p, "io/files/0/access/read/sizes/1/calls"), 3);
+	assert_int_equal(number(&p, "io/files/0/access/read/sizes/1/up_to_bytes"), 1024);
+	assert_null_at(&p, "io/files/0/access/read/sizes/9/up_to_bytes");
+	assert_null_at(&p, "io/files/0/access/read/again_bytes");
+	assert_null_at(&p, "io/files/0/access/written");
+	assert_null_at(&p, "io/files/1/access/read");
+	assert_int_equal(number(&p, "io/files/0/sync_latency_us/p50"), 7);
+	assert_int_equal(cJSON_GetArraySize(at(&p, "io/files/0/timeline")), COUNT(rates));
+	assert_string_equal(string(&p, "io/files/0/errors_by_errno/0/error"), "ENOENT");
+	assert_string_equal(string(&p, "io/files/0/functions/1/function"), "stat");
+	assert_int_equal(number(&p, "io/files/0/stacks/0/bytes"), 4096);
+	assert_int_equal(cJSON_GetArraySize(at(&p, "io/files/1/stacks")), 0);
+	assert_string_equal(string(&p, "io/directories/1/path"), "/");
+	assert_int_equal(number(&p, "io/functions/1/errors"), 5);
+	assert_int_equal(number(&p, "sockets/endpoints/0/turns_per_connection"), 5);
+	assert_int_equal(number(&p, "sockets/endpoints/0/turn_latency_us/p50"), 1500);
+	assert_null_at(&p, "sockets/endpoints/1/host");
+	assert_null_at(&p, "sockets/connections/0/peer_name");
+	assert_int_equal(cJSON_GetArraySize(at(&p, "sockets/connections/0/opened/stack")), 0);
+	assert_int_equal(number(&p, "sockets/resolved/1/errors"), 1);
+	assert_null_at(&p, "sockets/resolved/1/addresses");
 	discard(&p);
 }
 
@@ -726,14 +856,18 @@ static void test_text_is_safe(void **state)
 static void test_text_fits(void **state)
 {
 	const struct run run = make_run();
-	struct printed p = print(&run, REPORT_WHOLE, 10, false);
-	char *rest = p.text, *line;
+	static const enum report_kind kinds[] = {REPORT_WHOLE, REPORT_IO};
 
 	(void)state;
-	while ((line = strsep(&rest, "\n")) != NULL)
-		if (strlen(line) > 80)
-			fail_msg("%zu columns: %s", strlen(line), line);
-	discard(&p);
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		struct printed p = print(&run, kinds[i], 10, false);
+		char *rest = p.text, *line;
+
+		while ((line = strsep(&rest, "\n")) != NULL)
+			if (strlen(line) > 80)
+				fail_msg("%zu columns: %s", strlen(line), line);
+		discard(&p);
+	}
 }
 
 static void test_text_signal(void **state)
@@ -824,6 +958,8 @@ int main(void)
 		cmocka_unit_test(test_sections_that_are_off),
 		cmocka_unit_test(test_one_is_one),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_text_of_io),
+		cmocka_unit_test(test_json_of_io),
 		cmocka_unit_test(test_text_is_safe),
 		cmocka_unit_test(test_text_fits),
 		cmocka_unit_test(test_text_signal),
