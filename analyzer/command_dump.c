@@ -331,6 +331,39 @@ static void describe_request(struct description *d, const struct ph_call *c)
 		add(d, "opcode", FIELD_NUMBER, (int64_t)opcode);
 }
 
+/* Waits. */
+
+static void describe_sleep(struct description *d, const struct ph_call *c)
+{
+	if (c->arg >= 0)
+		add(d, "span_ns", FIELD_NUMBER, c->arg);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+static void describe_lock(struct description *d, const struct ph_call *c)
+{
+	add(d, "address", FIELD_HEX, c->arg);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+static void describe_join(struct description *d, const struct ph_call *c)
+{
+	add(d, "thread", FIELD_HEX, c->arg);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+static void describe_process(struct description *d, const struct ph_call *c)
+{
+	add(d, "pid", FIELD_NUMBER, c->arg);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
+static void describe_ipc(struct description *d, const struct ph_call *c)
+{
+	add(d, "id", FIELD_NUMBER, c->arg);
+	set_result(d, FIELD_RESULT, c->result);
+}
+
 /* Closes, connections, threads: a descriptor if there is one, the result. */
 static void describe_other(struct description *d, const struct ph_call *c)
 {
@@ -339,6 +372,12 @@ static void describe_other(struct description *d, const struct ph_call *c)
 	if (c->object != 0)
 		add(d, "object", FIELD_NUMBER, c->object);
 	set_result(d, FIELD_RESULT, c->result);
+}
+
+static void describe_descriptors(struct description *d, const struct ph_call *c)
+{
+	describe_other(d, c);
+	add(d, "of", FIELD_NUMBER, c->arg);
 }
 
 static void describe_special(struct description *d, const struct ph_call *c)
@@ -361,6 +400,9 @@ static void describe_special(struct description *d, const struct ph_call *c)
 		break;
 	case PH_OP_ENDED:
 		describe_exit(d, c);
+		break;
+	case PH_OP_LOCKED:
+		describe_other(d, c);
 		break;
 	}
 }
@@ -389,6 +431,15 @@ static void describe_call(struct description *d, enum ph_kind kind, const struct
 		[PH_KIND_RESOLVE] = describe_resolve,
 		[PH_KIND_AIO] = describe_request,
 		[PH_KIND_AIO_RETURN] = describe_request,
+		[PH_KIND_POLL] = describe_descriptors,
+		[PH_KIND_SLEEP] = describe_sleep,
+		[PH_KIND_LOCK] = describe_lock,
+		[PH_KIND_CONDITION] = describe_lock,
+		[PH_KIND_SEMAPHORE] = describe_lock,
+		[PH_KIND_BARRIER] = describe_lock,
+		[PH_KIND_JOIN] = describe_join,
+		[PH_KIND_PROCESS] = describe_process,
+		[PH_KIND_IPC] = describe_ipc,
 	};
 
 	if (c->op >= PH_OP_REALLOC_BEGIN)
@@ -419,6 +470,8 @@ static const char *event_name(unsigned op, const char *function)
 		return "forks";
 	case PH_OP_ENDED:
 		return "ends";
+	case PH_OP_LOCKED:
+		return "fcntl lock";
 	}
 	return function != NULL ? function : "?";
 }

@@ -59,6 +59,20 @@ bool heap_is_live(const struct replay_heap *h, uint64_t address)
 	return find(h, address)->address != 0;
 }
 
+const struct heap_block *heap_holder(const struct replay_heap *h, uint64_t address)
+{
+	enum { ALIGNMENT = 16, REACH = 4096 };
+
+	for (uint64_t at = address & ~(uint64_t)(ALIGNMENT - 1);
+	     at != 0 && at <= address && address - at < REACH; at -= ALIGNMENT) {
+		const struct heap_block *b = find(h, at);
+
+		if (b->address != 0)
+			return address - at < b->size ? b : NULL;
+	}
+	return NULL;
+}
+
 void heap_prefetch(const struct replay_heap *h, uint64_t address)
 {
 	__builtin_prefetch(&h->blocks[home_of(h, address)], 1);

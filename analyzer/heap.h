@@ -133,6 +133,8 @@ static inline uint64_t heap_own_bytes(const struct replay_heap *h)
 }
 
 bool heap_is_live(const struct replay_heap *h, uint64_t address);
+/* The live block in whose first 4 KiB an address lies; NULL: none. */
+const struct heap_block *heap_holder(const struct replay_heap *h, uint64_t address);
 void heap_prefetch(const struct replay_heap *h, uint64_t address);
 
 /* Several streams share a stamp; within, a stream's stretch at a time. */

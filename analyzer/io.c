@@ -413,6 +413,17 @@ static void closed_range(struct replay_io *io, const struct ph_call *call)
 	free(gone);
 }
 
+struct io_name io_name(const struct replay_io *io, const struct ph_call *call)
+{
+	const struct io_object *o = call->object != 0 ? io_find_object(io, call->object) : NULL;
+	uint32_t place = o != NULL ? io->sinks[o->sink].connection : 0;
+
+	if (o == NULL || o->sink == 0)
+		return (struct io_name){NULL, NULL};
+	return (struct io_name){io->sinks[o->sink].path,
+				place != 0 ? &io->connections[place - 1] : NULL};
+}
+
 bool io_is_about(unsigned kind)
 {
 	return (kind >= PH_KIND_READ && kind <= PH_KIND_ACCEPT) ||

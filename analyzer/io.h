@@ -77,6 +77,14 @@ bool io_is_about(unsigned kind);
 void io_call(struct replay_io *io, struct thread *thread, unsigned kind, const struct ph_call *call,
 	     uint32_t node);
 
+/* What is known of the descriptor that a call works on: a path, a connection (which
+ * may move when another is opened), or neither. */
+struct io_name {
+	const char *path;
+	const struct connection *connection;
+};
+struct io_name io_name(const struct replay_io *io, const struct ph_call *call);
+
 /* PH_OP_OBJECT: `call` and what follows it. */
 void io_describe(struct replay_io *io, const struct ph_call *call);
 

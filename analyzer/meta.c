@@ -153,7 +153,10 @@ static void take_events(struct meta *m, const cJSON *list)
 	static const struct {
 		const char *name;
 		unsigned off;
-	} known[] = {{"memory", RUN_OFF_MEMORY}, {"io", RUN_OFF_IO}, {"net", RUN_OFF_NET}};
+	} known[] = {{"memory", RUN_OFF_MEMORY},
+		     {"io", RUN_OFF_IO},
+		     {"net", RUN_OFF_NET},
+		     {"wait", RUN_OFF_WAIT}};
 	const cJSON *item;
 
 	m->records_io = list_has(list, "io") && list_has(list, "net");
@@ -292,6 +295,10 @@ static void take_thread(struct meta *m, const cJSON *item)
 		.name = get_text(m, item, "name"),
 		.started = get_u64(item, "started_ticks"),
 		.ended = get_u64(item, "ended_ticks"),
+		.cpu_started_ns = get_u64(item, "cpu_started_ns"),
+		.cpu_ns = get_u64(item, "cpu_ns"),
+		.cpu_delay_ns = get_u64(item, "cpu_delay_ns"),
+		.cpu_ticks = get_u64(item, "cpu_ticks"),
 		.nested_in = get_u32(item, "nested_in"),
 	};
 }

@@ -28,6 +28,9 @@ struct stream {
 	const char *name;
 	uint64_t started; /* ticks */
 	uint64_t ended;	  /* ticks; 0: not known to have ended */
+	/* Processor time, of the thread: at the start, at cpu_ticks (0: not known), and how
+	 * long it was ready to run meanwhile while others ran. */
+	uint64_t cpu_started_ns, cpu_ns, cpu_delay_ns, cpu_ticks;
 	uint32_t nested_in;
 };
 

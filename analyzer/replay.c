@@ -40,6 +40,7 @@ static const struct {
 	{PH_OP_SPAWNED, ACTION_SPAWNED, "spawned"},
 	{PH_OP_ENDED, ACTION_NOTHING, "ended"},
 	{PH_OP_PAD, ACTION_NOTHING, "pad"},
+	{PH_OP_LOCKED, PH_KIND_FILE_LOCK, "fcntl lock"},
 };
 
 void replay_choose_actions(struct replay *r)
@@ -197,6 +198,23 @@ static void take_fork(struct replay *r, const struct ph_call *c)
 		(struct forked){(int)c->result, clock_s(&r->clock, c->entry)};
 }
 
+/* A call whose time counts in its thread's. */
+static void apply_timed(struct replay *r, struct thread *t, unsigned action,
+			const struct ph_call *c)
+{
+	const struct io_times before = io_times(t);
+	uint32_t node = stacks_node(&r->stacks, c->node);
+	size_t at = (size_t)(t - r->run->threads);
+
+	if (waits_is_about(action)) {
+		waits_call(&r->waits, t, at, action, c, node, &r->io, &r->heap);
+	} else if (io_is_about(action)) {
+		io_call(&r->io, t, action, c, node);
+		waits_io(&r->waits, t, at, &before, c);
+		coverage_add(&r->coverage, at, c);
+	}
+}
+
 static void apply_call(struct replay *r, struct thread *t, unsigned action, const struct ph_call *c)
 {
 	uint64_t end;
@@ -219,6 +237,7 @@ static void apply_call(struct replay *r, struct thread *t, unsigned action, cons
 	case ACTION_THREAD_START:
 		if (t->tid == 0 && c->result > 0 && c->result <= INT32_MAX)
 			t->tid = (int)c->result;
+		waits_thread(&r->waits, c);
 		break;
 	case ACTION_THREAD_END:
 		if (isnan(t->ended_at_s))
@@ -247,10 +266,7 @@ static void apply_call(struct replay *r, struct thread *t, unsigned action, cons
 		r->unknown_events++;
 		break;
 	default:
-		if (io_is_about(action)) {
-			io_call(&r->io, t, action, c, stacks_node(&r->stacks, c->node));
-			coverage_add(&r->coverage, (size_t)(t - r->run->threads), c);
-		}
+		apply_timed(r, t, action, c);
 	}
 }
 
@@ -397,6 +413,9 @@ static bool must_wait(const struct replay *r, const struct ph_event *e, uint64_t
 	case PH_KIND_READ:
 	case PH_KIND_WRITE:
 	case PH_KIND_CONNECT:
+	case PH_KIND_POLL:
+	case PH_KIND_QUEUE:
+	case PH_KIND_FILE_LOCK:
 		return !io_knows(&r->io, e->call);
 	}
 	return false;

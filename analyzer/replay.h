@@ -20,6 +20,7 @@
 #include "analyzer/reader.h"
 #include "analyzer/run.h"
 #include "analyzer/stacks.h"
+#include "analyzer/waits.h"
 
 /* CONFINE's argument, of the functions that may install a filter. */
 enum { CONFINED_FILTER = 1, CONFINED_BLIND = 2 };
@@ -39,6 +40,7 @@ struct replay {
 	struct stacks stacks;
 	struct replay_heap heap;
 	struct replay_io io;
+	struct replay_waits waits;
 	struct coverage_count coverage;
 	struct merge merge;
 	uint8_t actions[256];

@@ -4,6 +4,7 @@
 #include "analyzer/report_sections.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SCHEMA 1
@@ -189,10 +190,30 @@ void json_leaks(struct report *r, struct emit_json *e)
 	}
 }
 
+static void json_wait(struct report *r, struct emit_json *e, const struct wait *w)
+{
+	char *object = wait_object(r, w);
+
+	emit_object(e, NULL);
+	emit_string(e, "kind", w->kind);
+	emit_string(e, "object", object);
+	emit_u64(e, "count", w->count);
+	emit_double(e, "time_s", w->time_s);
+	json_latency(e, "latency_us", &w->latency);
+	json_stack(r, e, w->node);
+	emit_end(e);
+	free(object);
+}
+
+void json_waits(struct report *r, struct emit_json *e)
+{
+	for (size_t i = 0; i < least(r->run->wait_count, r->top); i++)
+		json_wait(r, e, &r->run->waits[i]);
+}
+
 static void json_thread(struct report *r, struct emit_json *e, const struct thread *t)
 {
-	static const char *const unknown[] = {"running_s", "waiting_s", "sleeping_s",
-					      "unexplained_s"};
+	const unsigned timed = RUN_OFF_IO | RUN_OFF_NET | RUN_OFF_WAIT;
 	unsigned off = r->run->off;
 
 	emit_object(e, NULL);
@@ -202,13 +223,18 @@ static void json_thread(struct report *r, struct emit_json *e, const struct thre
 	emit_string(e, "name", t->name);
 	emit_double(e, "started_at_s", t->started_at_s);
 	emit_double(e, "ended_at_s", t->ended_at_s);
+	emit_double(e, "running_s", t->running_s);
 	e->unknown = off & RUN_OFF_IO;
 	emit_double(e, "reading_s", t->reading_s);
 	emit_double(e, "writing_s", t->writing_s);
 	e->unknown = off & RUN_OFF_NET;
 	emit_double(e, "network_s", t->network_s);
-	for (size_t i = 0; i < sizeof(unknown) / sizeof(*unknown); i++)
-		emit_null(e, unknown[i]);
+	e->unknown = off & RUN_OFF_WAIT;
+	emit_double(e, "waiting_s", t->waiting_s);
+	emit_double(e, "sleeping_s", t->sleeping_s);
+	e->unknown = off & timed;
+	emit_double(e, "runnable_s", t->runnable_s);
+	emit_double(e, "unexplained_s", t->unexplained_s);
 	e->unknown = off & RUN_OFF_MEMORY;
 	emit_u64(e, "allocations", t->allocations);
 	emit_u64(e, "allocated_bytes", t->allocated_bytes);

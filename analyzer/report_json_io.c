@@ -10,7 +10,7 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-static void json_latency(struct emit_json *e, const char *key, const struct latency *l)
+void json_latency(struct emit_json *e, const char *key, const struct latency *l)
 {
 	const struct {
 		const char *key;

@@ -26,6 +26,7 @@ static const struct section {
 	{REPORT_IO, "names", false, NULL, text_resolved, RUN_OFF_NET},
 	{REPORT_IO, "files", false, NULL, text_file_details, RUN_OFF_IO},
 	{REPORT_IO, "connections", false, NULL, text_connections, RUN_OFF_NET},
+	{REPORT_WHOLE | REPORT_IO, "waits", true, json_waits, text_waits, RUN_OFF_WAIT},
 	{REPORT_WHOLE, "threads", true, json_threads, text_threads, 0},
 	{EVERY, "coverage", false, json_coverage, text_coverage, 0},
 };

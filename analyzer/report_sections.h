@@ -16,6 +16,7 @@ void json_peak(struct report *r, struct emit_json *e);
 void json_leaks(struct report *r, struct emit_json *e);
 void json_io(struct report *r, struct emit_json *e);
 void json_sockets(struct report *r, struct emit_json *e);
+void json_waits(struct report *r, struct emit_json *e);
 void json_threads(struct report *r, struct emit_json *e);
 void json_coverage(struct report *r, struct emit_json *e);
 
@@ -31,17 +32,25 @@ void text_folders(struct report *r, struct emit_text *t);
 void text_functions(struct report *r, struct emit_text *t);
 void text_connections(struct report *r, struct emit_text *t);
 void text_resolved(struct report *r, struct emit_text *t);
+void text_waits(struct report *r, struct emit_text *t);
 void text_threads(struct report *r, struct emit_text *t);
 void text_coverage(struct report *r, struct emit_text *t);
 
 /* Shared among the JSON sections: a "stack". */
 void json_stack(struct report *r, struct emit_json *e, uint32_t node);
+void json_latency(struct emit_json *e, const char *key, const struct latency *l);
+
+/* What a wait was for, malloc'ed; NULL: nothing, or out of memory. */
+char *wait_object(struct report *r, const struct wait *wait);
 
 /* Shared among the text sections. */
 /* The frames of a node, each on a line of its own, begun at column `indent`. */
 void text_stack(struct report *r, struct emit_text *t, uint32_t node, size_t indent);
 /* "  label       " in front of a line of figures. */
 void text_label(struct emit_text *t, const char *label);
+/* What each thread's time was spent on. */
+void text_thread_times(struct report *r, struct emit_text *t, const struct thread *const *threads,
+		       size_t count);
 /* A labelled row of bars, with the range that it covers. */
 void text_timeline(struct report *r, struct emit_text *t, const double *values, size_t count,
 		   const char *top);

@@ -126,11 +126,12 @@ static void print_off(const struct run *run, struct emit_text *t)
 	const char *memory = run->off & RUN_OFF_MEMORY ? ", memory" : "";
 	const char *io = run->off & RUN_OFF_IO ? ", io" : "";
 	const char *net = run->off & RUN_OFF_NET ? ", net" : "";
+	const char *wait = run->off & RUN_OFF_WAIT ? ", wait" : "";
 	char names[32], text[128];
 
 	if (run->off == 0)
 		return;
-	snprintf(names, sizeof(names), "%s%s%s", memory, io, net);
+	snprintf(names, sizeof(names), "%s%s%s%s", memory, io, net, wait);
 	snprintf(text, sizeof(text), "%s (PERFHOOK_EVENTS=%.60s)", names + 2,
 		 run->asked_for != NULL ? run->asked_for : "");
 	text_styled(t, STYLE_WARNING, "  not recorded  ");
@@ -400,8 +401,12 @@ void text_threads(struct report *r, struct emit_text *t)
 	size_t count;
 	const struct thread **chosen = choose_threads(r, &count);
 
-	if (count >= 2) {
+	if (count > 0) {
 		text_heading(t, "THREADS", NULL);
+		text_thread_times(r, t, chosen, count);
+	}
+	if (count >= 2) {
+		fputc('\n', t->out);
 		for (size_t i = 0; i < count && i < r->top; i++)
 			thread_row(&table, chosen[i], r->run->off, t->utf8);
 		table_print(t, &table);

@@ -156,6 +156,10 @@ static size_t add_thread(struct replay *r, uint32_t root, uint64_t first_stamp)
 		.name = s ? s->name : "",
 		.started_at_s = clock_s(&r->clock, s && s->started ? s->started : first_stamp),
 		.ended_at_s = s && s->ended ? clock_s(&r->clock, s->ended) : NAN,
+		.cpu_started_ns = s ? s->cpu_started_ns : 0,
+		.cpu_ns = s ? s->cpu_ns : 0,
+		.cpu_delay_ns = s ? s->cpu_delay_ns : 0,
+		.cpu_at_s = s && s->cpu_ticks ? clock_s(&r->clock, s->cpu_ticks) : NAN,
 	};
 	return ++r->run->thread_count;
 }
@@ -273,6 +277,7 @@ static void replay_close(struct replay *r)
 	merge_free(&r->merge);
 	heap_free(&r->heap);
 	io_free(&r->io);
+	waits_free(&r->waits);
 	coverage_free(&r->coverage);
 	stacks_free(&r->stacks);
 	clock_free(&r->clock);
@@ -466,6 +471,9 @@ static int replay_events(struct replay *r, struct error *e)
 
 	io_init(&r->io, &r->clock, r->arena, r->meta.names, r->meta.kinds);
 	r->io.keep_recorders = for_tree;
+	if (!waits_init(&r->waits, &r->clock, r->arena, r->run->threads, r->run->thread_count))
+		return out_of_memory(r, e);
+	r->waits.keep_recorders = for_tree;
 	if (for_tree && (r->run->profile = profile_new()) == NULL)
 		return out_of_memory(r, e);
 	if (r->io.failed || !begin_heap(r))
@@ -474,7 +482,7 @@ static int replay_events(struct replay *r, struct error *e)
 	r->times_by_calls = (for_tree || r->seeks) && r->merge.stream_count == 1;
 	stacks_publish(&r->stacks, r->run);
 	tell_of_stacks(r);
-	if (!merge_run(&r->merge) || r->heap.failed || r->io.failed)
+	if (!merge_run(&r->merge) || r->heap.failed || r->io.failed || r->waits.failed)
 		return out_of_memory(r, e);
 	return 0;
 }
@@ -515,8 +523,9 @@ static int replay_finish(struct replay *r, struct error *e)
 	run->duration_s = end_ns > 0 ? end_ns / 1e9 : 0;
 	heap_result(&r->heap, run, end_ns);
 	io_result(&r->io, run, end_ns);
+	waits_result(&r->waits, run, &r->meta);
 	compare_with_kernel(r);
-	if (r->heap.failed || r->io.failed)
+	if (r->heap.failed || r->io.failed || r->waits.failed)
 		return out_of_memory(r, e);
 	replay_note_all(r);
 	return 0;
@@ -615,6 +624,10 @@ void run_free_recorders(struct run *run)
 		free_recorder(run->functions[i].recorder);
 		run->functions[i].recorder = NULL;
 	}
+	for (size_t i = 0; i < run->wait_count; i++) {
+		free_recorder(run->waits[i].recorder);
+		run->waits[i].recorder = NULL;
+	}
 	free_recorder(run->io.total.recorder);
 	free_recorder(run->sockets.total.recorder);
 	run->io.total.recorder = run->sockets.total.recorder = NULL;
@@ -636,6 +649,7 @@ void run_free(struct run *run)
 	free(run->folders);
 	free(run->functions);
 	free(run->resolved);
+	free(run->waits);
 	free(run->threads);
 	free(run->addresses);
 	free(run->nodes);

@@ -266,13 +266,40 @@ struct io {
 	size_t timeline_count;
 };
 
+/* Calls that waited: of one kind, for one thing, from one stack. */
+struct wait {
+	const char *kind;     /* "lock", "poll", "sleep", … */
+	const char *object;   /* NULL: none, or the address */
+	uint64_t address;     /* of what is in memory; 0: of nothing */
+	const char *module;   /* in which it lies; NULL: in none */
+	const char *build_id; /* the module's */
+	uint64_t module_base; /* likewise */
+	uint32_t home_node;   /* the stack that allocated the block in which it lies; 0 */
+	uint64_t home_bytes;  /* of that block; 0: in none */
+	uint64_t home_offset; /* in that block */
+	uint32_t node;	      /* the calls' own stack */
+	uint64_t count;
+	double time_s;
+	struct latency latency;
+	struct recorder *recorder; /* what `latency` was made of, if it was asked for */
+};
+
+/* A thread's time from its start to its end, in parts that add up to it. NaN: not
+ * known. */
 struct thread {
 	int tid;
 	const char *name;
 	double started_at_s, ended_at_s; /* NaN: not ended */
 	uint64_t allocations, allocated_bytes;
 	uint64_t read_bytes, written_bytes, sent_bytes, received_bytes;
-	double reading_s, writing_s, network_s;
+	double running_s; /* on a processor, outside of the calls whose time is below */
+	double reading_s, writing_s, network_s, waiting_s, sleeping_s;
+	double runnable_s; /* outside of those calls, while others had the processors */
+	double unexplained_s;
+	/* Processor time: when it began, and the last that is known, at cpu_at_s (NaN);
+	 * how long it was runnable in between. */
+	uint64_t cpu_started_ns, cpu_ns, cpu_delay_ns;
+	double cpu_at_s;
 	int pid; /* in a tree of processes; else 0 */
 };
 
@@ -316,6 +343,7 @@ struct coverage {
 #define RUN_OFF_MEMORY 1u
 #define RUN_OFF_IO     2u
 #define RUN_OFF_NET    4u
+#define RUN_OFF_WAIT   8u
 
 struct run {
 	const char *trace_path;
@@ -361,6 +389,8 @@ struct run {
 	size_t function_count;
 	struct resolved *resolved; /* most time first */
 	size_t resolved_count;
+	struct wait *waits; /* most time first */
+	size_t wait_count;
 	struct thread *threads;
 	size_t thread_count;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions by an ELF file's symbol tables. */
+/* Functions and variables by an ELF file's symbol tables. */
 #include "analyzer/symbol_table.h"
 
 #include <gelf.h>
@@ -19,6 +19,21 @@ static bool is_function(const GElf_Sym *symbol)
 	default:
 		return false;
 	}
+}
+
+/* Of the thread-local ones the value is no address. */
+static bool is_variable(const GElf_Sym *symbol)
+{
+	return GELF_ST_TYPE(symbol->st_info) == STT_OBJECT && symbol->st_shndx != SHN_UNDEF &&
+	       symbol->st_size != 0;
+}
+
+/* `code` NULL: variables are asked for. */
+static bool is_wanted(const GElf_Sym *symbol, const struct address_ranges *code)
+{
+	if (code == NULL)
+		return is_variable(symbol);
+	return is_function(symbol) && address_ranges_find(code, symbol->st_value) != NULL;
 }
 
 /* Linkers append @VERSION, which is no part of the name. */
@@ -60,7 +75,7 @@ static bool add_section(struct symbol_table *t, Elf *elf, Elf_Scn *section, cons
 
 		if (gelf_getsym(data, (int)i, &symbol) == NULL)
 			break;
-		if (!is_function(&symbol) || address_ranges_find(code, symbol.st_value) == NULL)
+		if (!is_wanted(&symbol, code))
 			continue;
 		name = elf_strptr(elf, header->sh_link, symbol.st_name);
 		/* "$x" and the like mark what is code and data on some machines. */
@@ -142,11 +157,13 @@ static uint64_t end_of(const struct symbol_table *t, size_t i, uint64_t covered,
 		       const struct address_ranges *code)
 {
 	const struct symbol *s = &t->symbols[i];
-	const struct address_range *section = address_ranges_find(code, s->start);
-	uint64_t end = section != NULL ? section->end : s->start;
+	const struct address_range *section;
+	uint64_t end;
 
 	if (s->size != 0)
 		return s->size <= UINT64_MAX - s->start ? s->start + s->size : UINT64_MAX;
+	section = address_ranges_find(code, s->start);
+	end = section != NULL ? section->end : s->start;
 	if (s->start < covered)
 		return s->start;
 	if (i + 1 < t->count && t->symbols[i + 1].start < end)
@@ -173,8 +190,8 @@ static bool index_symbols(struct symbol_table *t, const struct address_ranges *c
 }
 
 /* .dynsym has but the exported part of .symtab, which strip moves to the debug file. */
-bool symbol_table_load(struct symbol_table *t, const struct debug_files *files,
-		       const struct address_ranges *code)
+static bool load(struct symbol_table *t, const struct debug_files *files,
+		 const struct address_ranges *code)
 {
 	if (!add_sections(t, files->module, SHT_SYMTAB, code))
 		return false;
@@ -183,6 +200,17 @@ bool symbol_table_load(struct symbol_table *t, const struct debug_files *files,
 	if (t->count == 0 && !add_sections(t, files->module, SHT_DYNSYM, code))
 		return false;
 	return index_symbols(t, code);
+}
+
+bool symbol_table_load(struct symbol_table *t, const struct debug_files *files,
+		       const struct address_ranges *code)
+{
+	return load(t, files, code);
+}
+
+bool symbol_table_load_data(struct symbol_table *t, const struct debug_files *files)
+{
+	return load(t, files, NULL);
 }
 
 void symbol_table_free(struct symbol_table *t)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions by an ELF file's symbol tables: what there is without debug information. */
+/* Functions and variables by an ELF file's symbol tables: what there is without debug
+ * information. */
 #ifndef PH_ANALYZER_SYMBOL_TABLE_H
 #define PH_ANALYZER_SYMBOL_TABLE_H
 
@@ -28,6 +29,8 @@ struct symbol_table { /* zeroed: empty */
 /* The names stay in the files, which must stay open. False: out of memory. */
 bool symbol_table_load(struct symbol_table *t, const struct debug_files *files,
 		       const struct address_ranges *code);
+/* The same of variables. */
+bool symbol_table_load_data(struct symbol_table *t, const struct debug_files *files);
 void symbol_table_free(struct symbol_table *t);
 
 /* The symbol that covers an address; NULL: none. */

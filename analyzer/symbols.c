@@ -26,7 +26,8 @@ struct module_symbols {
 	struct debug_files files;
 	struct address_ranges code;
 	struct dwarf_index *dwarf; /* NULL: no debug information */
-	struct symbol_table table;
+	struct symbol_table table, data;
+	bool data_loaded;
 	struct map answers; /* address in the file -> (first + 1) << 8 | count */
 };
 
@@ -68,6 +69,7 @@ static void free_module(struct module_symbols *m)
 {
 	dwarf_index_free(m->dwarf);
 	symbol_table_free(&m->table);
+	symbol_table_free(&m->data);
 	address_ranges_free(&m->code);
 	debug_files_close(&m->files);
 	map_free(&m->answers);
@@ -161,6 +163,17 @@ static struct module_symbols *add_module(struct symbols *s, const char *path, co
 	return m;
 }
 
+/* NULL: no file, or no memory. */
+static struct module_symbols *get_module(struct symbols *s, const char *path, const char *build_id)
+{
+	struct module_symbols *m;
+
+	if (path == NULL || path[0] == '\0')
+		return NULL;
+	m = find_module(s, path, build_id);
+	return m != NULL ? m : add_module(s, path, build_id);
+}
+
 /* Where the linker's name is all there is: assembly, stripped files; and where
  * the debug information is short of the scopes that the linker's name has. */
 static void name_by_symbol(struct symbols *s, struct module_symbols *m, uint64_t address,
@@ -231,15 +244,12 @@ static size_t look_up(struct symbols *s, const char *path, const char *build_id,
 		      uint64_t pc, struct frame *frames, size_t room)
 {
 	struct frame all[SYMBOLS_FRAMES_MAX];
-	struct module_symbols *m = NULL;
+	struct module_symbols *m;
 	size_t count = 1;
 
 	if (room == 0)
 		return 0;
-	if (path != NULL && path[0] != '\0')
-		m = find_module(s, path, build_id);
-	if (m == NULL && path != NULL && path[0] != '\0')
-		m = add_module(s, path, build_id);
+	m = get_module(s, path, build_id);
 	if (m != NULL && pc >= base)
 		count = answer_once(s, m, pc - base, all);
 	else
@@ -315,6 +325,25 @@ void symbols_expect(struct symbols *s, const struct symbols_place *places, size_
 		free(s->expected);
 		s->expected = NULL;
 	}
+}
+
+const char *symbols_variable(struct symbols *s, const char *path, const char *build_id,
+			     uint64_t base, uint64_t address, uint64_t *offset)
+{
+	struct module_symbols *m;
+	struct symbol *symbol;
+
+	settle(s);
+	m = get_module(s, path, build_id);
+	if (m == NULL || address < base)
+		return NULL;
+	if (!m->data_loaded)
+		m->data_loaded = symbol_table_load_data(&m->data, &m->files);
+	symbol = m->data_loaded ? symbol_table_find(&m->data, address - base) : NULL;
+	if (symbol == NULL)
+		return NULL;
+	*offset = address - base - symbol->start;
+	return symbol_shown(symbol, s->arena);
 }
 
 const char *symbols_problem(struct symbols *s, const char *path, const char *build_id)

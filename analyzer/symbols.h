@@ -64,6 +64,11 @@ void symbols_expect(struct symbols *s, const struct symbols_place *places, size_
 size_t symbols_lookup(struct symbols *s, const char *path, const char *build_id, uint64_t base,
 		      uint64_t pc, struct frame *frames, size_t room);
 
+/* The variable at an address of a module, and how far into it that is; NULL: none is
+ * known. */
+const char *symbols_variable(struct symbols *s, const char *path, const char *build_id,
+			     uint64_t base, uint64_t address, uint64_t *offset);
+
 /* Why a module has no names: NULL when it has, else a static sentence ("file
  * not found", "build-id differs", "stripped: no symbols" …). Valid after a lookup. */
 const char *symbols_problem(struct symbols *s, const char *path, const char *build_id);

@@ -16,6 +16,7 @@
 #include "analyzer/coverage.h"
 #include "analyzer/profile.h"
 #include "analyzer/vector.h"
+#include "analyzer/waits.h"
 
 enum {
 	TIMELINE = 128, /* samples, as of one run */
@@ -177,6 +178,69 @@ static void find_own_peak(struct tree_image *image)
 	}
 }
 
+/* Waits. */
+
+static void add_recorder(struct tree *t, struct recorder **to, const struct recorder *from)
+{
+	if (from == NULL)
+		return;
+	if (*to == NULL)
+		*to = calloc(1, sizeof(**to));
+	t->failed |= *to == NULL || !latency_merge(*to, from);
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool is_same_wait(const struct wait *a, const struct wait *b)
+{
+	return a->node == b->node && a->address == b->address && a->home_node == b->home_node &&
+	       is_same_text(a->module, b->module) && is_same_text(a->kind, b->kind) &&
+	       is_same_text(a->object, b->object);
+}
+
+/* One address is one thing: in processes that a fork made of one another, and in any
+ * that load a module to the same place. Others have addresses of their own. */
+static struct wait *wait_of(struct tree *t, const struct wait *like)
+{
+	struct run *run = &t->run;
+	uint64_t hash = map_hash(like->address ^ (uint64_t)like->node << 40);
+	size_t at = SIZE_MAX;
+	uint32_t place;
+
+	while ((place = index_find(&t->wait_by_all, hash, &at)) != 0) {
+		if (is_same_wait(&run->waits[place - 1], like))
+			return &run->waits[place - 1];
+	}
+	if (run->wait_count >= UINT32_MAX - 1 ||
+	    !vector_reserve(run->waits, t->wait_room, run->wait_count + 1) ||
+	    !index_insert(&t->wait_by_all, hash, (uint32_t)run->wait_count + 1)) {
+		t->failed = true;
+		return NULL;
+	}
+	run->waits[run->wait_count] = *like;
+	run->waits[run->wait_count].count = 0;
+	run->waits[run->wait_count].time_s = 0;
+	run->waits[run->wait_count].recorder = NULL;
+	return &run->waits[run->wait_count++];
+}
+
+static void add_wait(struct tree *t, const struct run *run, struct wait *from, struct map *known)
+{
+	struct wait *to;
+
+	from->node = stacks_import(&t->stacks, run, from->node, known, t->arena);
+	from->home_node = stacks_import(&t->stacks, run, from->home_node, known, t->arena);
+	to = wait_of(t, from);
+	if (to == NULL)
+		return;
+	to->count += from->count;
+	to->time_s += from->time_s;
+	add_recorder(t, &to->recorder, from->recorder);
+}
+
 /* Sums. */
 
 static void add_heap(struct heap *to, const struct heap *h)
@@ -225,7 +289,10 @@ static void drop_details(struct run *run)
 	free(run->addresses);
 	free(run->nodes);
 	free(run->modules);
+	free(run->waits);
 	run->sites = NULL;
+	run->waits = NULL;
+	run->wait_count = 0;
 	run->addresses = NULL;
 	run->nodes = NULL;
 	run->modules = NULL;
@@ -268,6 +335,8 @@ int tree_add(struct tree *t, struct run *run, struct error *e)
 	keep_held(t, image, &known);
 	find_own_peak(image);
 	tree_add_io(t, image, &known);
+	for (size_t i = 0; i < run->wait_count; i++)
+		add_wait(t, run, &run->waits[i], &known);
 	add_sums(t, run);
 	drop_details(run);
 	map_free(&known);
@@ -489,9 +558,9 @@ static void note_bytes(struct tree *t)
 /* What some of them recorded and others did not. */
 static void note_partly_off(struct tree *t)
 {
-	static const char *const names[] = {"the heap", "files", "the network"};
+	static const char *const names[] = {"the heap", "files", "the network", "the waits"};
 
-	for (unsigned k = 0; k < 3; k++) {
+	for (unsigned k = 0; k < 4; k++) {
 		struct pids without = {.count = 0};
 
 		for (size_t i = 0; i < t->image_count; i++)
@@ -675,6 +744,21 @@ static bool add_rates(struct tree *t, bool sockets)
 
 /* The end. */
 
+static void settle_waits(struct tree *t)
+{
+	static const struct recorder none = {0};
+	struct run *run = &t->run;
+
+	for (size_t i = 0; i < run->wait_count; i++) {
+		struct wait *w = &run->waits[i];
+
+		latency_result(w->recorder != NULL ? w->recorder : &none, &w->latency);
+	}
+	index_free(&t->wait_by_all);
+	if (run->wait_count != 0)
+		qsort(run->waits, run->wait_count, sizeof(*run->waits), wait_by_time);
+}
+
 /* The first image of the first process says what the whole is called. */
 static void describe(struct tree *t)
 {
@@ -700,6 +784,7 @@ int tree_finish(struct tree *t, const struct run_options *options, struct error 
 		return out_of_memory(e);
 	describe(t);
 	t->run.complete &= !t->unreadable;
+	settle_waits(t);
 	t->failed |= !tree_settle_files(t);
 	gather_notices(t);
 	note_bytes(t);
@@ -739,6 +824,7 @@ void tree_free(struct tree *t)
 	free(t->processes);
 	map_free(&t->site_by_node);
 	tree_free_io(t);
+	index_free(&t->wait_by_all);
 	stacks_free(&t->stacks);
 	run_free(&t->run);
 	arena_free(t->arena);

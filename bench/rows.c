@@ -25,6 +25,7 @@ const struct workload workloads[] = {
 	{"write-file", PROGRAM "calls write %i/out 500000",     SAYS, 10, NULL, NULL, 0},
 	{"send",       PROGRAM "calls send - 500000",           SAYS, 10, NULL, NULL, 0},
 	{"recv",       PROGRAM "calls recv - 1000000",          SAYS, 10, NULL, NULL, 0},
+	{"lock",       PROGRAM "calls lock - 20000000",         SAYS | NO_EVENTS, 10, NULL, NULL, 0},
 
 	{"python3", "PYTHONMALLOC=malloc PYTHONHASHSEED=0 /usr/bin/python3 -S %s/work.py",
 	 REAL | HEAPTRACK, 12, NULL, NULL, 0},
@@ -79,6 +80,7 @@ const struct row rows[] = {
 	{"write to a file",                             ADDED_NS, "write-file", NULL, 90},
 	{"send to a socket pair",                       ADDED_NS, "send",       NULL, 90},
 	{"recv from a socket pair",                     ADDED_NS, "recv",       NULL, 90},
+	{"pthread_mutex_lock, uncontended",             ADDED_NS, "lock",       NULL, 3},
 
 	{"real programs: all CPU over unrecorded",      SLOWDOWN, NULL, NULL, 1.35},
 	{"python3: all CPU",                            BELOW_HEAPTRACK, "python3", NULL, 1},

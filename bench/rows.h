@@ -6,13 +6,14 @@
 #include <stddef.h>
 
 enum workload_flags {
-	SAYS = 1,	/* prints the line of bench/programs/said.h */
-	HEAPTRACK = 2,	/* heaptrack runs it too */
-	REAL = 4,	/* of the real programs, of which geometric means are made */
-	BOTH_CORES = 8, /* not held on one core */
-	FILES = 16,	/* for its files only: run once recorded, never timed */
-	FULL = 32,	/* with BENCH=full only */
-	STARTUP = 64,	/* short: run more often than the others */
+	SAYS = 1,	 /* prints the line of bench/programs/said.h */
+	HEAPTRACK = 2,	 /* heaptrack runs it too */
+	REAL = 4,	 /* of the real programs, of which geometric means are made */
+	BOTH_CORES = 8,	 /* not held on one core */
+	FILES = 16,	 /* for its files only: run once recorded, never timed */
+	FULL = 32,	 /* with BENCH=full only */
+	STARTUP = 64,	 /* short: run more often than the others */
+	NO_EVENTS = 128, /* its calls are passed through */
 };
 
 /* In all strings %b is the build folder, %i that of the inputs, %s bench/programs. */

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -84,6 +85,15 @@ void proc_thread_name(int pid, int tid, char *out, size_t room)
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", pid, tid);
 	read_small(path, out, room);
 	out[strcspn(out, "\n")] = '\0';
+}
+
+bool proc_thread_cpu(int pid, int tid, struct ph_cpu *out)
+{
+	char path[64], text[128];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/schedstat", pid, tid);
+	read_small(path, text, sizeof(text));
+	return sscanf(text, "%" SCNu64 " %" SCNu64, &out->ran_ns, &out->delayed_ns) == 2;
 }
 
 int proc_open(int pid)

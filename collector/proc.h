@@ -20,6 +20,11 @@ bool proc_thread_alive(int pid, int tid);
 /* /proc/PID/task/TID/comm into `out`; empty when it cannot be read. */
 void proc_thread_name(int pid, int tid, char *out, size_t room);
 
+/* The processor time it has had, nanoseconds: /proc/PID/task/TID/schedstat, which is
+ * up to a clock tick late. False: not known. */
+struct ph_cpu;
+bool proc_thread_cpu(int pid, int tid, struct ph_cpu *out);
+
 /* A descriptor that becomes readable when the process ends; -1: none can be had. */
 int proc_open(int pid);
 /* `pidfd` may be -1: then by pid and start time, as well as can be told. */

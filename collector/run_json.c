@@ -200,6 +200,11 @@ uint32_t module_json(cJSON *list, const char *log, uint64_t offset, uint64_t use
 	return bytes;
 }
 
+static uint64_t at_most(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 cJSON *threads_json(const struct thread_entry *threads, size_t count)
 {
 	cJSON *root = cJSON_CreateObject();
@@ -218,14 +223,17 @@ cJSON *threads_json(const struct thread_entry *threads, size_t count)
 		else
 			cJSON_AddNullToObject(o, "ended_ticks");
 		cJSON_AddNumberToObject(o, "nested_in", e->nested_in);
+		if (e->cpu_started.ran_ns != 0 && e->cpu_ticks != 0) {
+			add_u64(o, "cpu_started_ns", e->cpu_started.ran_ns);
+			add_u64(o, "cpu_ns", e->cpu.ran_ns);
+			add_u64(o, "cpu_delay_ns",
+				e->cpu.delayed_ns -
+					at_most(e->cpu.delayed_ns, e->cpu_started.delayed_ns));
+			add_u64(o, "cpu_ticks", e->cpu_ticks);
+		}
 		cJSON_AddItemToArray(list, o);
 	}
 	return root;
-}
-
-static uint64_t at_most(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
 }
 
 /* What the kernel counted between the first look and the last. */
@@ -236,7 +244,7 @@ static cJSON *kernel_io_json(const struct ph_segment *s)
 	uint64_t ended = atomic_load_explicit(&s->io_end.ticks, memory_order_acquire);
 	uint64_t began = atomic_load_explicit(&begin->ticks, memory_order_acquire);
 	const struct ph_io_count *from, *to;
-	uint64_t read_bytes, written;
+	uint64_t read_bytes, written, own;
 	cJSON *o;
 
 	if (sampled > ended)
@@ -248,11 +256,13 @@ static cJSON *kernel_io_json(const struct ph_segment *s)
 	/* A thread that is gone takes its part of `threads` with it. */
 	read_bytes = to->read - at_most(to->read, from->read);
 	written = to->written - at_most(to->written, from->written);
+	own = last->looked_bytes -
+	      (last->reaped ? at_most(last->ended_bytes, last->looked_bytes) : 0);
 	o = cJSON_CreateObject();
 	add_u64(o, "begin_ticks", began);
 	add_u64(o, "look_ticks", last->began);
 	add_u64(o, "ticks", atomic_load(&last->ticks));
-	add_u64(o, "read_bytes", read_bytes - at_most(read_bytes, last->looked_bytes));
+	add_u64(o, "read_bytes", read_bytes - at_most(read_bytes, own));
 	add_u64(o, "written_bytes", written - at_most(written, s->spilled_bytes));
 	cJSON_AddBoolToObject(o, "threads", last->reaped != 0);
 	return o;

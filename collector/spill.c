@@ -56,6 +56,9 @@ static void add_thread(struct target *t, const struct ph_spill *r)
 		.nested_in = r->nested_in,
 		.started = r->started,
 		.ended = r->ended,
+		.cpu_started = r->cpu_started,
+		.cpu = r->cpu,
+		.cpu_ticks = r->cpu_ticks,
 	};
 
 	memcpy(e.name, r->name, sizeof(e.name));

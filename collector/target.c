@@ -751,14 +751,35 @@ static bool is_same_program(const struct target *t, bool ended)
 	       strncmp(link, s->executable, sizeof(link)) == 0;
 }
 
+/* Threads that a signal or the end of their process takes by surprise say nothing of
+ * their processor time: of such the last look counts. */
+static void look_at_threads(struct target *t)
+{
+	const struct ph_segment *s = t->segment;
+	uint32_t used = target_slots(t);
+
+	for (uint32_t i = 0; i < used; i++) {
+		const struct ph_slot *slot = target_slot(t, i);
+		struct stream_state *state = &t->streams[i];
+
+		if (atomic_load_explicit(&slot->state, memory_order_acquire) == PH_SLOT_ACTIVE &&
+		    slot->nested_in == 0 && state->stream == slot->stream &&
+		    proc_thread_cpu(s->pid, (int)slot->tid, &state->cpu))
+			state->cpu_ticks = ph_clock_now(s->clock_kind);
+	}
+}
+
 void target_look(struct target *t, bool ended)
 {
 	struct ph_segment *s = t->segment;
 	struct ph_io_look look = {.began = ph_clock_now(s->clock_kind)};
 
+	if (atomic_load(&s->exec_begun) == 0)
+		look_at_threads(t);
 	if (t->io_fd < 0 || !proc_io_read(t->io_fd, &look.whole))
 		return;
 	look.looked_bytes = atomic_load(&s->looked_bytes);
+	look.ended_bytes = atomic_load(&s->ended_bytes);
 	/* Asked for afterwards: without any, the above has none of theirs. */
 	look.reaped = proc_has_reaped(s->pid);
 	/* A zombie has no other threads left to add up. */
@@ -772,6 +793,7 @@ void target_look(struct target *t, bool ended)
 	s->io_sampled.whole = look.whole;
 	s->io_sampled.threads = look.threads;
 	s->io_sampled.looked_bytes = look.looked_bytes;
+	s->io_sampled.ended_bytes = look.ended_bytes;
 	s->io_sampled.reaped = look.reaped;
 	atomic_store_explicit(&s->io_sampled.ticks, ph_clock_now(s->clock_kind),
 			      memory_order_release);
@@ -828,8 +850,16 @@ static void note_thread(struct target *t, const struct ph_slot *slot,
 		.nested_in = slot->nested_in,
 		.started = slot->started,
 		.ended = ended,
+		.cpu_started = slot->cpu_started,
+		.cpu = slot->cpu,
+		.cpu_ticks = slot->cpu_ticks,
 	};
 
+	if (state->stream == slot->stream && state->cpu_ticks > e.cpu_ticks &&
+	    state->cpu.ran_ns >= e.cpu.ran_ns) {
+		e.cpu = state->cpu;
+		e.cpu_ticks = state->cpu_ticks;
+	}
 	memcpy(e.name, slot->name[0] != '\0' ? slot->name : state->name, sizeof(e.name));
 	e.name[sizeof(e.name) - 1] = '\0';
 	/* Killed before it was looked at: what the kernel named the first thread. */

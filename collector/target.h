@@ -19,6 +19,8 @@ struct stream_state {
 	uint32_t ring;	 /* of the chain, the one that tail is in */
 	uint64_t stamp;	 /* coarse, in force before the first cell that is not written */
 	char name[16];
+	struct ph_cpu cpu; /* the thread's, as /proc had it last */
+	uint64_t cpu_ticks;
 	/* See struct ph_slot. The slot's, also for its next stream. */
 	uint64_t stage;	 /* 0: none yet */
 	uint32_t staged; /* cells */
@@ -30,6 +32,8 @@ struct stream_state {
 struct thread_entry {
 	uint32_t stream, tid, nested_in;
 	uint64_t started, ended;
+	struct ph_cpu cpu_started, cpu; /* as struct ph_slot has it */
+	uint64_t cpu_ticks;
 	char name[16];
 };
 

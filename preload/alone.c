@@ -305,6 +305,9 @@ static bool spill_ring(struct ph_segment *s, struct ph_slot *slot, bool over)
 		.nested_in = slot->nested_in,
 		.started = slot->started,
 		.ended = slot->ended,
+		.cpu_started = slot->cpu_started,
+		.cpu = slot->cpu,
+		.cpu_ticks = slot->cpu_ticks,
 	};
 	struct iovec parts[3] = {{&record, sizeof(record)}};
 	struct ph_cell *cells;

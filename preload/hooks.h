@@ -102,6 +102,9 @@ void ph_end_messages(struct ph_call_state *c, const struct ph_messages *all, int
 /* A path as it was given to openat(): NULL where it says nothing by itself. */
 const char *ph_name_from(int directory, const char *path);
 
+/* fcntl(2) with a command that waits for a lock. */
+int ph_wait_for_record(int fd, int command, long argument, uintptr_t frame, void *caller);
+
 /* To be registered with at_quick_exit() before the program can. */
 void ph_at_quick_exit(void *unused);
 

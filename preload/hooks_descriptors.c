@@ -406,7 +406,7 @@ int ph_hook_dup3(int fd, int target, int flags)
 	return r;
 }
 
-/* Only what makes a descriptor is of interest; the rest passes. */
+/* Only what makes a descriptor or waits is of interest; the rest passes. */
 int ph_hook_fcntl(int fd, int command, ...)
 {
 	struct ph_call_state c;
@@ -418,6 +418,8 @@ int ph_hook_fcntl(int fd, int command, ...)
 	argument = va_arg(rest, long);
 	va_end(rest);
 	PH_NEED(fcntl);
+	if (command == F_SETLKW || command == F_OFD_SETLKW)
+		return ph_wait_for_record(fd, command, argument, PH_FRAME(), PH_CALLER());
 	if (command != F_DUPFD && command != F_DUPFD_CLOEXEC)
 		return ph_real.fcntl(fd, command, argument);
 	ph_call_begin(&c, PH_OP_fcntl, fd, PH_FRAME());

@@ -214,6 +214,7 @@ static void begin_exec(struct image *i, char *const *environment, uintptr_t fram
 		if (!ph_confined && sys_getpid() == ph_process->segment->pid) {
 			if (ph_stack_has_room(&ph_self))
 				ph_unseen_end(ph_process->segment);
+			ph_threads_ending();
 			atomic_store_explicit(&ph_process->segment->exec_begun, 1,
 					      memory_order_release);
 		}

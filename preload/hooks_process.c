@@ -93,6 +93,50 @@ int ph_hook_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 	return error;
 }
 
+/* The same for threads.h, whose functions return a number. */
+static int thread_main_of_number(void *argument)
+{
+	struct closure *c = argument;
+	thrd_start_t start = (thrd_start_t)(uintptr_t)c->start;
+	int result;
+
+	argument = c->argument;
+	atomic_store_explicit(&c->used, 0, memory_order_release);
+	ph_thread_started();
+	pthread_cleanup_push(thread_over, NULL);
+	result = start(argument);
+	pthread_cleanup_pop(1);
+	return result;
+}
+
+int ph_hook_thrd_create(thrd_t *thread, thrd_start_t start, void *argument)
+{
+	struct ph_call_state c;
+	struct closure *closure = NULL;
+	int r;
+
+	PH_NEED(thrd_create);
+	if (unlikely(ph_real.thrd_create == NULL))
+		return thrd_error;
+	ph_call_begin(&c, PH_OP_thrd_create, -1, PH_FRAME());
+	if (c.entry != 0)
+		closure = take_closure();
+	if (closure == NULL) {
+		r = ph_real.thrd_create(thread, start, argument);
+	} else {
+		closure->start = (void *(*)(void *))(uintptr_t)start;
+		closure->argument = argument;
+		r = ph_real.thrd_create(thread, thread_main_of_number, closure);
+		if (r != thrd_success)
+			atomic_store_explicit(&closure->used, 0, memory_order_release);
+	}
+	ph_call_returned(&c);
+	ph_call_end(&c, PH_OP_thrd_create, -1,
+		    r == thrd_success ? 0 : PH_ERROR(r == thrd_nomem ? ENOMEM : EAGAIN), 0, NULL, 0,
+		    PH_FRAME(), PH_CALLER());
+	return r;
+}
+
 /* ---- fork --------------------------------------------------------------- */
 
 /* Before a fork: its place among the parent's events, for the child's inherited
@@ -326,6 +370,7 @@ static int quick_status;
 void ph_at_quick_exit(void *unused)
 {
 	(void)unused;
+	ph_threads_ending();
 	ph_note_end(quick_status);
 }
 
@@ -341,6 +386,7 @@ void ph_hook_quick_exit(int status)
 void ph_hook_abort(void)
 {
 	PH_NEED(abort);
+	ph_threads_ending();
 	record_end(PH_OP_abort, 134, PH_FRAME(), PH_CALLER());
 	ph_real.abort();
 	__builtin_unreachable();
@@ -350,6 +396,7 @@ void ph_hook__exit(int status)
 {
 	PH_NEED(_exit);
 	record_end(PH_OP__exit, status, PH_FRAME(), PH_CALLER());
+	ph_threads_ending();
 	ph_note_end(status);
 	ph_real._exit(status);
 	__builtin_unreachable();

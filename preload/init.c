@@ -131,6 +131,7 @@ extern int __cxa_at_quick_exit(void (*function)(void *), void *library) /* NOLIN
 static void at_exit(int status, void *unused)
 {
 	(void)unused;
+	ph_threads_ending();
 	ph_note_end(status);
 }
 

@@ -21,8 +21,9 @@ static const struct {
 #define PH_BY_HAND(id, ...) {#id, offsetof(struct ph_real, id)},
 #include "trace/functions.def"
 /* Last: the rows above are numbered as the functions are. */
-#define PH_NOTED(id, ...) {#id, offsetof(struct ph_real, id)},
-#define PH_AS(id, ...)	  {#id, offsetof(struct ph_real, id)},
+#define PH_NOTED(id, ...)  {#id, offsetof(struct ph_real, id)},
+#define PH_AS(id, ...)	   {#id, offsetof(struct ph_real, id)},
+#define PH_CALLED(id, ...) {#id, offsetof(struct ph_real, id)},
 #include "trace/functions.def"
 };
 

@@ -18,6 +18,7 @@ struct ph_real {
 #define PH_BY_HAND(id, kind, ret, params, ...) ret(*id) params;
 #define PH_NOTED(id, what, ret, params, ...)   ret(*id) params;
 #define PH_AS(id, as, ret, params, ...)	       ret(*id) params;
+#define PH_CALLED(id, ret, params, ...)	       ret(*id) params;
 #include "trace/functions.def"
 };
 extern struct ph_real ph_real;

@@ -2,6 +2,7 @@
 #include "preload/thread.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -9,8 +10,10 @@
 
 #include "preload/alone.h"
 #include "preload/config.h"
+#include "preload/log.h"
 #include "preload/modules.h"
 #include "preload/stack.h"
+#include "preload/unseen.h"
 #include "preload/unwind.h"
 
 PH_TLS struct ph_thread ph_self = {.plain = PH_NOT_PLAIN};
@@ -119,6 +122,56 @@ static uint32_t own_tid(void)
 	return tid;
 }
 
+/* A clock of another thread of this process: clock_getcpuclockid(3). */
+#define CLOCK_OF_THREAD(tid) ((int)(~(tid) << 3 | 6))
+
+/* How long it was kept from running, nanoseconds; 0: not known. */
+static uint64_t cpu_delay(struct ph_segment *g, uint32_t tid, bool ending)
+{
+	char text[64] = "/proc/self/task/";
+	const char *at = text;
+	uint64_t ns = 0;
+	size_t n;
+	long bytes;
+	int fd;
+
+	n = ph_append_number(text, sizeof(text), strlen(text), tid, 10);
+	ph_append(text, sizeof(text), n, "/schedstat");
+	fd = sys_open(text, O_RDONLY, 0);
+	if (fd < 0)
+		return 0;
+	bytes = sys_read(fd, text, sizeof(text) - 1);
+	sys_close(fd);
+	if (bytes <= 0)
+		return 0;
+	/* Before the kernel's count is first looked at, it is no part of what is compared. */
+	if (atomic_load_explicit(&g->io_begin.ticks, memory_order_relaxed) != 0) {
+		atomic_fetch_add_explicit(&g->looked_bytes, (uint64_t)bytes, memory_order_relaxed);
+		if (ending)
+			atomic_fetch_add_explicit(&g->ended_bytes, (uint32_t)bytes,
+						  memory_order_relaxed);
+	}
+	text[bytes] = '\0';
+	/* The second number. */
+	at += strcspn(at, " ");
+	at += strspn(at, " ");
+	for (; *at >= '0' && *at <= '9'; at++)
+		ns = ns * 10 + (uint64_t)(*at - '0');
+	return ns;
+}
+
+static void note_cpu(struct ph_slot *slot, bool ending)
+{
+	struct ph_segment *g = ph_process->segment;
+	struct ph_cpu cpu = {.ran_ns = sys_clock_ns(CLOCK_OF_THREAD(slot->tid))};
+
+	if (cpu.ran_ns == 0)
+		return;
+	cpu.delayed_ns = cpu_delay(g, slot->tid, ending);
+	slot->cpu = cpu;
+	slot->cpu_ticks = ph_clock_now(g->clock_kind);
+}
+
 /* A slot of its own for a stream. False: there is none. */
 static bool attach(struct ph_stream *s, uint32_t nested_in)
 {
@@ -142,6 +195,13 @@ static bool attach(struct ph_stream *s, uint32_t nested_in)
 	slot->nested_in = nested_in;
 	slot->started = ph_clock_now(g->clock_kind);
 	slot->ended = 0;
+	slot->cpu_started = slot->cpu = (struct ph_cpu){0, 0};
+	slot->cpu_ticks = 0;
+	if (nested_in == 0 && !ph_confined)
+		slot->cpu_started.ran_ns = sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	/* Of any other, a fork's child included, it is nothing yet, or little. */
+	if (slot->stream == 1 && g->parent_fork == 0 && !ph_confined)
+		slot->cpu_started.delayed_ns = cpu_delay(g, slot->tid, false);
 	slot->name[0] = '\0';
 	atomic_store_explicit(&slot->ring_count, 1, memory_order_relaxed);
 	s->slot = slot;
@@ -608,6 +668,7 @@ static void put_thread_event(struct ph_stream *s, unsigned op)
 		.fd = -1,
 		.entry = ph_clock_now(ph_process->segment->clock_kind),
 		.result = s->slot->tid,
+		.arg = (int64_t)pthread_self(),
 	};
 	struct ph_cell cells[PH_CALL_CELLS];
 
@@ -627,6 +688,25 @@ void ph_thread_started(void)
 	ph_leave(s);
 }
 
+void ph_threads_ending(void)
+{
+	struct ph_segment *g = ph_process->segment;
+	uint32_t used;
+
+	/* A child on our memory has threads of its own. */
+	if (ph_process->generation <= PH_OFF || ph_confined || ph_unseen_filtered() ||
+	    sys_getpid() != g->pid)
+		return;
+	used = atomic_load_explicit(&g->slots_used, memory_order_acquire);
+	for (uint32_t i = 0; i < used && i < g->slot_count; i++) {
+		struct ph_slot *slot = ph_slot_at(g, i);
+
+		if (atomic_load_explicit(&slot->state, memory_order_acquire) == PH_SLOT_ACTIVE &&
+		    slot->nested_in == 0)
+			note_cpu(slot, false);
+	}
+}
+
 void ph_thread_ending(void)
 {
 	struct ph_stream *s = ph_enter(PH_FRAME());
@@ -635,6 +715,8 @@ void ph_thread_ending(void)
 		return;
 	put_thread_event(s, PH_OP_THREAD_END);
 	ph_leave(s);
+	if (!ph_is_nested(s) && !ph_confined && !ph_unseen_filtered())
+		note_cpu(s->slot, true);
 	if (!ph_confined)
 		sys2(SYS_prctl, PR_GET_NAME, s->slot->name);
 	s->slot->ended = ph_clock_now(ph_process->segment->clock_kind);

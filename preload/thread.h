@@ -183,6 +183,9 @@ PH_COLD uint64_t ph_wake_clock(void);
 void ph_thread_started(void);
 void ph_thread_ending(void);
 
+/* The process ends, or its image: what processor time its threads have had. */
+void ph_threads_ending(void);
+
 /* Around a vfork: its child runs on this thread's memory and must record nothing. */
 void ph_suspend_for_vfork(void);
 

@@ -131,6 +131,7 @@ static void look(struct ph_segment *g, struct ph_io_look *out, bool threads_too)
 	out->threads.read -= own < threads.sum.read ? own : threads.sum.read;
 	out->looked_bytes = atomic_fetch_add_explicit(&g->looked_bytes, own + threads.own,
 						      memory_order_relaxed);
+	out->ended_bytes = atomic_load_explicit(&g->ended_bytes, memory_order_relaxed);
 	out->reaped = reaped;
 	atomic_store_explicit(&out->ticks, ph_clock_now(g->clock_kind), memory_order_release);
 }
@@ -257,11 +258,16 @@ void ph_unseen_begin(struct ph_segment *g)
 	look(g, &g->io_begin, true);
 }
 
+bool ph_unseen_filtered(void)
+{
+	return seccomp_mode() != mode_at_begin;
+}
+
 void ph_unseen_end(struct ph_segment *g)
 {
 	struct search search = {.looked_at = 0};
 
-	if (ph_confined || seccomp_mode() != mode_at_begin)
+	if (ph_confined || ph_unseen_filtered())
 		return;
 	ph_unseen_namespaces(g);
 	each_number("/proc/self/fd/", is_io_uring, &search);

@@ -7,6 +7,8 @@
 #ifndef PH_PRELOAD_UNSEEN_H
 #define PH_PRELOAD_UNSEEN_H
 
+#include <stdbool.h>
+
 #include "preload/compiler.h"
 #include "trace/segment.h"
 
@@ -16,6 +18,10 @@ PH_COLD void ph_unseen_look_for_malloc(void);
 
 /* Everything of ours is in place: from here on the program's bytes count. */
 PH_COLD void ph_unseen_begin(struct ph_segment *g);
+
+/* Has a seccomp filter come since, by a call that was not seen? Then a system call of
+ * ours may be the process's death. */
+PH_COLD bool ph_unseen_filtered(void);
 
 /* The process ends, or becomes another program: what the kernel has counted, and
  * what is open. Async-signal-safe; opens and closes descriptors, so not under a

@@ -31,13 +31,15 @@ enum ph_op {
 	PH_OP_CLOCK,		    /* w1: coarse stamp, ticks, of the events that follow */
 	PH_OP_LOST,		    /* struct ph_call: arg events lost from entry, for duration */
 	PH_OP_OBJECT,		    /* struct ph_call and struct ph_object: what a descriptor is */
-	PH_OP_THREAD_START,	    /* struct ph_call: entry is when; result is the tid */
-	PH_OP_THREAD_END,	    /* struct ph_call: entry is when */
-	PH_OP_FORKED,		    /* struct ph_call: before a fork; arg is the fork's number */
-	PH_OP_ENDED,   /* struct ph_call: exit(), return from main; result is the status */
-	PH_OP_PAD,     /* struct ph_call: nothing; skip `cells` */
-	PH_OP_SPAWNED, /* struct ph_call, as SPAWN: a vfork's child, noted once that is over */
-	PH_OP_LAST = PH_OP_SPAWNED,
+	PH_OP_THREAD_START, /* struct ph_call: entry is when; result: the tid; arg: pthread_self()
+			     */
+	PH_OP_THREAD_END,   /* struct ph_call: entry is when */
+	PH_OP_FORKED,	    /* struct ph_call: before a fork; arg is the fork's number */
+	PH_OP_ENDED,	    /* struct ph_call: exit(), return from main; result is the status */
+	PH_OP_PAD,	    /* struct ph_call: nothing; skip `cells` */
+	PH_OP_SPAWNED,	    /* struct ph_call, as SPAWN: a vfork's child, noted once that is over */
+	PH_OP_LOCKED,	    /* struct ph_call, as FILE_LOCK: fcntl(F_SETLKW) */
+	PH_OP_LAST = PH_OP_LOCKED,
 };
 _Static_assert(PH_OP_FUNCTIONS <= PH_OP_REALLOC_BEGIN, "functions fit one byte");
 
@@ -135,6 +137,17 @@ static inline int ph_memory_is_wide(uint64_t address, uint64_t size)
  *   AIO          fd, object; result: 0; arg: bytes asked for, of a list: requests;
  *                extra[0]: offset; extra[1]: LIO_READ, LIO_WRITE, or else
  *   AIO_RETURN   likewise; result: bytes
+ *   POLL         fd, object: what was ready, where that is one, or the epoll
+ *                descriptor; -1: several; arg: how many there were, or room for
+ *   SLEEP        arg: nanoseconds asked for; -1: until a time
+ *   LOCK CONDITION SEMAPHORE BARRIER   arg: its address
+ *   JOIN         arg: the thread, as pthread_self() has it (THREAD_START says whose)
+ *   PROCESS      arg: what was asked for, as waitpid(2) has it; result: the child
+ *   SIGNAL       result: its number
+ *   QUEUE FILE_LOCK   fd, object
+ *   IPC          arg: its id
+ *                of all of these, where it was asked, extra[0]: the processor time
+ *                that the thread has had when it returned, nanoseconds
  *
  * A result is -errno where the call failed.
  */

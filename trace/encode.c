@@ -4,6 +4,7 @@
  * the output, each with room for the worst case, and are moved together at the
  * end; so nothing is checked or allocated per value.
  */
+#include <stdbool.h>
 #include <string.h>
 
 #include "trace/buffer.h"
@@ -41,11 +42,14 @@ static const uint8_t classes[256] = {
 	[PH_OP_ENDED] = OP_CALL + 1,
 	[PH_OP_PAD] = OP_PAD + 1,
 	[PH_OP_SPAWNED] = OP_CALL + 1,
+	[PH_OP_LOCKED] = OP_CALL + 1,
 };
 
 /* Every op may need the shape that holds anything; what is left of the symbols
- * is for shapes that hold less. */
+ * is for shapes that hold less. Few blocks have many ops: only where they turn out to
+ * be more than some, a block is encoded again with room for all. */
 #define SYMBOLS_WHOLE (PH_OP_FUNCTIONS + (PH_OP_LAST - PH_OP_REALLOC_BEGIN))
+#define SYMBOLS_SOME  100
 #define SYMBOLS_LEAN  (SYMBOLS_MAX - SYMBOLS_WHOLE)
 _Static_assert(SYMBOLS_LEAN >= 0, "each op has a symbol");
 #define WHOLE_MEMORY (SHAPE_NODE | SHAPE_SIZE_GIVEN | SHAPE_ADDRESS_FAR)
@@ -86,7 +90,8 @@ struct encoder {
 	struct hot hot;
 	uint8_t *start[COLUMNS];
 	uint8_t *at[COLUMNS];
-	unsigned symbol_count, lean_count;
+	unsigned symbol_count, lean_count, lean_most;
+	bool short_of_symbols; /* what was encoded is no good */
 	const struct ph_node_map *map;
 	uint64_t first_stamp;
 	uint64_t call_end;
@@ -138,9 +143,13 @@ static uint8_t new_symbol(struct encoder *e, unsigned op, unsigned shape, unsign
 {
 	unsigned low = shape & SHAPE_LOW;
 	if (low != whole) {
-		if (e->lean_count == SYMBOLS_LEAN)
+		if (e->lean_count == e->lean_most)
 			return 0;
 		e->lean_count++;
+	}
+	if (e->symbol_count == SYMBOLS_MAX) {
+		e->short_of_symbols = true;
+		return 1;
 	}
 	e->hot.tables->symbols[e->symbol_count][0] = (uint8_t)op;
 	e->hot.tables->symbols[e->symbol_count][1] = (uint8_t)shape;
@@ -495,29 +504,43 @@ static size_t put_cells(struct encoder *e, const struct ph_cells *in)
 			at += taken;
 		done += at;
 		/* It may go on behind the window. */
-		if (!at || !w.left.count)
+		if (!at || !w.left.count || e->short_of_symbols)
 			return done;
 		window_fill(&w, at);
 	}
 }
 
+/* Into the columns; *taken is how many cells. False: no memory. */
+static bool encode(struct encoder *e, const struct ph_cells *in, const struct ph_node_map *map,
+		   uint64_t stamp, unsigned lean_most, struct ph_buffer *out, size_t *taken)
+{
+	*e = (struct encoder){
+		.hot = {.numbers = map->numbers, .number_count = map->count, .stamp = stamp},
+		.map = map,
+		.first_stamp = stamp,
+		.lean_most = lean_most,
+	};
+	if (encoder_begin(e, in->count + in->more_count, out)) {
+		out->failed = 1;
+		return false;
+	}
+	*taken = put_cells(e, in);
+	return true;
+}
+
 int ph_encode_events(const struct ph_cells *in, const struct ph_node_map *map, uint64_t *stamp,
 		     struct ph_block_header *header, struct ph_buffer *out, size_t *bad_cell)
 {
-	struct encoder e = {
-		.hot = {.numbers = map->numbers, .number_count = map->count, .stamp = *stamp},
-		.map = map,
-		.first_stamp = *stamp};
 	size_t count = in->count + in->more_count;
+	struct encoder e;
 
 	header->events = 0;
 	header->first_stamp = *stamp;
 	*bad_cell = 0;
-	if (encoder_begin(&e, count, out)) {
-		out->failed = 1;
+	if (!encode(&e, in, map, *stamp, SYMBOLS_MAX - SYMBOLS_SOME, out, bad_cell))
 		return -1;
-	}
-	*bad_cell = put_cells(&e, in);
+	if (e.short_of_symbols && !encode(&e, in, map, *stamp, SYMBOLS_LEAN, out, bad_cell))
+		return -1;
 	encoder_finish(&e, out);
 	*stamp = e.hot.stamp;
 	header->events = (uint32_t)e.hot.event;

@@ -111,7 +111,18 @@ enum ph_kind {
 	PH_KIND_SPAWN = 27,
 	PH_KIND_CONFINE = 28, /* gives up rights: seccomp, chroot, another user */
 	PH_KIND_STACK = 29,   /* of signal handlers */
-	/* 30 to 41 are for waits. */
+	PH_KIND_POLL = 30,    /* waits, until descriptors are ready */
+	PH_KIND_SLEEP = 31,
+	PH_KIND_LOCK = 32, /* mutexes, read-write locks */
+	PH_KIND_CONDITION = 33,
+	PH_KIND_SEMAPHORE = 34,
+	PH_KIND_BARRIER = 35,
+	PH_KIND_JOIN = 36,    /* of a thread */
+	PH_KIND_PROCESS = 37, /* waits for a child */
+	PH_KIND_SIGNAL = 38,
+	PH_KIND_QUEUE = 39, /* of messages: mq_overview(7) */
+	PH_KIND_IPC = 40,   /* semaphores and queues of sysvipc(7) */
+	PH_KIND_FILE_LOCK = 41,
 	PH_KIND_SEEK = 42,
 	PH_KIND_META = 43,    /* about a file or its name: stat, rename, readdir */
 	PH_KIND_RESOLVE = 44, /* a name to addresses */

@@ -36,6 +36,11 @@ enum ph_slot_state {
 #define PH_RING_MOST	(1u << 20)
 #define PH_STAGE_CELLS	32768u
 
+struct ph_cpu {
+	uint64_t ran_ns;     /* as CLOCK_THREAD_CPUTIME_ID has it */
+	uint64_t delayed_ns; /* ready to run, but others ran: /proc/PID/task/TID/schedstat */
+};
+
 struct ph_ring {
 	uint64_t offset; /* of its cells in the segment */
 	uint64_t first;	 /* number of the stream's first cell in it */
@@ -73,6 +78,10 @@ struct ph_slot {
 	_Atomic int32_t call_fd;
 	uint64_t started, ended; /* ticks; ended 0: not known */
 	char name[16];		 /* as it ended with; empty: not known */
+	/* Its processor time, nanoseconds: at `started`, and the last that is known, at
+	 * cpu_ticks; 0: not known. */
+	struct ph_cpu cpu_started, cpu;
+	uint64_t cpu_ticks;
 	struct ph_ring rings[PH_RING_GROWTHS];
 };
 
@@ -179,7 +188,7 @@ struct ph_io_look {
 	struct ph_io_count whole, threads;
 	uint64_t looked_bytes; /* of ours among them, see struct ph_segment */
 	uint32_t reaped;
-	uint32_t reserved;
+	uint32_t ended_bytes; /* likewise */
 };
 
 /* What is known not to be seen: said on the report's first screen. */
@@ -220,6 +229,8 @@ struct ph_segment {
 	struct ph_io_look io_begin, io_end, io_sampled;
 	/* What we ourselves read and wrote since the first look, counted likewise. */
 	_Atomic uint64_t looked_bytes;
+	_Atomic uint32_t
+		ended_bytes; /* of these, what threads read at their end: not in `threads` */
 	uint64_t spilled_bytes;
 	_Atomic uint32_t unseen;     /* PH_UNSEEN_... */
 	_Atomic uint32_t trace_gone; /* removed with its folder, as the collector saw it last */
@@ -294,9 +305,11 @@ struct ph_spill {
 	uint32_t over; /* the thread is gone: the rest speaks of it */
 	uint32_t reserved;
 	uint64_t started, ended;
+	struct ph_cpu cpu_started, cpu;
+	uint64_t cpu_ticks;
 	char name[16];
 };
-_Static_assert(sizeof(struct ph_spill) == 72, "no padding");
+_Static_assert(sizeof(struct ph_spill) == 112, "no padding");
 
 /* The control file: `control` in the session's folder. */
 #define PH_CONTROL_MAGIC 0x314c525448504850u /* "PHPHTRL1" */

@@ -2,9 +2,11 @@
 /*
  * calls WHAT FILE COUNT: one call of one byte, COUNT times, under ten frames.
  * WHAT is zero (reads of /dev/zero), read or write (a file), send or recv (a
- * socket pair; what has to stand at the other end is moved in large pieces).
+ * socket pair; what has to stand at the other end is moved in large pieces), lock (a
+ * mutex that is free, which is unlocked again: a call is both).
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@ static const char *what;
 static int fd, other;
 static unsigned long count, made;
 static void *kept;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* Each piece's send and recv are calls too: one in 4096. */
 static void one_piece(unsigned long n)
@@ -34,6 +37,10 @@ static void one_piece(unsigned long n)
 			exit(1);
 		for (unsigned long i = 0; i < n; i++)
 			made += recv(fd, &byte, 1, 0) == 1;
+	} else if (strcmp(what, "lock") == 0) {
+		for (unsigned long i = 0; i < n; i++)
+			made += pthread_mutex_lock(&mutex) == 0 &&
+				pthread_mutex_unlock(&mutex) == 0;
 	} else if (strcmp(what, "write") == 0) {
 		for (unsigned long i = 0; i < n; i++)
 			made += write(fd, &byte, 1) == 1;

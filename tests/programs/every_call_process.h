@@ -9,6 +9,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <threads.h>
 
 #include "every_call.h"
 
@@ -54,6 +55,31 @@ static void try_pthread_create(struct trial *t)
 	GIVES(t, 0, &thread, NULL, add_one, &count);
 	CHECK_TRIAL(t, pthread_join(thread, &result) == 0 && result == &count && count == 1);
 	expect(in_child(cannot_thread, t) == 0);
+}
+
+static int add_one_too(void *argument)
+{
+	++*(int *)argument;
+	return 5;
+}
+
+static void cannot_thrd(struct trial *t)
+{
+	thrd_t thread;
+
+	forbid_processes();
+	CHECK_TRIAL(t, CALL(t, &thread, add_one_too, NULL) == thrd_error);
+	event(t, -EAGAIN);
+}
+
+static void try_thrd_create(struct trial *t)
+{
+	thrd_t thread;
+	int count = 0, result = 0;
+
+	GIVES(t, thrd_success, &thread, add_one_too, &count);
+	CHECK_TRIAL(t, thrd_join(thread, &result) == thrd_success && result == 5 && count == 1);
+	expect(in_child(cannot_thrd, t) == 0);
 }
 
 /* ---- forks --------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -200,6 +201,18 @@ static void links(void)
 	unlink("link");
 }
 
+/* A number that the compiler does not know, in an array that it does. */
+static void wait_for_nothing(nfds_t count)
+{
+	const struct timespec a_while = {0, 5000000};
+	struct pollfd fds[2] = {{.fd = -1}, {.fd = -1}};
+
+	called(CHECKED("poll"));
+	expect(poll(fds, count, 5) == 0);
+	called(CHECKED("ppoll"));
+	expect(ppoll(fds, count, &a_while, NULL) == 0);
+}
+
 int main(int argc, char **argv)
 {
 	truth_begin(argc, argv);
@@ -212,6 +225,7 @@ int main(int argc, char **argv)
 	over_tcp(false);
 	over_tcp(true);
 	links();
+	wait_for_nothing((nfds_t)argc);
 	truth("data.read_bytes", read_bytes);
 	truth("data.written_bytes", written_bytes);
 	truth("data.read_calls", read_calls);

@@ -213,8 +213,41 @@ static struct resolved resolved[] = {
 };
 
 static struct thread threads[] = {
-	{.tid = 77, .name = "server", .started_at_s = 0, .ended_at_s = NAN, .allocations = 5},
-	{.tid = 78, .name = NULL, .started_at_s = 1, .ended_at_s = 2},
+	{.tid = 77,
+	 .name = "server",
+	 .started_at_s = 0,
+	 .ended_at_s = NAN,
+	 .allocations = 5,
+	 .running_s = NAN,
+	 .runnable_s = NAN,
+	 .unexplained_s = NAN},
+	{.tid = 78,
+	 .name = NULL,
+	 .started_at_s = 1,
+	 .ended_at_s = 2,
+	 .running_s = 0.25,
+	 .waiting_s = 0.5,
+	 .unexplained_s = 0.125},
+};
+
+static struct wait waits[] = {
+	{.kind = "poll", .object = "/evil\x1b[31m", .count = 3, .time_s = 0.5, .node = 2},
+	{.kind = "lock",
+	 .address = 0x7f0000001010,
+	 .home_bytes = 64,
+	 .home_offset = 16,
+	 .count = 1,
+	 .time_s = 0.25,
+	 .latency = {.count = 1, .max = 250000}},
+	{.kind = "lock",
+	 .address = 0x5010,
+	 .module = "/nowhere/lib.so",
+	 .build_id = "",
+	 .module_base = 0x5000,
+	 .count = 1,
+	 .time_s = 0.2},
+	{.kind = "lock", .address = 0x99, .count = 1, .time_s = 0.1},
+	{.kind = "sleep", .count = 1, .time_s = 0.1},
 };
 
 static struct notice notices[] = {
@@ -273,6 +306,8 @@ static struct run make_run(void)
 		.function_count = COUNT(totals),
 		.resolved = resolved,
 		.resolved_count = COUNT(resolved),
+		.waits = waits,
+		.wait_count = COUNT(waits),
 		.threads = threads,
 		.thread_count = COUNT(threads),
 		.addresses = addresses,
@@ -382,7 +417,11 @@ static void test_json_process(void **state)
 	assert_int_equal(number(&p, "threads/0/tid"), 77);
 	assert_null_at(&p, "threads/0/ended_at_s");
 	assert_null_at(&p, "threads/0/running_s");
+	assert_null_at(&p, "threads/0/unexplained_s");
 	assert_null_at(&p, "threads/1/name");
+	assert_true(number(&p, "threads/1/running_s") == 0.25);
+	assert_true(number(&p, "threads/1/waiting_s") == 0.5);
+	assert_true(number(&p, "threads/1/unexplained_s") == 0.125);
 	assert_string_equal(string(&p, "coverage/not_seen/0"), "a program that was not recorded");
 	assert_int_equal(cJSON_GetArraySize(at(&p, "coverage/not_seen")), 1);
 	assert_string_equal(string(&p, "coverage/lost/0"), notices[1].text);
@@ -390,10 +429,39 @@ static void test_json_process(void **state)
 	discard(&p);
 }
 
+static void test_json_waits(void **state)
+{
+	struct run run = make_run();
+	struct printed p = print(&run, REPORT_WHOLE, 100, true);
+
+	(void)state;
+	assert_int_equal(cJSON_GetArraySize(at(&p, "waits")), COUNT(waits));
+	assert_string_equal(string(&p, "waits/0/kind"), "poll");
+	assert_int_equal(number(&p, "waits/0/count"), 3);
+	assert_true(number(&p, "waits/0/time_s") == 0.5);
+	assert_null_at(&p, "waits/0/latency_us/max");
+	assert_true(cJSON_GetArraySize(at(&p, "waits/0/stack")) > 0);
+	assert_string_equal(string(&p, "waits/1/object"),
+			    "heap block of 64 B, at 16: 0x7f0000001010");
+	assert_int_equal(number(&p, "waits/1/latency_us/max"), 250000);
+	assert_string_equal(string(&p, "waits/2/object"), "lib.so+0x10");
+	assert_string_equal(string(&p, "waits/3/object"), "0x99");
+	assert_null_at(&p, "waits/4/object");
+	discard(&p);
+	run.off = RUN_OFF_WAIT;
+	p = print(&run, REPORT_WHOLE, 100, true);
+	assert_null_at(&p, "waits");
+	assert_null_at(&p, "threads/1/waiting_s");
+	assert_null_at(&p, "threads/1/unexplained_s");
+	assert_true(number(&p, "threads/1/running_s") == 0.25);
+	discard(&p);
+}
+
 static void test_json_sections(void **state)
 {
-	static const char *const keys[] = {"perfhook", "process", "trace",   "memory",	"peak",
-					   "leaks",    "io",	  "sockets", "threads", "coverage"};
+	static const char *const keys[] = {"perfhook", "process", "trace",   "memory",
+					   "peak",     "leaks",	  "io",	     "sockets",
+					   "waits",    "threads", "coverage"};
 	const struct run run = make_run();
 	struct printed p = print(&run, REPORT_WHOLE, 100, true);
 
@@ -941,6 +1009,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json_process),
+		cmocka_unit_test(test_json_waits),
 		cmocka_unit_test(test_json_sections),
 		cmocka_unit_test(test_json_big_integers),
 		cmocka_unit_test(test_json_memory),

@@ -312,7 +312,7 @@ static void test_partly_off(void **state)
 	struct tree t = build_specs(specs, COUNT(specs));
 
 	(void)state;
-	assert_int_equal(t.run.off, RUN_OFF_NET);
+	assert_int_equal(t.run.off, RUN_OFF_NET | RUN_OFF_WAIT);
 	assert_true(has_notice(&t, false, "the heap of process 10: PERFHOOK_EVENTS left it out"));
 	assert_false(has_notice(&t, false, "the network"));
 	tree_free(&t);
