@@ -25,9 +25,10 @@ LDFLAGS  += -fsanitize=$(SAN)
 endif
 ANALYZER_LIBS := -ldw -lelf -lzstd -lz -lcjson -l:libiberty.a -lm -lpthread
 
+# Loops at 32 bytes: the one over a kept stack's words is a quarter slower across two lines.
 # In the target: hidden symbols, nothing but libc, unwinding through our frames
 # (cancellation, C++ exceptions), initial-exec TLS.
-PRELOAD_CFLAGS  := -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec -fno-tree-slp-vectorize \
+PRELOAD_CFLAGS  := -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec -fno-tree-slp-vectorize -falign-loops=32 \
 	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
 PRELOAD_LDFLAGS := -shared -Wl,-z,defs -Wl,-z,now -Wl,-soname,libperfhook.so -Wl,--as-needed -Wl,-Bsymbolic-functions
 
