@@ -76,7 +76,12 @@ static bool is_explained(const cJSON *json)
 
 	cJSON_ArrayForEach(thread, json_at(json, "threads"))
 	{
-		double whole = seconds(thread, "ended_at_s") - seconds(thread, "started_at_s");
+		/* One that did not end by itself ended with the process. */
+		const cJSON *ended = json_at(thread, "ended_at_s");
+		double whole =
+			(cJSON_IsNumber(ended) ? ended->valuedouble
+					       : seconds(json_at(json, "process"), "duration_s")) -
+			seconds(thread, "started_at_s");
 
 		if (seconds(thread, "unexplained_s") > TOLERATED * whole)
 			return false;
