@@ -318,15 +318,93 @@ void ph_call_end_with(const struct ph_call_state *c, const struct ph_call_facts 
 	ph_leave(s);
 }
 
+static inline uint32_t stack_of(struct ph_stream *s, uintptr_t frame, void *caller)
+{
+	struct ph_thread *t = &ph_self;
+	const struct ph_walk_word *bad;
+	uint32_t node = 0;
+
+	if (unlikely(t->plain == PH_NOT_PLAIN) && !ph_is_nested(s))
+		call_plain(t);
+	if (likely(t->plain == ph_process->generation && !ph_is_nested(s) &&
+		   frame - t->signal_stack >= t->signal_stack_bytes))
+		node = ph_walk_same(t->walk, frame, caller, ph_modules_version(), &bad);
+	return likely(node != 0) ? node : ph_stack_node(s, frame, caller);
+}
+
+/* Where the next `count` cells go, if they can be written where they are to stand: there
+ * is room, in one piece, and nobody is to be woken. The stamp is ph_put_timed()'s; of
+ * *stamp 0 there is no need. */
+static inline struct ph_cell *in_place(const struct ph_stream *s, unsigned count, uint64_t ticks,
+				       uint64_t *stamp)
+{
+	uint64_t word = atomic_load_explicit(s->now, memory_order_relaxed);
+	uint64_t at = (s->next - s->first) & s->mask;
+
+	if (unlikely(s->next + count + 1 > s->checkpoint || at + count > s->mask ||
+		     (word & PH_CLOCK_ASLEEP)))
+		return NULL;
+	*stamp = word & PH_CLOCK_THREADS ? ticks & ~PH_CLOCK_FLAGS : word;
+	*stamp = *stamp > s->clock ? *stamp : 0;
+	return &s->cells[at];
+}
+
 void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t result, int64_t arg,
 		 const uint64_t *extra, unsigned extra_count, uintptr_t frame, void *caller)
 {
-	struct ph_call_facts f = {
-		.op = op, .fd = fd, .result = result, .arg = arg, .extra_count = extra_count};
+	unsigned count = PH_CALL_CELLS + (extra_count + 1) / 2;
+	uint64_t exit, stamp;
+	struct ph_stream *s;
+	struct ph_call call = {.result = outcome(result)};
+	struct ph_cell *to = NULL;
 
-	if (extra_count != 0)
+	if (c->entry == 0)
+		return;
+	exit = c->exit != 0 ? c->exit : ph_now();
+	s = ph_enter(frame);
+	if (s == NULL)
+		return;
+	call.node = stack_of(s, frame, caller);
+	if (likely(!moves_addresses(op)))
+		to = in_place(s, count, exit, &stamp);
+	if (likely(to != NULL)) {
+		struct ph_call *event;
+		uint64_t *words;
+
+		if (stamp != 0)
+			*to++ = (struct ph_cell){.w0 = PH_OP_CLOCK, .w1 = stamp};
+		to[count - 1].w1 = 0;
+		event = (struct ph_call *)to;
+		event->op = (uint8_t)op;
+		event->flags = 0;
+		event->cells = (uint16_t)count;
+		event->fd = fd;
+		event->object = c->object;
+		event->node = call.node;
+		event->entry = c->entry;
+		event->duration = exit - c->entry;
+		event->result = call.result;
+		event->arg = arg;
+		words = (uint64_t *)(to + PH_CALL_CELLS);
+		for (unsigned i = 0; i < extra_count; i++)
+			words[i] = extra[i];
+		ph_commit(s, s->next + count + (stamp != 0));
+		if (stamp != 0)
+			s->clock = stamp;
+	} else {
+		struct ph_call_facts f = {.extra_count = extra_count};
+
 		memcpy(f.extra, extra, extra_count * sizeof(*extra));
-	ph_call_end_with(c, &f, frame, caller);
+		call.op = (uint8_t)op;
+		call.fd = fd;
+		call.object = c->object;
+		call.entry = c->entry;
+		call.duration = exit - c->entry;
+		call.arg = arg;
+		put_facts(s, &call, &f);
+	}
+	atomic_store_explicit(&s->slot->call_op, 0, memory_order_relaxed);
+	ph_leave(s);
 }
 
 void ph_note_end(int status)
