@@ -267,7 +267,7 @@ format:
 
 # ---- bench -----------------------------------------------------------------------
 
-BENCH_PACKAGES := heaptrack zstd python3 perl git sqlite3 jq xz-utils redis-server redis-tools \
+BENCH_PACKAGES := heaptrack strace zstd python3 perl git sqlite3 jq xz-utils redis-server redis-tools \
 	nginx-light wrk
 BENCH_OBJ      := $(call obj,$(wildcard bench/*.c))
 BENCH_PROGRAMS := $(patsubst %,$(BUILD)/%,$(basename $(wildcard bench/programs/*.c bench/programs/*.cc)))

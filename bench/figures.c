@@ -15,7 +15,8 @@ static const double best_ratio = 1000;
 
 bool more_is_better(enum measure m)
 {
-	return m == ADDED_RATIO || m == TOTAL_RATIO || m == REPORT_RATE || m == REPORT_RATIO;
+	return m == ADDED_RATIO || m == TOTAL_RATIO || m == STRACE_RATIO || m == REPORT_RATE ||
+	       m == REPORT_RATIO;
 }
 
 double reached(const struct row *row, const struct figure *f)
@@ -135,7 +136,7 @@ static double median_added(const struct series *s, enum mode mode, sample_value 
 
 	for (unsigned i = 0; i < s->runs; i++)
 		values[i] = added(s, mode, i, value);
-	return s->w->flags & HEAPTRACK || mode != HEAPTRACKED ? median(values, s->runs) : NAN;
+	return runs_in(s->w, mode) ? median(values, s->runs) : NAN;
 }
 
 /* ---- figures ---------------------------------------------------------------------- */
@@ -157,6 +158,22 @@ static struct figure added_ratio(const struct series *s, sample_value value)
 		double ours = fmax(added(s, PERFHOOK, i, value), least_added_ns);
 
 		ratios[i] = fmin(added(s, HEAPTRACKED, i, value) / ours, best_ratio);
+	}
+	settle(&f, ratios, s->runs);
+	return f;
+}
+
+/* The column of heaptrack is strace's. */
+static struct figure strace_ratio(const struct series *s)
+{
+	struct figure f = added_figure(s, total_a_call, "+ns");
+	double ratios[MAX_RUNS];
+
+	f.heaptrack = median_added(s, STRACED, total_a_call);
+	for (unsigned i = 0; i < s->runs; i++) {
+		double ours = fmax(added(s, PERFHOOK, i, total_a_call), least_added_ns);
+
+		ratios[i] = fmin(added(s, STRACED, i, total_a_call) / ours, best_ratio);
 	}
 	settle(&f, ratios, s->runs);
 	return f;
@@ -394,6 +411,9 @@ struct figure figure_of(const struct row *row, const struct series *all)
 		break;
 	case ADDED_NS:
 		f = added_amount(s, work_a_call, "+ns");
+		break;
+	case STRACE_RATIO:
+		f = strace_ratio(s);
 		break;
 	case GROWTH:
 		f = growth(s, other);

@@ -348,7 +348,9 @@ static void set_variables(char *variables[3], enum mode mode, bool files)
 static void run_it(const struct workload *w, enum mode mode, bool files, struct sample *s)
 {
 	bool hold = !(w->flags & BOTH_CORES);
-	char **argv = words_of(w->command), **in = words_of(w->input != NULL ? w->input : "");
+	char *command =
+		text_of("%s%s", mode == STRACED ? "strace -f -c -o /dev/null " : "", w->command);
+	char **argv = words_of(command), **in = words_of(w->input != NULL ? w->input : "");
 	char *out = in_folder("out"), *variables[3];
 	struct usage target = {.status = -1}, others;
 	struct command c = {.argv = argv, .in = in[0], .core = hold ? TARGET_CORE : -1};
@@ -379,6 +381,7 @@ static void run_it(const struct workload *w, enum mode mode, bool files, struct 
 	words_free(argv);
 	words_free(in);
 	free_all(variables);
+	free(command);
 	free(out);
 }
 

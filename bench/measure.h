@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One run of a workload: unrecorded, under perfhook or under heaptrack. */
+/* One run of a workload: unrecorded, under perfhook, heaptrack or strace. */
 #ifndef PH_BENCH_MEASURE_H
 #define PH_BENCH_MEASURE_H
 
@@ -8,7 +8,13 @@
 
 #include "bench/rows.h"
 
-enum mode { UNRECORDED, PERFHOOK, HEAPTRACKED, MODES };
+enum mode { UNRECORDED, PERFHOOK, HEAPTRACKED, STRACED, MODES };
+
+/* Is it run in this mode? */
+static inline bool runs_in(const struct workload *w, enum mode mode)
+{
+	return mode == HEAPTRACKED ? w->flags & HEAPTRACK : mode != STRACED || w->flags & STRACE;
+}
 
 struct sample {
 	double target_s; /* CPU of the program itself, start and end with it */

@@ -27,6 +27,9 @@ const struct workload workloads[] = {
 	{"recv",       PROGRAM "calls recv - 1000000",          SAYS, 10, NULL, NULL, 0},
 	{"lock",       PROGRAM "calls lock - 20000000",         SAYS | NO_EVENTS, 10, NULL, NULL, 0},
 
+	{"strace-read", PROGRAM "calls zero - 100000", SAYS | STRACE, 10, NULL, NULL, 0},
+	{"strace-send", PROGRAM "calls send - 100000", SAYS | STRACE, 10, NULL, NULL, 0},
+
 	{"python3", "PYTHONMALLOC=malloc PYTHONHASHSEED=0 /usr/bin/python3 -S %s/work.py",
 	 REAL | HEAPTRACK, 12, NULL, NULL, 0},
 	{"sqlite3", "sqlite3 -batch :memory:", REAL | HEAPTRACK, 12, "%i/statements.sql", NULL, 0},
@@ -80,6 +83,8 @@ const struct row rows[] = {
 	{"write to a file",                             ADDED_NS, "write-file", NULL, 90},
 	{"send to a socket pair",                       ADDED_NS, "send",       NULL, 90},
 	{"recv from a socket pair",                     ADDED_NS, "recv",       NULL, 90},
+	{"read: strace -f -c over all of ours",         STRACE_RATIO, "strace-read", NULL, 50},
+	{"send: strace -f -c over all of ours",         STRACE_RATIO, "strace-send", NULL, 50},
 	{"pthread_mutex_lock, uncontended",             ADDED_NS, "lock",       NULL, 3},
 
 	{"real programs: all CPU over unrecorded",      SLOWDOWN, NULL, NULL, 1.35},

@@ -14,6 +14,7 @@ enum workload_flags {
 	FULL = 32,	 /* with BENCH=full only */
 	STARTUP = 64,	 /* short: run more often than the others */
 	NO_EVENTS = 128, /* its calls are passed through */
+	STRACE = 256,	 /* strace -f -c runs it too */
 };
 
 /* In all strings %b is the build folder, %i that of the inputs, %s bench/programs. */
@@ -34,7 +35,8 @@ enum measure {
 	ADDED_RATIO,	 /* CPU added to the target per call, heaptrack's over perfhook's */
 	TOTAL_RATIO,	 /* the same with collector and helpers */
 	ADDED_NS,	 /* CPU added to the target per call */
-	GROWTH,		 /* that, over the one of another workload */
+	STRACE_RATIO,	 /* all CPU added per call, strace's over perfhook's */
+	GROWTH,		 /* CPU added to the target per call, over the one of another workload */
 	SLOWDOWN,	 /* all CPU over the unrecorded one's, of all real programs */
 	BELOW_HEAPTRACK, /* all CPU, perfhook's over heaptrack's */
 	TRACE_BYTES,	 /* as recorded, an event, of all real programs */

@@ -73,7 +73,7 @@ static void time_it(struct series *s, unsigned runs)
 	measure(s->w, UNRECORDED, false, &warm_up);
 	for (unsigned i = 0; i < runs; i++)
 		for (unsigned mode = 0; mode < MODES; mode++) {
-			if (mode == HEAPTRACKED && !(s->w->flags & HEAPTRACK))
+			if (!runs_in(s->w, mode))
 				continue;
 			measure(s->w, mode, false, &s->s[mode][i]);
 			complain(s->w, s->s[mode][i].problem);
@@ -212,7 +212,7 @@ static cJSON *head_json(unsigned runs)
 /* What each workload was, for who wants another figure than the rows'. */
 static cJSON *workload_json(const struct series *s)
 {
-	static const char *const names[MODES] = {"unrecorded", "perfhook", "heaptrack"};
+	static const char *const names[MODES] = {"unrecorded", "perfhook", "heaptrack", "strace"};
 	cJSON *json = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(json, "workload", s->w->name);
