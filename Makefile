@@ -50,6 +50,10 @@ all: $(BUILD)/libperfhook.so $(BUILD)/perfhook
 
 $(PRELOAD_OBJ): CFLAGS += $(PRELOAD_CFLAGS)
 $(BUILD)/obj/preload/hooks_process.c.o: CFLAGS += -fno-exceptions
+# The frame of the exported function is what stacks begin at: while it is passed on, no
+# jump may take its place. hooks_memory.c jumps where nothing is passed on.
+$(patsubst %,$(BUILD)/obj/%.o,$(filter-out preload/hooks_memory.c,$(wildcard preload/hooks_*.c))): \
+	CFLAGS += -fno-optimize-sibling-calls
 ifneq ($(SAN),)
 # gcc tests "&ph_self == NULL" by the flags of an add that the linker turns into a
 # lea, which sets none, where a program holds what is meant for the library.

@@ -258,7 +258,9 @@ void *ph_hook_realloc(void *old, size_t size)
 	if (unlikely(ph_arena_owns(old) || ph_real.realloc == NULL)) {
 		if (old == NULL)
 			return allocate_early(16, size);
-		return leave_arena(old, size, PH_FRAME(), PH_CALLER());
+		block = leave_arena(old, size, PH_FRAME(), PH_CALLER());
+		KEEP_FRAME(block);
+		return block;
 	}
 	if (!ph_memory_begin(PH_FRAME(), PH_CALLER()))
 		return ph_real.realloc(old, size);
@@ -280,8 +282,11 @@ void *ph_hook_reallocarray(void *old, size_t count, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	if (unlikely(ph_arena_owns(old)))
-		return leave_arena(old, total, PH_FRAME(), PH_CALLER());
+	if (unlikely(ph_arena_owns(old))) {
+		block = leave_arena(old, total, PH_FRAME(), PH_CALLER());
+		KEEP_FRAME(block);
+		return block;
+	}
 	if (!ph_memory_begin(PH_FRAME(), PH_CALLER()))
 		return ph_real.realloc(old, total);
 	if (old != NULL)
