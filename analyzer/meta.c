@@ -351,6 +351,7 @@ static bool take_end(struct meta *m, const cJSON *root)
 	m->unslotted_lost = get_u64(root, "unslotted_lost");
 	m->nested_lost = get_u64(root, "nested_lost");
 	m->stalled_ns = get_u64(root, "stalled_ns");
+	m->awaited_ns = get_u64(root, "awaited_ns");
 	m->short_stacks = get_u64(root, "short_stacks");
 	m->objects_unknown = get_u64(root, "objects_unknown");
 	m->children_unrecorded = get_u64(root, "children_unrecorded");

@@ -88,7 +88,8 @@ struct meta {
 	bool has_end;
 	const char *end;
 	int status; /* -1: unknown */
-	uint64_t ended_ticks, lost, nested_lost, stalled_ns, short_stacks, objects_unknown;
+	uint64_t ended_ticks, lost, nested_lost, stalled_ns, awaited_ns, short_stacks,
+		objects_unknown;
 	uint64_t children_unrecorded, unslotted_lost;
 	const char *own_malloc; /* a module's path; NULL: ours is called */
 	uint32_t unseen;	/* META_UNSEEN_... */

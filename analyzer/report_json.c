@@ -234,6 +234,7 @@ static void json_thread(struct report *r, struct emit_json *e, const struct thre
 	emit_double(e, "sleeping_s", t->sleeping_s);
 	e->unknown = off & timed;
 	emit_double(e, "runnable_s", t->runnable_s);
+	emit_double(e, "recording_s", t->recording_s);
 	emit_double(e, "unexplained_s", t->unexplained_s);
 	e->unknown = off & RUN_OFF_MEMORY;
 	emit_u64(e, "allocations", t->allocations);

@@ -119,6 +119,7 @@ static void time_row(struct text_table *table, const struct thread *th, const st
 		{th->waiting_s, RUN_OFF_WAIT},
 		{th->sleeping_s, RUN_OFF_WAIT},
 		{th->runnable_s, timed},
+		{th->recording_s, timed},
 		{th->unexplained_s, timed},
 	};
 	struct text_row *row = table_row(table, th->name != NULL ? th->name : "(no name)");
@@ -142,8 +143,8 @@ void text_thread_times(struct report *r, struct emit_text *t, const struct threa
 {
 	struct text_table table = {
 		.headers = {"pid", "tid", "running", "reading", "writing", "network", "waiting",
-			    "sleeping", "runnable", "unexplained"},
-		.columns = 10,
+			    "sleeping", "runnable", "recording", "unexplained"},
+		.columns = 11,
 		.name_header = "thread",
 	};
 

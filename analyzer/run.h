@@ -294,7 +294,8 @@ struct thread {
 	uint64_t read_bytes, written_bytes, sent_bytes, received_bytes;
 	double running_s; /* on a processor, outside of the calls whose time is below */
 	double reading_s, writing_s, network_s, waiting_s, sleeping_s;
-	double runnable_s; /* outside of those calls, while others had the processors */
+	double runnable_s;  /* outside of those calls, while others had the processors */
+	double recording_s; /* at the start, for the collector */
 	double unexplained_s;
 	/* Processor time: when it began, and the last that is known, at cpu_at_s (NaN);
 	 * how long it was runnable in between. */

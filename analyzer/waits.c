@@ -441,7 +441,7 @@ static void take_sums(struct replay_waits *w, struct run *run, const struct meta
 	qsort(run->waits, run->wait_count, sizeof(*run->waits), wait_by_time);
 }
 
-static void split(struct thread_time *t, struct thread *thread, double end_s)
+static void split(struct thread_time *t, struct thread *thread, double end_s, double awaited_s)
 {
 	double known = thread->reading_s + thread->writing_s + thread->network_s +
 		       thread->waiting_s + thread->sleeping_s;
@@ -452,18 +452,22 @@ static void split(struct thread_time *t, struct thread *thread, double end_s)
 		settle(t, t->last_at_ns, t->last_cpu_ns);
 	if (!t->known) {
 		thread->running_s = thread->runnable_s = thread->unexplained_s = NAN;
+		thread->recording_s = NAN;
 		return;
 	}
 	thread->running_s = t->running_ns / 1e9;
 	rest = fmax(until_s - thread->started_at_s - known - thread->running_s, 0);
 	/* Part of it may have been within calls, and be part of their time. */
 	thread->runnable_s = fmin((double)thread->cpu_delay_ns / 1e9, rest);
-	thread->unexplained_s = rest - thread->runnable_s;
+	rest -= thread->runnable_s;
+	thread->recording_s = fmin(awaited_s, rest);
+	thread->unexplained_s = rest - thread->recording_s;
 }
 
 void waits_result(struct replay_waits *w, struct run *run, const struct meta *meta)
 {
 	take_sums(w, run, meta);
 	for (size_t i = 0; i < run->thread_count && i < w->time_count; i++)
-		split(&w->times[i], &run->threads[i], run->duration_s);
+		split(&w->times[i], &run->threads[i], run->duration_s,
+		      i == 0 ? (double)meta->awaited_ns / 1e9 : 0);
 }

@@ -302,6 +302,7 @@ cJSON *end_json(const struct ph_segment *s, const struct end_facts *facts)
 	add_u64(o, "lost", facts->lost);
 	add_u64(o, "stalled_ns",
 		(uint64_t)((double)facts->stalled_ticks * 1e9 / (double)ticks_per_second(s)));
+	add_u64(o, "awaited_ns", atomic_load(&s->awaited_ns));
 	add_u64(o, "unslotted_lost", atomic_load(&s->unslotted_lost));
 	add_u64(o, "nested_lost", atomic_load(&s->nested_lost));
 	add_u64(o, "short_stacks",

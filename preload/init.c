@@ -113,6 +113,7 @@ static void await_collector(void)
 			break;
 		sys_futex_wait(&g->collector, PH_COLLECTOR_NONE, 50000000);
 	}
+	atomic_store(&g->awaited_ns, sys_clock_ns(CLOCK_MONOTONIC) - began);
 	if (seen == PH_COLLECTOR_ATTACHED)
 		return;
 	if (seen == PH_COLLECTOR_REFUSED)

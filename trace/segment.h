@@ -234,6 +234,8 @@ struct ph_segment {
 	uint64_t spilled_bytes;
 	_Atomic uint32_t unseen;     /* PH_UNSEEN_... */
 	_Atomic uint32_t trace_gone; /* removed with its folder, as the collector saw it last */
+	_Atomic uint64_t
+		awaited_ns;   /* that the first thread waited for the collector at the start */
 	char own_malloc[256]; /* path of a module whose malloc stands before ours; empty: none */
 
 	/* Shared and changing, each on a line of its own. */
