@@ -562,13 +562,12 @@ static int json_event(FILE *out, int tid, double at, const char *name, const str
 }
 
 static int visit(void *context, const struct run *run, int tid, double t_s,
-		 const struct ph_event *event, const char *function)
+		 const struct ph_event *event, uint32_t node, const char *function)
 {
 	struct dump *d = context;
 	struct description description;
 	enum ph_kind kind = kind_of(d, event->op, function != NULL ? function : "");
 	const char *name = event_name(event->op, function);
-	uint32_t node = event->call != NULL ? event->call->node : event->node;
 
 	(void)run;
 	/* Not the whole: the room for a name is large. */

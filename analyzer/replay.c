@@ -274,8 +274,9 @@ static void show(struct replay *r, const struct thread *t, const struct ph_event
 {
 	const char *name = r->meta.names[e->op];
 	double at = clock_s(&r->clock, e->call ? e->call->entry : e->stamp);
+	uint32_t node = stacks_node(&r->stacks, e->call ? e->call->node : e->node);
 
-	if (r->visit(r->visit_context, r->run, t->tid, at, e, name ? name : "?") != 0)
+	if (r->visit(r->visit_context, r->run, t->tid, at, e, node, name ? name : "?") != 0)
 		r->stopped = true;
 }
 

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* The number of a code address under an epoch of the module list, from 1. 0: the
- * table is at its ceiling, which is counted. */
+ * table is at its ceiling, or no page can be had for it, which is counted. */
 uint32_t ph_node_address(uint64_t pc, uint32_t epoch);
 
 /* The node of a frame at that address, called from the stack `parent`. `parent`

@@ -118,6 +118,11 @@ static inline void ph_store_cell(struct ph_stream *s, uint64_t number, struct ph
  * owner on the address lie between the stamps that it and the next one began with:
  * merged by stamps they are in order.
  *
+ * A fork's child inherits the table with its parent's numbers, some of which are its own
+ * too. What happened on an address before its second stream has stamps no greater than
+ * any of that stream, so a wrong owner from then does no harm; from then on each event
+ * leaves its own.
+ *
  * The table is a cache: whoever is driven out of it takes the counter, once too often.
  * No two threads can have an event on one address at once (it belongs to the one that
  * frees it, or was given it), so plain stores are enough; two that store for different

@@ -33,7 +33,7 @@ static const char *name_of_node(struct symbols *symbols, const struct run *run, 
 }
 
 static int take(void *context, const struct run *run, int tid, double t_s, const struct ph_event *e,
-		const char *function)
+		uint32_t node, const char *function)
 {
 	struct reading *r = context;
 	const struct ph_call *c = e->call;
@@ -46,7 +46,7 @@ static int take(void *context, const struct run *run, int tid, double t_s, const
 	}
 	r->events[r->count++] = (struct seen){
 		.function = text("%s", function != NULL ? function : "?"),
-		.caller = name_of_node(r->symbols, run, c != NULL ? c->node : e->node),
+		.caller = name_of_node(r->symbols, run, node),
 		.block = c == NULL,
 		.address = e->address,
 		.size = e->size,

@@ -460,13 +460,15 @@ struct shown {
 };
 
 static int show(void *context, const struct run *r, int tid, double t_s,
-		const struct ph_event *event, const char *function)
+		const struct ph_event *event, uint32_t node, const char *function)
 {
 	struct shown *s = context;
 
 	assert_ptr_equal(r, &run);
 	assert_int_equal(r->pid, 4242);
-	assert_true(r->node_count > 1);
+	/* The file has the one stack twice. */
+	assert_int_equal(r->node_count, 2);
+	assert_true(node < r->node_count);
 	assert_int_equal(tid, 31);
 	assert_true(t_s >= s->last_s);
 	assert_int_equal(event->call == NULL, event->op != PH_OP_read);
@@ -486,7 +488,7 @@ static void test_dump(void **state)
 	alloc(1, 0x10, 1, make_node(&t, 0, 1));
 	make_call(&t, 2, 2, (struct ph_call){.op = PH_OP_read, .entry = 2}, NULL, 0);
 	make_memory(&t, 1, 3, PH_OP_REALLOC_BEGIN, 0x10, 0, 0);
-	make_memory(&t, 1, 3, PH_OP_realloc, 0x10, 5, 0);
+	make_memory(&t, 1, 3, PH_OP_realloc, 0x10, 5, make_node(&t, 0, 1));
 	make_trace_write(&t, path);
 	assert_int_equal(run_dump(&run, path, show, &s, &e), 0);
 	assert_string_equal(s.functions, "malloc read realloc begins realloc ");
