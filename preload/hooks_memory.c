@@ -181,13 +181,13 @@ void ph_hook_free(void *block)
 	if (block == NULL)
 		return;
 	/* A free by the loader says that modules may have gone. */
-	if (unlikely(!ph_is_plain(t, PH_FRAME()) || ph_arena_owns(block) ||
-		     ph_memory_is_wide((uintptr_t)block, 0) || ph_modules_is_loader(PH_CALLER()))) {
+	if (unlikely(!ph_is_idle(t, PH_FRAME()) || ph_arena_owns(block) ||
+		     ph_memory_is_wide((uintptr_t)block, 0) || ph_modules_is_loader(PH_CALLER())) ||
+	    unlikely(!ph_record_plain_free(t, PH_OP_free, block, PH_FRAME()))) {
 		free_slowly(block, PH_FRAME(), PH_CALLER());
 		KEEP_FRAME(block);
 		return;
 	}
-	ph_record_plain_free(t, PH_OP_free, block, PH_FRAME());
 	t->in_malloc = PH_FRAME();
 	signal_fence();
 	ph_real.free(block);

@@ -161,6 +161,47 @@ static uint32_t announce_fork(uintptr_t frame)
 	return (uint32_t)call.arg;
 }
 
+/*
+ * A handler that has interrupted a hook forks, and the child goes on in that hook, whose
+ * memory it finds wiped and whose ring is its parent's. It gets back what the hook is
+ * at work on, and instead of the parent's segment private memory, where what is still
+ * to be written is lost with it.
+ */
+struct amid {
+	void *kept; /* NULL: no hook was interrupted */
+	struct ph_segment *segment;
+};
+
+static struct amid keep_for_child(void)
+{
+	const struct ph_thread *t = &ph_self;
+	struct amid amid = {0};
+
+	if (t->guard != 0 && t->generation == ph_process->generation && !ph_confined) {
+		amid.kept = ph_stack_copy(t);
+		amid.segment = ph_process->segment;
+	}
+	return amid;
+}
+
+static void go_on_amid(const struct amid *amid, pid_t child)
+{
+	struct ph_thread *t = &ph_self;
+	struct ph_slot *const slots[] = {t->own.slot, t->nested.slot};
+
+	if (amid->kept == NULL)
+		return;
+	ph_stack_put_back(t, amid->kept, child == 0);
+	if (child != 0)
+		return;
+	t->put_back = true;
+	t->plain = PH_NOT_PLAIN;
+	/* It reads what its parent's segment says, so that goes last. */
+	if (!ph_process_start_amid())
+		ph_process->segment = amid->segment;
+	ph_segment_detach(amid->segment, slots, t->nested.slot != NULL ? 2 : 1);
+}
+
 /* A call that returns twice. The fork's number waits where the child finds it. */
 static uint32_t begin_fork(struct ph_call_state *c, unsigned op, uintptr_t frame)
 {
@@ -192,12 +233,15 @@ static void end_fork(struct ph_call_state *c, unsigned op, uint32_t number, pid_
 pid_t ph_hook_fork(void)
 {
 	struct ph_call_state c;
+	struct amid amid;
 	uint32_t number;
 	pid_t pid;
 
 	PH_NEED(fork);
 	number = begin_fork(&c, PH_OP_fork, PH_FRAME());
+	amid = keep_for_child();
 	pid = ph_real.fork();
+	go_on_amid(&amid, pid);
 	end_fork(&c, PH_OP_fork, number, pid, PH_FRAME(), PH_CALLER());
 	return pid;
 }
@@ -205,12 +249,15 @@ pid_t ph_hook_fork(void)
 pid_t ph_hook__Fork(void)
 {
 	struct ph_call_state c;
+	struct amid amid;
 	uint32_t number;
 	pid_t pid;
 
 	PH_NEED_OR(_Fork, -1);
 	number = begin_fork(&c, PH_OP__Fork, PH_FRAME());
+	amid = keep_for_child();
 	pid = ph_real._Fork();
+	go_on_amid(&amid, pid);
 	end_fork(&c, PH_OP__Fork, number, pid, PH_FRAME(), PH_CALLER());
 	return pid;
 }

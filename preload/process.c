@@ -38,6 +38,7 @@ static struct {
 	char trace[4224];   /* alone: this process's trace, its children's parent's */
 	/* Segments made before rights were given up; see ph_process_reserve(). */
 	struct ph_segment *spares[SPARES];
+	bool amid; /* a hook is at work with the parent's segment: it stays mapped */
 } lineage = {.generation = PH_OFF};
 
 void ph_process_off(void)
@@ -140,7 +141,7 @@ static struct ph_birth birth(void)
 static void keep(struct ph_segment *s, struct ph_control *c, const char *path)
 {
 	/* Where parts were given back others may stand by now. */
-	if (lineage.segment != NULL && atomic_load(&lineage.segment->shrunk) == 0)
+	if (lineage.segment != NULL && !lineage.amid && atomic_load(&lineage.segment->shrunk) == 0)
 		sys_munmap(lineage.segment, lineage.segment->bytes);
 	ph_process->segment = s;
 	ph_process->control = c;
@@ -330,6 +331,16 @@ bool ph_process_start(void)
 	/* Last: whoever sees a generation finds everything else in place. */
 	__atomic_store_n(&ph_process->generation, ++lineage.generation, __ATOMIC_RELEASE);
 	return true;
+}
+
+bool ph_process_start_amid(void)
+{
+	bool started;
+
+	lineage.amid = true;
+	started = ph_process_start();
+	lineage.amid = false;
+	return started;
 }
 
 void ph_process_abandon(void)

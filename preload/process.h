@@ -40,6 +40,10 @@ extern _Atomic uint32_t *ph_descriptors;
  */
 PH_COLD bool ph_process_start(void);
 
+/* The same in a fork's child that will go on in a hook which its parent was in: the
+ * parent's segment stays mapped. */
+PH_COLD bool ph_process_start_amid(void);
+
 /* Stop recording for good; events after it pass through. */
 PH_COLD void ph_process_off(void);
 

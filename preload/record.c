@@ -289,8 +289,18 @@ void ph_call_begin_two(struct ph_call_state *c, unsigned op, int fd, int other, 
 	}
 	atomic_store_explicit(&s->slot->call_fd, fd, memory_order_relaxed);
 	atomic_store_explicit(&s->slot->call_op, op, memory_order_relaxed);
+	c->generation = ph_process->generation;
 	ph_leave(s);
 	c->entry = ph_now();
+}
+
+/* The call's object; in the child of a fork that a handler made meanwhile it has another
+ * number. */
+static inline uint32_t object_of(const struct ph_call_state *c, struct ph_stream *s, int fd)
+{
+	if (likely(c->generation == ph_process->generation))
+		return c->object;
+	return fd >= 0 ? ph_object_of(s, fd) : 0;
 }
 
 void ph_call_end_with(const struct ph_call_state *c, const struct ph_call_facts *f, uintptr_t frame,
@@ -300,7 +310,6 @@ void ph_call_end_with(const struct ph_call_state *c, const struct ph_call_facts 
 	struct ph_call call = {
 		.op = (uint8_t)f->op,
 		.fd = f->fd,
-		.object = c->object,
 		.entry = c->entry,
 		.result = outcome(f->result),
 		.arg = f->arg,
@@ -312,6 +321,7 @@ void ph_call_end_with(const struct ph_call_state *c, const struct ph_call_facts 
 	s = ph_enter(frame);
 	if (s == NULL)
 		return;
+	call.object = object_of(c, s, f->fd);
 	call.node = ph_stack_node(s, frame, caller);
 	put_facts(s, &call, f);
 	atomic_store_explicit(&s->slot->call_op, 0, memory_order_relaxed);
@@ -364,6 +374,7 @@ void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t res
 	s = ph_enter(frame);
 	if (s == NULL)
 		return;
+	call.object = object_of(c, s, fd);
 	call.node = stack_of(s, frame, caller);
 	if (likely(!moves_addresses(op)))
 		to = in_place(s, count, exit, &stamp);
@@ -379,7 +390,7 @@ void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t res
 		event->flags = 0;
 		event->cells = (uint16_t)count;
 		event->fd = fd;
-		event->object = c->object;
+		event->object = call.object;
 		event->node = call.node;
 		event->entry = c->entry;
 		event->duration = exit - c->entry;
@@ -397,7 +408,6 @@ void ph_call_end(const struct ph_call_state *c, unsigned op, int fd, int64_t res
 		memcpy(f.extra, extra, extra_count * sizeof(*extra));
 		call.op = (uint8_t)op;
 		call.fd = fd;
-		call.object = c->object;
 		call.entry = c->entry;
 		call.duration = exit - c->entry;
 		call.arg = arg;

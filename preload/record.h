@@ -55,11 +55,15 @@ void ph_record_memory(unsigned op, const void *block, size_t size, uintptr_t fra
  * that it was (a fork's child finds another generation). What else there is to ask was
  * asked when the thread was called plain.
  */
+static inline bool ph_is_idle(const struct ph_thread *t, uintptr_t frame)
+{
+	return likely((t->guard | t->in_malloc) == 0) &&
+	       likely(frame - t->signal_stack >= t->signal_stack_bytes);
+}
+
 static inline bool ph_is_plain(const struct ph_thread *t, uintptr_t frame)
 {
-	return likely(t->plain == ph_process->generation) &&
-	       likely((t->guard | t->in_malloc) == 0) &&
-	       likely(frame - t->signal_stack >= t->signal_stack_bytes);
+	return likely(t->plain == ph_process->generation) && ph_is_idle(t, frame);
 }
 
 /* The rest of it where the stack is another than the last. */
@@ -74,14 +78,15 @@ static inline __attribute__((always_inline)) void ph_record_plain(struct ph_thre
 	const struct ph_walk_word *bad;
 	uint32_t node;
 
-	/* A handler may have come meanwhile, and have forked. */
+	t->guard = frame;
+	signal_fence();
+	/* A handler may have come meanwhile, and have forked; see ph_enter(). */
 	if (unlikely(t->plain != ph_process->generation ||
 		     ph_memory_is_wide((uintptr_t)block, size))) {
+		t->guard = 0;
 		ph_record_memory(op, block, size, frame, caller);
 		return;
 	}
-	t->guard = frame;
-	signal_fence();
 	node = ph_walk_same(t->walk, frame, caller, ph_modules_version(), &bad);
 	if (likely(node != 0))
 		ph_put_memory(&t->own, ph_memory_cell(op, (uintptr_t)block, size, node),
@@ -93,30 +98,37 @@ static inline __attribute__((always_inline)) void ph_record_plain(struct ph_thre
 	t->guard = 0;
 }
 
-/* A free, likewise, just before it. */
-static inline void ph_record_plain_free(struct ph_thread *t, unsigned op, const void *block,
+/* A free, likewise, just before it, of one that ph_is_idle(). False: the thread is not
+ * plain. */
+static inline bool ph_record_plain_free(struct ph_thread *t, unsigned op, const void *block,
 					uintptr_t frame)
 {
 	t->guard = frame;
 	signal_fence();
+	if (unlikely(t->plain != ph_process->generation)) {
+		t->guard = 0;
+		return false;
+	}
 	ph_put_memory(&t->own, ph_memory_cell(op, (uintptr_t)block, 0, 0), (uintptr_t)block);
 	signal_fence();
 	t->guard = 0;
+	return true;
 }
 
 /* ---- calls ---------------------------------------------------------- */
 
 /* A call in progress, from just before the real call to just after. */
 struct ph_call_state {
-	uint64_t entry; /* ticks; 0: not recorded */
-	uint64_t exit;	/* ticks; 0: ph_call_end() takes the time */
+	uint64_t generation; /* of the process that it began in */
+	uint64_t entry;	     /* ticks; 0: not recorded */
+	uint64_t exit;	     /* ticks; 0: ph_call_end() takes the time */
 	uint32_t object;
 	uint32_t other; /* the object that bytes go to, where there are two */
 };
 
 static inline uint64_t ph_now(void)
 {
-	return ph_clock_now(ph_process->segment->clock_kind);
+	return ph_clock_now(ph_clock_kind);
 }
 
 /* Describes the descriptors where they are new; -1: there is none. */

@@ -369,6 +369,34 @@ void ph_segment_shrink(struct ph_segment *s, uint64_t bytes)
 	unmap_tail(s, rings, s->bytes);
 }
 
+void ph_segment_detach(struct ph_segment *s, struct ph_slot *const *slots, unsigned count)
+{
+	uint64_t bytes = s->bytes;
+	struct ph_segment *copy;
+	struct ph_slot kept[2];
+
+	/* Where it has holes others may have come to stand. */
+	if (atomic_load(&s->shrunk) || count > 2)
+		return;
+	copy = sys_mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
+	if (copy == NULL)
+		return;
+	memcpy(copy, s, sizeof(*s));
+	for (unsigned i = 0; i < count; i++)
+		memcpy(&kept[i], slots[i], sizeof(kept[i]));
+	if (sys_mmap(s, bytes, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != NULL) {
+		memcpy(s, copy, sizeof(*s));
+		for (unsigned i = 0; i < count; i++) {
+			memcpy(slots[i], &kept[i], sizeof(kept[i]));
+			/* There is room. */
+			atomic_store(&slots[i]->tail, atomic_load(&slots[i]->head));
+		}
+	}
+	sys_munmap(copy, sizeof(*s));
+}
+
 void ph_segment_announce(struct ph_segment *s, struct ph_control *c)
 {
 	__atomic_store_n(&s->magic, PH_SEGMENT_MAGIC, __ATOMIC_RELEASE);

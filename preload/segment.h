@@ -64,6 +64,13 @@ void ph_segment_take(struct ph_segment *s, const struct ph_control *c, const str
  */
 void ph_segment_shrink(struct ph_segment *s, uint64_t bytes);
 
+/*
+ * In a fork's child: put private memory in the place of its parent's segment, so that
+ * whatever still points there, a hook that the fork interrupted, does its parent no harm.
+ * The head and the `count` slots keep what they say.
+ */
+void ph_segment_detach(struct ph_segment *s, struct ph_slot *const *slots, unsigned count);
+
 /* Last: the collector takes what has its magic for complete. */
 void ph_segment_announce(struct ph_segment *s, struct ph_control *c);
 

@@ -65,6 +65,33 @@ struct ph_kept_stack *ph_stack_of_slot(uint32_t slot)
 	return kept_stacks[slot];
 }
 
+void *ph_stack_copy(const struct ph_thread *t)
+{
+	void *copy = NULL;
+
+	if (t->kept != NULL)
+		copy = sys_mmap(NULL, sizeof(*t->kept), PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (copy != NULL)
+		memcpy(copy, t->kept, sizeof(*t->kept));
+	return copy;
+}
+
+void ph_stack_put_back(const struct ph_thread *t, void *copy, bool put)
+{
+	if (copy == NULL)
+		return;
+	if (put)
+		memcpy(t->kept, copy, sizeof(*t->kept));
+	sys_munmap(copy, sizeof(*t->kept));
+}
+
+void ph_stack_wipe(const struct ph_thread *t)
+{
+	if (t->kept != NULL)
+		memset(t->kept, 0, sizeof(*t->kept));
+}
+
 struct ph_walk *ph_stack_walk(struct ph_kept_stack *k)
 {
 	return k != NULL ? &k->walk : NULL;

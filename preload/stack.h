@@ -38,6 +38,17 @@ struct ph_cell *ph_scratch(const struct ph_stream *s);
 struct ph_spawned *ph_stack_spawned(const struct ph_thread *t);
 #define PH_SPAWNED_ROOM 544u
 
+/*
+ * What a thread keeps, copied, so that a fork's child can put it back: there is a hook
+ * to be finished, which a handler that forks has interrupted. NULL: there is nothing, or
+ * no memory. ph_stack_put_back() with `put` false only gives the copy back.
+ */
+void *ph_stack_copy(const struct ph_thread *t);
+void ph_stack_put_back(const struct ph_thread *t, void *copy, bool put);
+
+/* Nothing is kept any more, caches neither: they are of another process. */
+void ph_stack_wipe(const struct ph_thread *t);
+
 /* Is there room on the stack for the unwinder, or the loader's list, to be gone
  * through? One for signals may be 2 KiB. */
 bool ph_stack_has_room(const struct ph_thread *t);

@@ -18,6 +18,8 @@
 
 PH_TLS struct ph_thread ph_self = {.plain = PH_NOT_PLAIN};
 
+uint32_t ph_clock_kind;
+
 _Atomic uint64_t ph_owners[1u << PH_OWNERS_BITS];
 
 #define CELLS_LEAST	  (PH_RING_LEAST / sizeof(struct ph_cell))
@@ -526,7 +528,11 @@ static struct ph_stream *enter_first(struct ph_thread *t, uintptr_t frame)
 {
 	const struct ph_thread before = *t;
 
+	if (before.put_back)
+		ph_stack_wipe(t);
+
 	ph_modules_begin();
+	ph_clock_kind = ph_process->segment->clock_kind;
 	/* Half made states are never seen: a handler that comes meanwhile finds the
 	 * guard set and no slot, and passes through. */
 	*t = (struct ph_thread){.plain = PH_NOT_PLAIN, .guard = frame};

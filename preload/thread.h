@@ -58,6 +58,7 @@ struct ph_thread {
 	uint64_t refused;   /* generation in which no slot could be had */
 	uint64_t shared;    /* generation in which another process runs on this memory, thread-local
 			     * storage included; 0: none */
+	bool put_back;	    /* what is kept is of the parent: see ph_stack_copy() */
 	bool confined_child; /* a vfork's child has had a seccomp filter installed */
 	bool spawned;	     /* a vfork's child left word of what it became */
 };
@@ -65,6 +66,10 @@ struct ph_thread {
 extern PH_TLS struct ph_thread ph_self;
 
 #define PH_NOT_PLAIN UINT64_MAX /* no generation */
+
+/* The segment's, and its children's; known once a thread has entered. Calls take the time
+ * outside of any guard, where a handler's fork may take the segment away. */
+extern uint32_t ph_clock_kind;
 
 /* The frame of the exported wrapper itself: what guards are made of. */
 #define PH_FRAME() ((uintptr_t)__builtin_frame_address(0))
@@ -75,11 +80,16 @@ static inline struct ph_stream *ph_enter(uintptr_t frame)
 {
 	struct ph_thread *t = &ph_self;
 
-	if (unlikely(t->generation != ph_process->generation || t->guard != 0 ||
-		     t->generation <= PH_OFF))
+	if (unlikely(t->guard != 0))
 		return ph_enter_slow(frame);
 	t->guard = frame;
 	signal_fence();
+	/* After the guard: a handler that forks before it leaves a child that finds another
+	 * generation, and one that forks from here on puts back what the child needs. */
+	if (unlikely(t->generation != ph_process->generation || t->generation <= PH_OFF)) {
+		t->guard = 0;
+		return ph_enter_slow(frame);
+	}
 	return &t->own;
 }
 

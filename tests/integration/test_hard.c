@@ -224,6 +224,22 @@ static void allocations_in_handlers(void **state)
 	check_written(&p, "storm");
 }
 
+/* The child goes on in the hook that its parent was in. What it wrote is in its trace,
+ * and the parent's has lost nothing and gained nothing. */
+static void forks_in_handlers(void **state)
+{
+	struct outcome o =
+		record(ARGV(program("fork_in_handler"), full_mode() ? "3000" : "200"), NULL);
+	const cJSON *json;
+
+	(void)state;
+	check_status(&o, 0);
+	json = report(o.trace);
+	check_u64(truth(&o, "bad"), 0, "children that did not end well");
+	check_u64(json_u64(json_at(json, "trace"), "dropped"), 0, "dropped");
+	check_u64(written_to(json, "written"), truth(&o, "written"), "written by the parent");
+}
+
 static void cancellations(void **state)
 {
 	struct pair p = record_pair(ARGV(program("cancel")), NULL);
@@ -415,6 +431,7 @@ int main(void)
 		boxed(small_shared_memory),
 		boxed(segment_is_memory),
 		boxed(jumps_out_of_hooks),
+		boxed(forks_in_handlers),
 		boxed(signals_among_allocations),
 		boxed(allocations_in_handlers),
 		boxed(small_signal_stacks),
