@@ -50,6 +50,7 @@ static void note_ranges(struct access *a, struct ranges *ranges, uint64_t begin,
 		return;
 	}
 	a->again_bytes += known;
+	a->end_bytes = end > a->end_bytes ? end : a->end_bytes;
 	a->distinct_bytes += end - begin - known;
 }
 
@@ -107,6 +108,7 @@ void access_add(struct access *to, const struct access *from)
 		from->again_unknown || (to->distinct_bytes != 0 && from->distinct_bytes != 0);
 	to->distinct_bytes += from->distinct_bytes;
 	to->again_bytes += from->again_bytes;
+	to->end_bytes = from->end_bytes > to->end_bytes ? from->end_bytes : to->end_bytes;
 }
 
 const char *access_pattern(const struct access *a)

@@ -99,8 +99,11 @@ static int load_one(struct loaded *l, struct symbols *symbols, const struct opti
 		    struct error *e)
 {
 	struct background background = {.symbols = symbols};
-	const struct run_options options = {.stacks_known = expect_names,
-					    .stacks_context = &background};
+	const struct run_options options = {
+		.stacks_known = expect_names,
+		.stacks_context = &background,
+		.thresholds = &o->thresholds,
+	};
 
 	if (collector_finish_wait(o->arguments[0], e) != 0)
 		return -1;
@@ -150,6 +153,7 @@ static int load_tree(struct loaded *l, struct symbols *symbols, const struct opt
 	struct background background = {.symbols = symbols};
 	const struct run_options options = {
 		.for_tree = true,
+		.thresholds = &o->thresholds,
 		.known = known,
 		.known_count = count,
 		.stacks_known = expect_names,

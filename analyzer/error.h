@@ -15,10 +15,12 @@ enum error_code {
 	ERROR_USAGE = 5, /* the command line */
 };
 
+#define ERROR_TEXT 1024
+
 struct error {
 	enum error_code code;
-	uint64_t offset; /* in the file; 0 where it means nothing */
-	char text[512];	 /* names the file, says what and what to do */
+	uint64_t offset;       /* in the file; 0 where it means nothing */
+	char text[ERROR_TEXT]; /* names the file, says what and what to do */
 };
 
 /* Fill `e` (unless it is NULL or already filled: the first cause counts) and return -1. */

@@ -501,6 +501,8 @@ void io_call(struct replay_io *io, struct thread *thread, unsigned kind, const s
 	case PH_KIND_ACCEPT:
 		thread->network_s += clock_span_ns(io->clock, call->entry, call->duration) / 1e9;
 		io_socket_opened(io, call, true);
+		if (call->result >= 0)
+			habits_got_work(&io->habits, thread);
 		break;
 	case PH_KIND_CONNECT:
 		io_connected(io, thread, call);
@@ -515,9 +517,10 @@ void io_call(struct replay_io *io, struct thread *thread, unsigned kind, const s
 }
 
 void io_init(struct replay_io *io, struct clock *clock, struct arena *arena,
-	     const char *const *names, const uint8_t *kinds)
+	     const char *const *names, const uint8_t *kinds, const struct thresholds *thresholds)
 {
 	*io = (struct replay_io){.clock = clock, .arena = arena, .names = names, .kinds = kinds};
+	habits_init(&io->habits, thresholds);
 	/* Place 0 takes what there was no memory for, and is not reported. */
 	if (vector_reserve(io->sinks, io->sink_room, 1))
 		io->sinks[io->sink_count++] = (struct io_sink){.fd = -1, .connect_began = NAN};
@@ -540,6 +543,7 @@ static void free_sink(struct io_sink *s)
 		latency_free(&s->turns->latency);
 	free(s->tracked);
 	free(s->turns);
+	free(s->habits);
 }
 
 void io_free(struct replay_io *io)
@@ -561,5 +565,6 @@ void io_free(struct replay_io *io)
 	map_free(&io->errors);
 	index_free(&io->sink_by_path);
 	names_free(io->resolved);
+	habits_free(&io->habits);
 	*io = (struct replay_io){0};
 }

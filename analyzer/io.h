@@ -14,6 +14,7 @@
 #include "analyzer/arena.h"
 #include "analyzer/buckets.h"
 #include "analyzer/clock.h"
+#include "analyzer/habits.h"
 #include "analyzer/latency.h"
 #include "analyzer/map.h"
 #include "analyzer/run.h"
@@ -55,13 +56,14 @@ struct replay_io {
 	/* Objects closed last: events of other threads may still name them. */
 	uint32_t closed[IO_CLOSED_MAX];
 	size_t closed_count;
+	struct habits habits;
 	bool keep_recorders;
 	bool failed; /* out of memory */
 };
 
-/* `names` and `kinds` are borrowed: by op, 256 of them. */
+/* `names` and `kinds` are borrowed: by op, 256 of them. So are the thresholds. */
 void io_init(struct replay_io *io, struct clock *clock, struct arena *arena,
-	     const char *const *names, const uint8_t *kinds);
+	     const char *const *names, const uint8_t *kinds, const struct thresholds *thresholds);
 void io_free(struct replay_io *io);
 
 /* Is what the call works on known? If not, a tie may yet tell. */

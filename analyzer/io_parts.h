@@ -27,6 +27,7 @@ struct io_sink {
 	const char *path;	    /* NULL: not known */
 	struct io_tracked *tracked; /* NULL: none yet */
 	struct turns *turns;	    /* of a connection; NULL: none yet */
+	struct habit_state *habits; /* NULL: none yet */
 	int32_t fd;		    /* one that it was used by */
 	uint32_t into;		    /* place + 1 of the sink that it was found to be */
 	uint32_t connection;	    /* place + 1; 0: no socket */

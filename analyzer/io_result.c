@@ -532,6 +532,28 @@ static void take_sinks(struct replay_io *io, struct run *run, struct endpoints *
 	latency_free(&sockets);
 }
 
+/* Of what was done before the sink was known to be another one too. */
+static void name_habits(struct replay_io *io, const struct endpoints *endpoints)
+{
+	for (size_t i = 1; i < io->sink_count; i++)
+		if (io->sinks[i].habits != NULL)
+			habits_end(&io->habits, io->sinks[i].habits, (uint32_t)i);
+	for (size_t i = 0; i < io->habits.count; i++) {
+		struct habit *h = &io->habits.list[i];
+		uint32_t into = io->sinks[h->sink].into;
+		const struct io_sink *s = &io->sinks[into != 0 ? into - 1 : h->sink];
+		const struct connection *c =
+			s->connection != 0 ? &io->connections[s->connection - 1] : NULL;
+
+		h->socket = c != NULL;
+		if (c == NULL)
+			h->subject = s->path;
+		else if (c->endpoint < endpoints->count) /* else there was no memory for it */
+			h->subject = endpoints->list[c->endpoint].name;
+	}
+	io->failed |= io->habits.failed;
+}
+
 static int by_function_time(const void *a, const void *b)
 {
 	const struct io_total *x = a, *y = b;
@@ -577,6 +599,7 @@ void io_result(struct replay_io *io, struct run *run, double end_ns)
 	}
 	take_sinks(io, run, &endpoints, end_ns);
 	take_peers(io, &endpoints);
+	name_habits(io, &endpoints);
 	qsort(run->files, run->file_count, sizeof(*run->files), file_by_bytes);
 	io->failed |= !folders_make(run, io->arena);
 	take_rates(io, &io->file_bytes, end_ns, &run->io);

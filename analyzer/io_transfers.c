@@ -2,6 +2,7 @@
 /* Bytes in and out, and where in their files. */
 #include <aio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "analyzer/io_parts.h"
 #include "trace/format.h"
@@ -76,30 +77,97 @@ static uint64_t place_of(struct io_object *o, uint64_t said, uint64_t bytes)
 	return at;
 }
 
-static void note_access(struct replay_io *io, struct io_object *o, bool read, uint64_t said,
-			const struct side *side)
+/* Returns where; ACCESS_NOWHERE: at the end, or not known. */
+static uint64_t note_access(struct replay_io *io, struct io_object *o, bool read, uint64_t said,
+			    const struct side *side)
 {
 	struct io_tracked *t = tracked(io, side->sink);
 	uint64_t bytes = (uint64_t)side->result;
 	struct cursor none = {.set = false}, *cursor = o != NULL ? &o->cursors[!read] : &none;
 
 	if (t == NULL)
-		return;
+		return ACCESS_NOWHERE;
 	if (t->rates == NULL && (t->rates = buckets_small(FILE_SLICES)) == NULL) {
 		io->failed = true;
-		return;
+		return ACCESS_NOWHERE;
 	}
 	buckets_spread(t->rates, !read, bytes, side->begin, side->begin + side->ns);
 	if (!read && said == UINT64_MAX && o != NULL && o->append) {
 		o->stands = false;
 		access_note_append(&t->access->written, cursor, bytes);
-		return;
+		return ACCESS_NOWHERE;
 	}
 	said = place_of(o, said, bytes);
 	if (o == NULL || o->class != PH_CLASS_FILE)
 		said = ACCESS_NOWHERE;
 	access_note(read ? &t->access->read : &t->access->written, cursor, &t->ranges[!read], said,
 		    bytes);
+	return said;
+}
+
+/* ---- time after time -------------------------------------------------------- */
+
+/* NULL: out of memory. */
+static struct habit_state *habits_of(struct replay_io *io, uint32_t sink)
+{
+	struct io_sink *s = &io->sinks[sink];
+
+	if (s->habits == NULL && (s->habits = calloc(1, sizeof(*s->habits))) == NULL)
+		io->failed = true;
+	return s->habits;
+}
+
+static struct habit_call habit_call(const struct replay_io *io, const struct thread *thread,
+				    const struct side *side, uint64_t bytes)
+{
+	return (struct habit_call){
+		.thread = thread,
+		.sink = side->sink,
+		.node = io->node,
+		.begin = side->begin,
+		.ns = side->ns,
+		.bytes = bytes,
+	};
+}
+
+/* Datagrams cannot be put together. */
+static bool is_stream(struct replay_io *io, uint32_t sink)
+{
+	const struct connection *c = io_connection_of(io, sink);
+
+	return c == NULL || c->type == NULL || strcmp(c->type, "stream") == 0;
+}
+
+/* A thread of a pool is told of it by a client, or by another thread. */
+static bool gives_work(const struct io_sink *s)
+{
+	return s->turns != NULL ? s->turns->side == TURNS_SERVER
+				: s->path != NULL && strcmp(s->path, "anon_inode:[eventfd]") == 0;
+}
+
+static void note_habit(struct replay_io *io, const struct thread *thread, bool read, uint64_t place,
+		       const struct side *side)
+{
+	const struct habit_call call = habit_call(io, thread, side, (uint64_t)side->result);
+	const struct turns *turns = io->sinks[side->sink].turns;
+	struct habit_state *s = io->sinks[side->sink].habits;
+	bool asks = turns != NULL && turns->side == TURNS_CLIENT;
+
+	/* What is only read has none: there may be many files. */
+	if (!read)
+		s = habits_of(io, side->sink);
+	if (read && gives_work(&io->sinks[side->sink]))
+		habits_got_work(&io->habits, thread);
+	if (s == NULL)
+		return;
+	if (read)
+		habits_interrupted(s);
+	else if (is_stream(io, side->sink))
+		habits_written(&io->habits, s, &call, place);
+	if (asks && read)
+		habits_answered(s, &call);
+	else if (asks)
+		habits_asked(&io->habits, s, &call);
 }
 
 void io_sought(struct replay_io *io, const struct ph_call *call)
@@ -136,6 +204,7 @@ static void take_bytes(struct replay_io *io, struct thread *thread, bool read, s
 {
 	struct io_sink *s = &io->sinks[side->sink];
 	struct traffic *t = &s->traffic;
+	uint64_t place = HABIT_NOWHERE;
 
 	take_time(io, side, side->result > 0 ? (uint64_t)side->result : 0);
 	*(read ? &t->read_calls : &t->write_calls) += 1;
@@ -150,7 +219,8 @@ static void take_bytes(struct replay_io *io, struct thread *thread, bool read, s
 	if (is_socket(io, side->sink))
 		io_socket_moved(io, side, read);
 	else
-		note_access(io, o, read, said, side);
+		place = note_access(io, o, read, said, side);
+	note_habit(io, thread, read, place, side);
 }
 
 static struct io_object *object_of(const struct replay_io *io, const struct ph_call *call)
@@ -196,7 +266,9 @@ void io_moved(struct replay_io *io, struct thread *thread, const struct ph_call 
 void io_synced(struct replay_io *io, struct thread *thread, bool sync, const struct ph_call *call)
 {
 	const struct side side = io_side_of(io, call, io_sink_of(io, call));
+	const struct habit_call habit = habit_call(io, thread, &side, 0);
 	struct traffic *t = &io->sinks[side.sink].traffic;
+	struct habit_state *habits;
 	struct io_tracked *tr;
 
 	take_time(io, &side, 0);
@@ -207,6 +279,9 @@ void io_synced(struct replay_io *io, struct thread *thread, bool sync, const str
 	t->sync_time_s += side.ns / 1e9;
 	tr = tracked(io, side.sink);
 	io->failed |= tr == NULL || !latency_record(&tr->sync, (uint64_t)side.ns);
+	habits = habits_of(io, side.sink);
+	if (habits != NULL && side.result >= 0)
+		habits_synced(&io->habits, habits, &habit);
 }
 
 /* A request takes time in the program when it is made and when it is asked for; what it

@@ -27,6 +27,8 @@ static const struct option_row rows[] = {
 	 "where the packed trace goes; may be TRACE itself. Else x.trace is x.packed.trace"},
 	{OPTION_TOP, "top", 'n', "N", "length of lists: 10 in text, 100 in JSON; 0 is all"},
 	{OPTION_FULL, "full", 0, NULL, "whole stacks and whole names"},
+	{OPTION_THRESHOLD, "threshold", 0, "NAME=VALUE",
+	 "what a finding is judged by; repeatable (see docs/findings.md)"},
 	{OPTION_SYSROOT, "sysroot", 0, "DIR", "look for binaries below DIR first; repeatable"},
 	{OPTION_DEBUG_PATH, "debug-path", 0, "DIR", "look for debug files in DIR too; repeatable"},
 	{OPTION_COLOR, "color", 0, "WHEN", "auto (on a terminal; the default), always, never"},
@@ -133,6 +135,8 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		return 0;
 	case OPTION_TOP:
 		return parse_top(o, value, e);
+	case OPTION_THRESHOLD:
+		return thresholds_set(&o->thresholds, value, e);
 	case OPTION_COLOR:
 		return parse_color(o, value, e);
 	case OPTION_STOP_AT_WORD:
@@ -181,6 +185,7 @@ int options_parse(struct options *o, unsigned accepted, int argc, char **argv, s
 	int code;
 
 	*o = (struct options){0};
+	thresholds_default(&o->thresholds);
 	o->sysroots = calloc((size_t)argc + 1, sizeof(*o->sysroots));
 	o->debug_paths = calloc((size_t)argc + 1, sizeof(*o->debug_paths));
 	if (o->sysroots == NULL || o->debug_paths == NULL)

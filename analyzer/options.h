@@ -13,6 +13,7 @@
 
 #include "analyzer/emit_text.h"
 #include "analyzer/error.h"
+#include "analyzer/thresholds.h"
 
 enum option_bit {
 	OPTION_JSON = 1 << 0,
@@ -26,6 +27,7 @@ enum option_bit {
 	OPTION_STOP_AT_WORD = 1 << 8, /* no row: what follows the first word is not ours */
 	OPTION_HELP = 1 << 9,	      /* every command's */
 	OPTION_PACK_OUTPUT = 1 << 10,
+	OPTION_THRESHOLD = 1 << 11,
 };
 
 #define OPTIONS_SYMBOLS (OPTION_SYSROOT | OPTION_DEBUG_PATH)
@@ -36,6 +38,7 @@ struct options {
 	bool top_given;
 	uint64_t top; /* 0: all */
 	enum color_choice color;
+	struct thresholds thresholds;
 	const char **sysroots, **debug_paths;
 	size_t sysroot_count, debug_path_count;
 	char **arguments; /* what is no option; within argv, NULL at its end */

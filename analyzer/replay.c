@@ -206,8 +206,15 @@ static void apply_timed(struct replay *r, struct thread *t, unsigned action,
 	uint32_t node = stacks_node(&r->stacks, c->node);
 	size_t at = (size_t)(t - r->run->threads);
 
+	if (waits_is_about(action) || io_is_about(action))
+		loops_call(&r->loops, (uint32_t)at, action, r->meta.names[c->op], c, node,
+			   clock_span_ns(&r->clock, c->entry, c->duration));
 	if (waits_is_about(action)) {
 		waits_call(&r->waits, t, at, action, c, node, &r->io, &r->heap);
+		/* For something to do. */
+		if (action == PH_KIND_CONDITION || action == PH_KIND_SEMAPHORE ||
+		    action == PH_KIND_QUEUE)
+			habits_got_work(&r->io.habits, t);
 	} else if (io_is_about(action)) {
 		io_call(&r->io, t, action, c, node);
 		waits_io(&r->waits, t, at, &before, c);

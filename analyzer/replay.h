@@ -15,11 +15,13 @@
 #include "analyzer/coverage.h"
 #include "analyzer/heap.h"
 #include "analyzer/io.h"
+#include "analyzer/loops.h"
 #include "analyzer/merge.h"
 #include "analyzer/meta.h"
 #include "analyzer/reader.h"
 #include "analyzer/run.h"
 #include "analyzer/stacks.h"
+#include "analyzer/thresholds.h"
 #include "analyzer/waits.h"
 
 /* CONFINE's argument, of the functions that may install a filter. */
@@ -41,6 +43,8 @@ struct replay {
 	struct replay_heap heap;
 	struct replay_io io;
 	struct replay_waits waits;
+	struct loops loops;
+	struct thresholds thresholds; /* of findings */
 	struct coverage_count coverage;
 	struct merge merge;
 	uint8_t actions[256];

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SCHEMA 1
@@ -209,6 +210,48 @@ void json_waits(struct report *r, struct emit_json *e)
 {
 	for (size_t i = 0; i < least(r->run->wait_count, r->top); i++)
 		json_wait(r, e, &r->run->waits[i]);
+}
+
+static void json_evidence(struct report *r, struct emit_json *e, const struct finding *f)
+{
+	char *waited_for = f->waited_for != NULL ? wait_object(r, f->waited_for) : NULL;
+
+	emit_object(e, "evidence");
+	if (f->waited_for != NULL)
+		emit_string(e, "object", waited_for);
+	free(waited_for);
+	for (size_t i = 0; i < f->evidence_count; i++) {
+		const struct evidence *v = &f->evidence[i];
+
+		if (v->type == EVIDENCE_TEXT)
+			emit_string(e, v->key, v->text);
+		else if (v->type == EVIDENCE_COUNT)
+			emit_u64(e, v->key, v->count);
+		else
+			emit_double(e, v->key, v->number);
+	}
+	emit_end(e);
+}
+
+void json_findings(struct report *r, struct emit_json *e)
+{
+	for (size_t i = 0; i < least(r->run->finding_count, r->top); i++) {
+		const struct finding *f = &r->run->findings[i];
+
+		emit_object(e, NULL);
+		emit_string(e, "kind", f->kind);
+		emit_string(e, "severity", f->severity);
+		emit_double(e, "saves_s", f->saves_s);
+		emit_string(e, "what", f->what);
+		json_evidence(r, e, f);
+		emit_string(e, "advice", f->advice);
+		if (r->tree != NULL) {
+			emit_i64(e, "most_pid", f->pid);
+			emit_u64(e, "processes", f->processes);
+		}
+		json_stack(r, e, f->node);
+		emit_end(e);
+	}
 }
 
 static void json_thread(struct report *r, struct emit_json *e, const struct thread *t)

@@ -11,6 +11,7 @@ void json_process(struct report *r, struct emit_json *e);
 void json_trace(struct report *r, struct emit_json *e);
 void json_in_tree(const struct tree *t, size_t place, struct emit_json *e);
 void json_inherited(struct report *r, struct emit_json *e);
+void json_findings(struct report *r, struct emit_json *e);
 void json_memory(struct report *r, struct emit_json *e);
 void json_peak(struct report *r, struct emit_json *e);
 void json_leaks(struct report *r, struct emit_json *e);
@@ -22,6 +23,7 @@ void json_coverage(struct report *r, struct emit_json *e);
 
 void text_process(struct report *r, struct emit_text *t);
 void text_processes(struct report *r, struct emit_text *t);
+void text_findings(struct report *r, struct emit_text *t);
 void text_memory(struct report *r, struct emit_text *t);
 void text_peak(struct report *r, struct emit_text *t);
 void text_leaks(struct report *r, struct emit_text *t);
@@ -46,6 +48,8 @@ char *wait_object(struct report *r, const struct wait *wait);
 /* Shared among the text sections. */
 /* The frames of a node, each on a line of its own, begun at column `indent`. */
 void text_stack(struct report *r, struct emit_text *t, uint32_t node, size_t indent);
+/* The same in one or two lines: where in the program, and by way of what. */
+void text_folded_stack(struct report *r, struct emit_text *t, uint32_t node, size_t indent);
 /* "  label       " in front of a line of figures. */
 void text_label(struct emit_text *t, const char *label);
 /* What each thread's time was spent on. */

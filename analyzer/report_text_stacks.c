@@ -119,6 +119,59 @@ void text_stack(struct report *r, struct emit_text *t, uint32_t node, size_t ind
 	stack_free(&stack);
 }
 
+/* Frames of the program itself, those of the runtime libraries left out. */
+static size_t own_frames(struct stack *stack)
+{
+	size_t count = telling_frames(stack), kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (module_class(stack->frames[i].module) == MODULE_PROGRAM)
+			stack->frames[kept++] = stack->frames[i];
+	return kept != 0 ? kept : count;
+}
+
+#define FOLDED_NAMES 5
+
+/* "called by a, b, ..., main". */
+static void print_callers(struct emit_text *t, const struct stack *stack, size_t count,
+			  size_t indent)
+{
+	char name[4096], *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	for (size_t i = 1; out != NULL && i < count; i++) {
+		if (i == FOLDED_NAMES && count > FOLDED_NAMES + 1) {
+			fputs(", ...", out);
+			i = count - 1;
+		}
+		frame_name(&stack->frames[i], name, sizeof(name));
+		fprintf(out, "%s%s", i > 1 ? ", " : "called by ", name);
+	}
+	if (out != NULL && fclose(out) == 0 && count > 1) {
+		fprintf(t->out, "%*s", (int)indent, "");
+		text_wrap(t, text, indent, indent);
+		fputc('\n', t->out);
+	}
+	free(text);
+}
+
+void text_folded_stack(struct report *r, struct emit_text *t, uint32_t node, size_t indent)
+{
+	struct stack stack;
+	size_t count;
+
+	if (r->full || node == 0 || report_stack(r, node, &stack) != 0) {
+		text_stack(r, t, node, indent);
+		return;
+	}
+	count = own_frames(&stack);
+	if (count != 0)
+		print_frame(r, t, &stack.frames[0], indent);
+	print_callers(t, &stack, count, indent);
+	stack_free(&stack);
+}
+
 static const char *plural(uint64_t n)
 {
 	return n == 1 ? "" : "s";

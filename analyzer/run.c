@@ -16,6 +16,7 @@
 #include "analyzer/latency.h"
 #include "analyzer/map.h"
 #include "analyzer/profile.h"
+#include "analyzer/findings.h"
 #include "analyzer/replay.h"
 
 enum { FORKS_MAX = 64 }; /* generations that are followed up */
@@ -278,6 +279,7 @@ static void replay_close(struct replay *r)
 	heap_free(&r->heap);
 	io_free(&r->io);
 	waits_free(&r->waits);
+	loops_free(&r->loops);
 	coverage_free(&r->coverage);
 	stacks_free(&r->stacks);
 	clock_free(&r->clock);
@@ -469,9 +471,14 @@ static int replay_events(struct replay *r, struct error *e)
 {
 	bool for_tree = r->options != NULL && r->options->for_tree;
 
-	io_init(&r->io, &r->clock, r->arena, r->meta.names, r->meta.kinds);
+	if (r->options != NULL && r->options->thresholds != NULL)
+		r->thresholds = *r->options->thresholds;
+	else
+		thresholds_default(&r->thresholds);
+	io_init(&r->io, &r->clock, r->arena, r->meta.names, r->meta.kinds, &r->thresholds);
 	r->io.keep_recorders = for_tree;
-	if (!waits_init(&r->waits, &r->clock, r->arena, r->run->threads, r->run->thread_count))
+	if (!waits_init(&r->waits, &r->clock, r->arena, r->run->threads, r->run->thread_count) ||
+	    !loops_init(&r->loops, &r->thresholds, r->run->thread_count))
 		return out_of_memory(r, e);
 	r->waits.keep_recorders = for_tree;
 	if (for_tree && (r->run->profile = profile_new()) == NULL)
@@ -482,7 +489,8 @@ static int replay_events(struct replay *r, struct error *e)
 	r->times_by_calls = (for_tree || r->seeks) && r->merge.stream_count == 1;
 	stacks_publish(&r->stacks, r->run);
 	tell_of_stacks(r);
-	if (!merge_run(&r->merge) || r->heap.failed || r->io.failed || r->waits.failed)
+	if (!merge_run(&r->merge) || r->heap.failed || r->io.failed || r->waits.failed ||
+	    r->loops.failed)
 		return out_of_memory(r, e);
 	return 0;
 }
@@ -512,6 +520,21 @@ static void compare_with_kernel(struct replay *r)
 	free(gone);
 }
 
+static bool find_findings(struct replay *r)
+{
+	struct finder f = {
+		.run = r->run,
+		.arena = r->arena,
+		.thresholds = &r->thresholds,
+		.habits = &r->io.habits,
+		.loops = &r->loops,
+		.names = r->meta.names,
+	};
+
+	loops_end(&r->loops);
+	return findings_find(&f);
+}
+
 static int replay_finish(struct replay *r, struct error *e)
 {
 	struct run *run = r->run;
@@ -525,7 +548,7 @@ static int replay_finish(struct replay *r, struct error *e)
 	io_result(&r->io, run, end_ns);
 	waits_result(&r->waits, run, &r->meta);
 	compare_with_kernel(r);
-	if (r->heap.failed || r->io.failed || r->waits.failed)
+	if (r->heap.failed || r->io.failed || r->waits.failed || !find_findings(r))
 		return out_of_memory(r, e);
 	replay_note_all(r);
 	return 0;
@@ -650,6 +673,7 @@ void run_free(struct run *run)
 	free(run->functions);
 	free(run->resolved);
 	free(run->waits);
+	free(run->findings);
 	free(run->threads);
 	free(run->addresses);
 	free(run->nodes);

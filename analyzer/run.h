@@ -160,6 +160,7 @@ struct access {
 	uint64_t tiny;
 	uint64_t sizes[ACCESS_SIZES];
 	uint64_t distinct_bytes, again_bytes;
+	uint64_t end_bytes; /* one past the last of these */
 	bool again_unknown;
 };
 
@@ -264,6 +265,32 @@ struct io {
 	struct traffic total;
 	struct rate_sample *timeline; /* at most 128 */
 	size_t timeline_count;
+};
+
+#define FINDING_EVIDENCE 12
+
+/* A figure that a finding rests on. */
+struct evidence {
+	const char *key; /* with its unit, as in JSON */
+	enum evidence_type { EVIDENCE_COUNT, EVIDENCE_NUMBER, EVIDENCE_TEXT } type;
+	uint64_t count;
+	double number;
+	const char *text; /* NULL: not known */
+};
+
+/* Something to look at: docs/findings.md says what each kind is. Strings are the run's. */
+struct finding {
+	const char *kind;
+	const char *severity; /* "high", "medium", "low" */
+	const char *what;     /* one line, without how much time */
+	const char *advice;   /* one sentence */
+	double saves_s;	      /* at most, all threads added up; NaN: not known */
+	struct evidence evidence[FINDING_EVIDENCE];
+	size_t evidence_count;
+	struct wait *waited_for; /* what `what` ends with; NULL: it says all */
+	uint32_t node;
+	int pid;	    /* in a tree of processes: with most of it; else 0 */
+	uint32_t processes; /* likewise: that have it; evidence is of the one */
 };
 
 /* Calls that waited: of one kind, for one thing, from one stack. */
@@ -392,6 +419,8 @@ struct run {
 	size_t resolved_count;
 	struct wait *waits; /* most time first */
 	size_t wait_count;
+	struct finding *findings; /* what would save most time first */
+	size_t finding_count;
 	struct thread *threads;
 	size_t thread_count;
 
@@ -440,6 +469,7 @@ struct run_options {
 	bool for_tree;		       /* keep what adding processes up needs: profile, recorders */
 	const struct run_known *known; /* where else to look for parents */
 	size_t known_count;
+	const struct thresholds *thresholds; /* of findings; NULL: as they are */
 	struct run_moment *moment; /* not NULL: the heap, without what was inherited, then */
 };
 

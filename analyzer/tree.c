@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "analyzer/coverage.h"
+#include "analyzer/findings.h"
 #include "analyzer/profile.h"
 #include "analyzer/vector.h"
 #include "analyzer/waits.h"
@@ -241,6 +242,75 @@ static void add_wait(struct tree *t, const struct run *run, struct wait *from, s
 	add_recorder(t, &to->recorder, from->recorder);
 }
 
+/* Findings. */
+
+static uint32_t imported(struct tree *t, const struct run *run, uint32_t node, struct map *known)
+{
+	return stacks_import(&t->stacks, run, node, known, t->arena);
+}
+
+/* The same of the same: the name of what it is about is the first of the evidence. */
+static bool is_same_finding(const struct finding *a, const struct finding *b)
+{
+	return a->node == b->node && strcmp(a->kind, b->kind) == 0 && a->waited_for == NULL &&
+	       b->waited_for == NULL && is_same_text(a->evidence[0].text, b->evidence[0].text);
+}
+
+static struct finding *same_finding(const struct tree *t, const struct finding *like, uint64_t hash)
+{
+	size_t at = SIZE_MAX;
+	uint32_t place;
+
+	while ((place = index_find(&t->finding_by_all, hash, &at)) != 0)
+		if (is_same_finding(&t->run.findings[place - 1], like))
+			return &t->run.findings[place - 1];
+	return NULL;
+}
+
+/* The sum, with the evidence of the process that has most. */
+static void merge_finding(struct finding *to, const struct finding *from)
+{
+	struct finding sum = finding_by_savings(from, to) < 0 ? *from : *to;
+
+	sum.saves_s = to->saves_s + from->saves_s; /* not known: neither is */
+	sum.processes = to->processes + 1;
+	*to = sum;
+}
+
+static void add_finding(struct tree *t, const struct run *run, struct finding *from,
+			struct map *known)
+{
+	struct run *to = &t->run;
+	struct finding *same;
+	uint64_t hash;
+
+	from->node = imported(t, run, from->node, known);
+	if (from->waited_for != NULL)
+		from->waited_for->home_node = imported(t, run, from->waited_for->home_node, known);
+	from->pid = run->pid;
+	from->processes = 1;
+	hash = map_hash_bytes(from->kind, strlen(from->kind)) ^ map_hash(from->node);
+	same = same_finding(t, from, hash);
+	if (same != NULL) {
+		merge_finding(same, from);
+		return;
+	}
+	if (!vector_reserve(to->findings, t->finding_room, to->finding_count + 1) ||
+	    !index_insert(&t->finding_by_all, hash, (uint32_t)to->finding_count + 1)) {
+		t->failed = true;
+		return;
+	}
+	to->findings[to->finding_count++] = *from;
+}
+
+static void settle_findings(struct tree *t)
+{
+	index_free(&t->finding_by_all);
+	if (t->run.finding_count != 0)
+		qsort(t->run.findings, t->run.finding_count, sizeof(*t->run.findings),
+		      finding_by_savings);
+}
+
 /* Sums. */
 
 static void add_heap(struct heap *to, const struct heap *h)
@@ -290,9 +360,11 @@ static void drop_details(struct run *run)
 	free(run->nodes);
 	free(run->modules);
 	free(run->waits);
+	free(run->findings);
 	run->sites = NULL;
 	run->waits = NULL;
-	run->wait_count = 0;
+	run->findings = NULL;
+	run->wait_count = run->finding_count = 0;
 	run->addresses = NULL;
 	run->nodes = NULL;
 	run->modules = NULL;
@@ -337,6 +409,8 @@ int tree_add(struct tree *t, struct run *run, struct error *e)
 	tree_add_io(t, image, &known);
 	for (size_t i = 0; i < run->wait_count; i++)
 		add_wait(t, run, &run->waits[i], &known);
+	for (size_t i = 0; i < run->finding_count; i++)
+		add_finding(t, run, &run->findings[i], &known);
 	add_sums(t, run);
 	drop_details(run);
 	map_free(&known);
@@ -785,6 +859,7 @@ int tree_finish(struct tree *t, const struct run_options *options, struct error 
 	describe(t);
 	t->run.complete &= !t->unreadable;
 	settle_waits(t);
+	settle_findings(t);
 	t->failed |= !tree_settle_files(t);
 	gather_notices(t);
 	note_bytes(t);
@@ -825,6 +900,7 @@ void tree_free(struct tree *t)
 	map_free(&t->site_by_node);
 	tree_free_io(t);
 	index_free(&t->wait_by_all);
+	index_free(&t->finding_by_all);
 	stacks_free(&t->stacks);
 	run_free(&t->run);
 	arena_free(t->arena);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* A report as text: what stands out, first of all. */
+#include "analyzer/report_sections.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/findings.h"
+#include "analyzer/format_text.h"
+
+#define INDENT 8
+
+static enum emit_style style_of(const struct finding *f)
+{
+	return strcmp(f->severity, "high") == 0	    ? STYLE_BAD
+	       : strcmp(f->severity, "medium") == 0 ? STYLE_WARNING
+						    : STYLE_FAINT;
+}
+
+/* Its line, with the name of what was waited for: that is known only here. */
+static char *line_of(struct report *r, const struct finding *f)
+{
+	char *object = f->waited_for != NULL ? wait_object(r, f->waited_for) : NULL, *out = NULL;
+
+	if (asprintf(&out, "%s: %s%s%s", f->kind, f->what, f->waited_for != NULL ? " " : "",
+		     object != NULL	     ? object
+		     : f->waited_for != NULL ? "something"
+					     : "") < 0)
+		out = NULL;
+	free(object);
+	return out;
+}
+
+static void print_finding(struct report *r, struct emit_text *t, const struct finding *f,
+			  size_t rank)
+{
+	char time[FORMAT_ROOM], n[FORMAT_ROOM];
+	char *line = line_of(r, f);
+
+	fprintf(t->out, "  %3zu.  ", rank);
+	text_styled(t, STYLE_STRONG, "%9s", format_seconds(time, f->saves_s, t->utf8));
+	text_styled(t, style_of(f), "  %-6s  ", f->severity);
+	text_wrap(t, line != NULL ? line : f->kind, 27, 27);
+	fputc('\n', t->out);
+	free(line);
+	if (f->processes > 1)
+		fprintf(t->out, "%*sin %s processes; the figures are of %d, which has most\n",
+			INDENT, "", format_count(n, f->processes), f->pid);
+	else if (f->pid != 0)
+		fprintf(t->out, "%*sin process %d\n", INDENT, "", f->pid);
+	fprintf(t->out, "%*s", INDENT, "");
+	text_wrap(t, f->advice, INDENT, INDENT);
+	fputc('\n', t->out);
+	text_folded_stack(r, t, f->node, INDENT);
+}
+
+/* What was looked for, so that nothing means something. */
+static char *list_kinds(const struct run *run)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+	bool any = false;
+
+	if (out == NULL)
+		return NULL;
+	for (size_t i = 0; i < finding_kind_count; i++) {
+		if (!finding_kind_known(&finding_kinds[i], run))
+			continue;
+		fprintf(out, "%s%s", any ? ", " : "  nothing stood out of what was looked for: ",
+			finding_kinds[i].plural);
+		any = true;
+	}
+	if (!any)
+		fputs("  nothing was looked for: nothing of it was recorded", out);
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+void text_findings(struct report *r, struct emit_text *t)
+{
+	const struct run *run = r->run;
+	char *kinds;
+
+	text_heading(t, "FINDINGS",
+		     run->finding_count > 0 ? "with the time that each would save at most" : NULL);
+	if (run->finding_count == 0) {
+		kinds = list_kinds(run);
+		if (kinds != NULL)
+			text_wrap(t, kinds, 0, 4);
+		fputc('\n', t->out);
+		free(kinds);
+		return;
+	}
+	for (size_t i = 0; i < run->finding_count && i < r->top; i++)
+		print_finding(r, t, &run->findings[i], i + 1);
+	text_more(r, t, run->finding_count, "findings");
+}
