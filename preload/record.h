@@ -128,7 +128,7 @@ struct ph_call_state {
 
 static inline uint64_t ph_now(void)
 {
-	return ph_clock_now(ph_clock_kind);
+	return ph_clock_now(atomic_load_explicit(&ph_clock_kind, memory_order_relaxed));
 }
 
 /* Describes the descriptors where they are new; -1: there is none. */

@@ -18,7 +18,7 @@
 
 PH_TLS struct ph_thread ph_self = {.plain = PH_NOT_PLAIN};
 
-uint32_t ph_clock_kind;
+_Atomic uint32_t ph_clock_kind;
 
 _Atomic uint64_t ph_owners[1u << PH_OWNERS_BITS];
 
@@ -532,7 +532,8 @@ static struct ph_stream *enter_first(struct ph_thread *t, uintptr_t frame)
 		ph_stack_wipe(t);
 
 	ph_modules_begin();
-	ph_clock_kind = ph_process->segment->clock_kind;
+	atomic_store_explicit(&ph_clock_kind, ph_process->segment->clock_kind,
+			      memory_order_relaxed);
 	/* Half made states are never seen: a handler that comes meanwhile finds the
 	 * guard set and no slot, and passes through. */
 	*t = (struct ph_thread){.plain = PH_NOT_PLAIN, .guard = frame};

@@ -69,7 +69,7 @@ extern PH_TLS struct ph_thread ph_self;
 
 /* The segment's, and its children's; known once a thread has entered. Calls take the time
  * outside of any guard, where a handler's fork may take the segment away. */
-extern uint32_t ph_clock_kind;
+extern _Atomic uint32_t ph_clock_kind;
 
 /* The frame of the exported wrapper itself: what guards are made of. */
 #define PH_FRAME() ((uintptr_t)__builtin_frame_address(0))
