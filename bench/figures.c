@@ -352,7 +352,7 @@ static const char *problem_of(const struct series *s)
 		if (s->readings > 0 && s->file[mode].problem[0] != '\0')
 			return s->file[mode].problem;
 		for (unsigned i = 0; i < s->readings; i++)
-			if (!s->read[mode][i].fine)
+			if (mode != STRACED && !s->read[mode][i].fine)
 				return mode == PERFHOOK ? "perfhook report failed"
 							: "heaptrack_interpret or _print failed";
 	}
