@@ -23,8 +23,9 @@ _Atomic uint32_t ph_clock_kind;
 _Atomic uint64_t ph_owners[1u << PH_OWNERS_BITS];
 
 #define CELLS_LEAST	  (PH_RING_LEAST / sizeof(struct ph_cell))
-#define RING_BLOCK	  (128u << 10) /* that a ring grows to where a full one makes its thread wait */
-#define CHECK_EVERY	  128u	       /* cells between looks at the clock */
+#define RING_FIRST	  (512u << 10) /* that rings grow to where a full one makes its thread wait */
+#define RING_FURTHER	  (128u << 10)
+#define CHECK_EVERY	  128u	/* cells between looks at the clock */
 #define CLOCK_GRAIN	  4096u /* ticks that the shared word may lag before a thread moves it */
 #define NO_PROGRESS_NS	  INT64_C(2000000000)
 #define NO_PROGRESS_TICKS UINT64_C(6000000000) /* likewise, where no clock can be asked */
@@ -224,12 +225,15 @@ static uint64_t room_left(const struct ph_stream *s)
 	return s->mask + 1 - (s->next - oldest);
 }
 
-static uint64_t cells_most(void)
+/* The first thread has most to do in most programs, and is one. */
+static uint64_t cells_most(const struct ph_stream *s)
 {
 	uint64_t bytes = ph_config.ring_bytes;
 
+	if (bytes == 0 && ph_config.overflow == PH_OVERFLOW_DROP)
+		bytes = PH_RING_MOST;
 	if (bytes == 0)
-		bytes = ph_config.overflow == PH_OVERFLOW_BLOCK ? RING_BLOCK : PH_RING_MOST;
+		bytes = s->slot->stream == 1 ? RING_FIRST : RING_FURTHER;
 	return bytes / sizeof(struct ph_cell);
 }
 
@@ -351,7 +355,7 @@ static bool have_room(struct ph_stream *s, unsigned cells)
 	const struct ph_segment *g = ph_process->segment;
 
 	while (room_left(s) < cells) {
-		if (grow(s, cells_most()))
+		if (grow(s, cells_most(s)))
 			continue;
 		/* A ring that has turned to drop waits no more until there is room. */
 		if (given_up(g))
