@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The traces that a command line names, loaded, added up to a tree if there are
+ * several, with names looked up: what the reports and exports begin with.
+ */
+#ifndef PH_ANALYZER_COMMAND_LOAD_H
+#define PH_ANALYZER_COMMAND_LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "analyzer/error.h"
+#include "analyzer/options.h"
+#include "analyzer/report.h"
+#include "analyzer/run.h"
+#include "analyzer/symbols.h"
+#include "analyzer/tree.h"
+
+/* All zero is empty. */
+struct loaded {
+	struct run run; /* of one trace */
+	struct tree tree;
+	bool is_tree;
+	struct symbols *symbols;
+	struct report report; /* of the one, or of the tree's sum */
+};
+
+/*
+ * Waits for collectors that are still at work. A trace of several that cannot be
+ * read is left out and named in the report; one alone is an error. 0, or -1 with *e
+ * filled; loaded_close() in any case. Shows progress on standard error.
+ */
+int loaded_open(struct loaded *l, char *const *paths, size_t count, const struct options *o,
+		struct error *e);
+void loaded_close(struct loaded *l);
+
+#endif
