@@ -280,7 +280,7 @@ static double end_of(struct replay_io *io, const struct ph_call *call)
 	       clock_span_ns(io->clock, call->entry, call->duration);
 }
 
-static struct io_use *use_of(struct replay_io *io, uint32_t sink)
+struct io_use *io_use_of(struct replay_io *io, uint32_t sink)
 {
 	uint64_t key = (uint64_t)sink << 32 | io->node;
 	uint32_t first = (uint32_t)map_get(&io->use_by_key, key), place;
@@ -299,21 +299,22 @@ static struct io_use *use_of(struct replay_io *io, uint32_t sink)
 	return &io->uses[io->use_count++];
 }
 
-void io_note_use(struct replay_io *io, const struct side *side, uint64_t bytes)
+struct io_use *io_note_use(struct replay_io *io, const struct side *side, uint64_t bytes)
 {
-	struct io_use *use = use_of(io, side->sink);
+	struct io_use *use = io_use_of(io, side->sink);
 
 	if (use == NULL)
-		return;
+		return NULL;
 	use->calls++;
 	use->bytes += bytes;
 	use->ns += side->ns;
 	if (side->result >= 0)
-		return;
+		return use;
 	use->errors++;
 	if (side->result > -4096)
 		io->failed |= !map_add(&io->errors,
 				       (uint64_t)side->sink << 32 | (uint32_t)-side->result, 1);
+	return use;
 }
 
 /* Where it stands in the file is known from the beginning. */

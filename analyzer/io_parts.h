@@ -55,6 +55,9 @@ struct io_use {
 	uint8_t op;
 	uint64_t calls, errors, bytes;
 	double ns;
+	/* Of these, as the sums of reading and writing have them: */
+	uint64_t moved[2]; /* read, written */
+	double transfer_ns;
 };
 
 /* What a socket exchanged with one address. */
@@ -86,8 +89,11 @@ uint64_t io_extra(const struct ph_call *call, size_t n); /* 0 where there is non
 const uint8_t *io_tail(const struct ph_call *call, size_t words, size_t *bytes);
 struct connection *io_connection_of(struct replay_io *io, uint32_t sink);
 struct side io_side_of(struct replay_io *io, const struct ph_call *call, uint32_t sink);
-/* The call at hand, by its stack and function; `bytes` that it moved. */
-void io_note_use(struct replay_io *io, const struct side *side, uint64_t bytes);
+/* What the stack of the call at hand did to a sink by its function; as below. */
+struct io_use *io_use_of(struct replay_io *io, uint32_t sink);
+/* The call at hand, by its stack and function; `bytes` that it moved. Valid until the
+ * next one; NULL: out of memory. */
+struct io_use *io_note_use(struct replay_io *io, const struct side *side, uint64_t bytes);
 void io_opened(struct replay_io *io, const struct ph_call *call);
 
 /* io_transfers.c */

@@ -133,6 +133,9 @@ static void fold_uses(struct replay_io *io)
 		to->errors += from->errors;
 		to->bytes += from->bytes;
 		to->ns += from->ns;
+		to->moved[0] += from->moved[0];
+		to->moved[1] += from->moved[1];
+		to->transfer_ns += from->transfer_ns;
 	}
 	io->use_count = kept + 1;
 }
@@ -227,9 +230,46 @@ static uint32_t top_node(const struct replay_io *io, const struct io_use *uses, 
 	return 0;
 }
 
-static void take_uses(struct replay_io *io)
+static int by_node(const void *a, const void *b)
+{
+	const struct io_use *x = a, *y = b;
+
+	return (x->node > y->node) - (x->node < y->node);
+}
+
+/* Of each stack, what it moved of files and over sockets. Uses are sorted by it. */
+static void take_stack_traffic(struct replay_io *io, struct run *run)
+{
+	struct stack_traffic *to = NULL;
+
+	run->stack_traffic = calloc(io->use_count + 1, sizeof(*run->stack_traffic));
+	if (run->stack_traffic == NULL) {
+		io->failed = true;
+		return;
+	}
+	if (io->use_count != 0)
+		qsort(io->uses, io->use_count, sizeof(*io->uses), by_node);
+	for (size_t i = 0; i < io->use_count; i++) {
+		const struct io_use *use = &io->uses[i];
+		bool socket = io->sinks[use->sink].connection != 0;
+
+		if (use->moved[0] == 0 && use->moved[1] == 0 && !(use->transfer_ns > 0))
+			continue;
+		if (to == NULL || to->node != use->node) {
+			to = &run->stack_traffic[run->stack_traffic_count++];
+			to->node = use->node;
+		}
+		*(socket ? &to->received_bytes : &to->read_bytes) += use->moved[0];
+		*(socket ? &to->sent_bytes : &to->written_bytes) += use->moved[1];
+		to->calls += use->calls;
+		*(socket ? &to->network_s : &to->files_s) += use->transfer_ns / 1e9;
+	}
+}
+
+static void take_uses(struct replay_io *io, struct run *run)
 {
 	fold_uses(io);
+	take_stack_traffic(io, run);
 	if (io->use_count != 0)
 		qsort(io->uses, io->use_count, sizeof(*io->uses), by_sink_and_time);
 	for (size_t i = 0, n; i < io->use_count; i += n) {
@@ -590,7 +630,7 @@ void io_result(struct replay_io *io, struct run *run, double end_ns)
 	struct endpoints endpoints = {0};
 
 	fold_sinks(io);
-	take_uses(io);
+	take_uses(io, run);
 	take_errors(io);
 	run->files = calloc(io->sink_count, sizeof(*run->files));
 	if (run->files == NULL) {

@@ -12,18 +12,23 @@ static bool is_socket(const struct replay_io *io, uint32_t sink)
 	return io->sinks[sink].connection != 0;
 }
 
-static void take_time(struct replay_io *io, const struct side *side, uint64_t bytes)
+/* What the stack did; NULL: out of memory. */
+static struct io_use *take_time(struct replay_io *io, const struct side *side, uint64_t bytes)
 {
 	struct io_sink *s = &io->sinks[side->sink];
 	double end = side->begin + side->ns;
+	struct io_use *use;
 
 	s->traffic.time_s += side->ns / 1e9;
 	s->traffic.errors += side->result < 0;
-	io_note_use(io, side, bytes);
+	use = io_note_use(io, side, bytes);
+	if (use != NULL)
+		use->transfer_ns += side->ns;
 	if (s->uses == 0 || side->begin < s->first_ns)
 		s->first_ns = side->begin;
 	if (s->uses++ == 0 || end > s->last_ns)
 		s->last_ns = end;
+	return use;
 }
 
 static void thread_time(struct replay_io *io, struct thread *thread, bool read,
@@ -204,9 +209,11 @@ static void take_bytes(struct replay_io *io, struct thread *thread, bool read, s
 {
 	struct io_sink *s = &io->sinks[side->sink];
 	struct traffic *t = &s->traffic;
-	uint64_t place = HABIT_NOWHERE;
+	uint64_t place = HABIT_NOWHERE, bytes = side->result > 0 ? (uint64_t)side->result : 0;
+	struct io_use *use = take_time(io, side, bytes);
 
-	take_time(io, side, side->result > 0 ? (uint64_t)side->result : 0);
+	if (use != NULL)
+		use->moved[!read] += bytes;
 	*(read ? &t->read_calls : &t->write_calls) += 1;
 	*(read ? &t->read_time_s : &t->write_time_s) += side->ns / 1e9;
 	io->failed |= !latency_record(&s->latency, (uint64_t)side->ns);
@@ -244,6 +251,7 @@ void io_moved(struct replay_io *io, struct thread *thread, const struct ph_call 
 {
 	uint64_t to = io_extra(call, 0);
 	const struct ph_call other = {.fd = (int32_t)(uint32_t)to, .object = (uint32_t)(to >> 32)};
+	struct io_use *use;
 	struct side side;
 	uint32_t from_sink = 0;
 
@@ -259,8 +267,12 @@ void io_moved(struct replay_io *io, struct thread *thread, const struct ph_call 
 	side = io_side_of(io, call, io_sink_of(io, &other));
 	take_bytes(io, thread, false, object_of(io, &other), io_extra(call, 2), &side);
 	thread_time(io, thread, false, &side);
-	if (from_sink != 0 && is_socket(io, from_sink) == is_socket(io, side.sink))
-		io->twice_s[is_socket(io, side.sink)] += side.ns / 1e9;
+	if (from_sink == 0 || is_socket(io, from_sink) != is_socket(io, side.sink))
+		return;
+	io->twice_s[is_socket(io, side.sink)] += side.ns / 1e9;
+	use = io_use_of(io, side.sink);
+	if (use != NULL)
+		use->transfer_ns -= side.ns;
 }
 
 void io_synced(struct replay_io *io, struct thread *thread, bool sync, const struct ph_call *call)
@@ -293,11 +305,12 @@ void io_requested(struct replay_io *io, struct thread *thread, const struct ph_c
 	uint64_t opcode = io_extra(call, 1);
 	bool read = opcode == LIO_READ, moves = returned && (read || opcode == LIO_WRITE);
 	struct traffic *t;
+	struct io_use *use;
 
 	if (call->fd < 0)
 		return;
 	side = io_side_of(io, call, io_sink_of(io, call));
-	take_time(io, &side, moves && side.result > 0 ? (uint64_t)side.result : 0);
+	use = take_time(io, &side, moves && side.result > 0 ? (uint64_t)side.result : 0);
 	thread_time(io, thread, read, &side);
 	if (!moves)
 		return;
@@ -305,6 +318,8 @@ void io_requested(struct replay_io *io, struct thread *thread, const struct ph_c
 	*(read ? &t->read_calls : &t->write_calls) += 1;
 	if (side.result <= 0)
 		return;
+	if (use != NULL)
+		use->moved[!read] += (uint64_t)side.result;
 	*(read ? &t->read_bytes : &t->written_bytes) += (uint64_t)side.result;
 	count_bytes(io, thread, read, &side);
 	if (!is_socket(io, side.sink))

@@ -666,6 +666,7 @@ void run_free(struct run *run)
 	free(run->sites);
 	free(run->io.timeline);
 	free(run->sockets.timeline);
+	free(run->stack_traffic);
 	free(run->files);
 	free(run->connections);
 	free(run->endpoints);

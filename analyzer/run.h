@@ -123,6 +123,14 @@ struct io_stack {
 	double time_s;
 };
 
+/* What one stack read and wrote, of files and over sockets. */
+struct stack_traffic {
+	uint32_t node;
+	uint64_t read_bytes, written_bytes, sent_bytes, received_bytes;
+	uint64_t calls;
+	double files_s, network_s; /* as in the sums of struct io */
+};
+
 struct io_error {
 	int number; /* errno */
 	uint64_t calls;
@@ -405,6 +413,8 @@ struct run {
 	struct site *sites; /* unsorted */
 	size_t site_count;
 	struct io io, sockets;
+	struct stack_traffic *stack_traffic; /* one a stack, unsorted */
+	size_t stack_traffic_count;
 	struct file *files; /* most bytes first */
 	size_t file_count;
 	struct connection *connections; /* in order of opening */

@@ -356,12 +356,15 @@ static void drop_details(struct run *run)
 {
 	run_free_recorders(run);
 	free(run->sites);
+	free(run->stack_traffic);
 	free(run->addresses);
 	free(run->nodes);
 	free(run->modules);
 	free(run->waits);
 	free(run->findings);
 	run->sites = NULL;
+	run->stack_traffic = NULL;
+	run->stack_traffic_count = 0;
 	run->waits = NULL;
 	run->findings = NULL;
 	run->wait_count = run->finding_count = 0;

@@ -58,12 +58,12 @@ struct tree {
 	/* In the making. */
 	struct arena *arena;
 	struct stacks stacks;
-	struct map site_by_node;
+	struct map site_by_node, traffic_by_node;
 	struct index file_by_path, wait_by_all, finding_by_all;
 	struct index function_by_name, resolved_by_name;
 	struct endpoints endpoints;
-	size_t site_room, file_room, wait_room, finding_room, notice_room, function_room,
-		resolved_room;
+	size_t site_room, traffic_room, file_room, wait_room, finding_room, notice_room,
+		function_room, resolved_room;
 	uint64_t base_ns; /* since 1970: time 0 */
 	bool unreadable;  /* a trace was left out */
 	bool failed;	  /* out of memory */

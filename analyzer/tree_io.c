@@ -285,9 +285,40 @@ static void translate_facts(struct tree *t, const struct run *run, struct io_fac
 		translate(t, run, &f->stacks[i].node, known);
 }
 
+static void add_stack_traffic(struct tree *t, const struct run *run, const struct stack_traffic *s,
+			      struct map *known)
+{
+	uint32_t node = stacks_import(&t->stacks, run, s->node, known, t->arena);
+	size_t place = map_get(&t->traffic_by_node, (uint64_t)node + 1);
+	struct run *sum = &t->run;
+	struct stack_traffic *to;
+
+	if (place == 0) {
+		place = sum->stack_traffic_count + 1;
+		if (!vector_reserve(sum->stack_traffic, t->traffic_room, place) ||
+		    !map_put(&t->traffic_by_node, (uint64_t)node + 1, place)) {
+			t->failed = true;
+			return;
+		}
+		sum->stack_traffic[sum->stack_traffic_count++] =
+			(struct stack_traffic){.node = node};
+	}
+	to = &sum->stack_traffic[place - 1];
+	to->read_bytes += s->read_bytes;
+	to->written_bytes += s->written_bytes;
+	to->sent_bytes += s->sent_bytes;
+	to->received_bytes += s->received_bytes;
+	to->calls += s->calls;
+	to->files_s += s->files_s;
+	to->network_s += s->network_s;
+}
+
 void tree_add_io(struct tree *t, struct tree_image *image, struct map *known)
 {
 	struct run *run = &image->run;
+
+	for (size_t i = 0; i < run->stack_traffic_count; i++)
+		add_stack_traffic(t, run, &run->stack_traffic[i], known);
 
 	for (size_t i = 0; i < run->file_count; i++) {
 		translate(t, run, &run->files[i].top_node, known);
@@ -413,6 +444,7 @@ void tree_free_io(struct tree *t)
 		endpoint_free_recorders(&t->endpoints.list[i]);
 	free(t->endpoints.list);
 	index_free(&t->endpoints.by_name);
+	map_free(&t->traffic_by_node);
 	index_free(&t->file_by_path);
 	index_free(&t->function_by_name);
 	index_free(&t->resolved_by_name);
