@@ -181,7 +181,7 @@ void json_leaks(struct report *r, struct emit_json *e)
 			emit_string(e, NULL, l->why[w]);
 		emit_end(e);
 		emit_null(e, "slope_bytes_per_hour");
-		emit_null(e, "reachability");
+		json_site_reach(r, e, l->site);
 		emit_double(e, "first_at_s", l->site->first_at_s);
 		emit_double(e, "last_at_s", l->site->last_at_s);
 		if (r->tree != NULL)

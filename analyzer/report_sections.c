@@ -19,6 +19,8 @@ static const struct section {
 	{REPORT_WHOLE | REPORT_IO, "findings", true, json_findings, text_findings, 0},
 	{REPORT_WHOLE, "memory", false, json_memory, text_memory, RUN_OFF_MEMORY},
 	{REPORT_WHOLE, "peak", true, json_peak, text_peak, RUN_OFF_MEMORY},
+	{REPORT_WHOLE | REPORT_LEAKS, "reachability", false, json_reachability, text_reachability,
+	 RUN_OFF_MEMORY},
 	{REPORT_WHOLE | REPORT_LEAKS, "leaks", true, json_leaks, text_leaks, RUN_OFF_MEMORY},
 	{REPORT_WHOLE | REPORT_IO, "io", false, json_io, text_io, RUN_OFF_IO},
 	{REPORT_WHOLE | REPORT_IO, "sockets", false, json_sockets, text_sockets, RUN_OFF_NET},

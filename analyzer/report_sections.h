@@ -20,6 +20,7 @@ void json_sockets(struct report *r, struct emit_json *e);
 void json_waits(struct report *r, struct emit_json *e);
 void json_threads(struct report *r, struct emit_json *e);
 void json_coverage(struct report *r, struct emit_json *e);
+void json_reachability(struct report *r, struct emit_json *e);
 
 void text_process(struct report *r, struct emit_text *t);
 void text_processes(struct report *r, struct emit_text *t);
@@ -37,10 +38,13 @@ void text_resolved(struct report *r, struct emit_text *t);
 void text_waits(struct report *r, struct emit_text *t);
 void text_threads(struct report *r, struct emit_text *t);
 void text_coverage(struct report *r, struct emit_text *t);
+void text_reachability(struct report *r, struct emit_text *t);
 
 /* Shared among the JSON sections: a "stack". */
 void json_stack(struct report *r, struct emit_json *e, uint32_t node);
 void json_latency(struct emit_json *e, const char *key, const struct latency *l);
+/* "reachability" of a stack's blocks, and its figures. */
+void json_site_reach(struct report *r, struct emit_json *e, const struct site *s);
 
 /* What a wait was for, malloc'ed; NULL: nothing, or out of memory. */
 char *wait_object(struct report *r, const struct wait *wait);

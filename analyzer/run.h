@@ -49,6 +49,33 @@ struct holder {
 	uint32_t processes; /* how many images have any */
 };
 
+/* What a search for pointers says of a live block, worst first; docs/leaks.md defines
+ * each. */
+enum reach_class {
+	REACH_LOST,
+	REACH_INDIRECT,
+	REACH_POSSIBLE,
+	REACH_STILL,
+	REACH_CLASSES,
+};
+
+struct reach_sum {
+	uint64_t bytes, blocks;
+};
+
+/* Such a search: of a tree, all of those that were made. */
+struct reach {
+	bool made;
+	const char *missing; /* it was asked for and not made: why; NULL */
+	const char *how;     /* "snapshot", "copy"; NULL: not made, or a tree's */
+	double at_s;	     /* NaN: likewise */
+	double pause_s;	     /* that the process stood still for it; the longest */
+	uint64_t blocks;     /* that were judged */
+	struct reach_sum sums[REACH_CLASSES];
+	const char **notes; /* what could not be told */
+	size_t note_count;
+};
+
 /* What one stack did to the heap. Only stacks that did something stand here. */
 struct site {
 	uint32_t node;
@@ -61,6 +88,9 @@ struct site {
 	double last_live_at_s;		  /* newest allocation among those still live */
 	/* Of the live ones, those that a fork left. */
 	uint64_t inherited_bytes, inherited_blocks;
+	/* Of the blocks that lived when pointers were searched for; zero where they were
+	 * not (struct heap's `reach`). */
+	struct reach_sum reach[REACH_CLASSES];
 	/* Of a tree of processes (tree.h), whose live blocks are without these: */
 	struct holder live_in, peak_in;
 	uint32_t early_processes; /* of live_in's: with one early block, see site_is_early() */
@@ -87,6 +117,7 @@ struct heap {
 	/* Mapped memory, apart from the above. */
 	uint64_t mappings, unmappings, mapped_bytes, mapped_peak_bytes;
 	bool mapped_peak_unknown;
+	struct reach reach;
 };
 
 /* Traffic over one file, connection or whole. */

@@ -16,6 +16,7 @@
 #include "analyzer/coverage.h"
 #include "analyzer/findings.h"
 #include "analyzer/profile.h"
+#include "analyzer/reach_sums.h"
 #include "analyzer/vector.h"
 #include "analyzer/waits.h"
 
@@ -142,6 +143,7 @@ static void add_site(struct tree *t, const struct tree_image *image, const struc
 		return;
 	add_times(to, s, image->at_s);
 	add_live(to, &image->run, s, image->at_s);
+	reach_add(to->reach, s->reach);
 	to->allocations += s->allocations;
 	to->allocated_bytes += s->allocated_bytes;
 	to->frees += s->frees;
@@ -313,6 +315,16 @@ static void settle_findings(struct tree *t)
 
 /* Sums. */
 
+static void add_reach(struct reach *to, const struct reach *from)
+{
+	to->made |= from->made;
+	to->missing = to->missing != NULL ? to->missing : from->missing;
+	to->at_s = NAN;
+	to->pause_s = from->made ? fmax(to->pause_s, from->pause_s) : to->pause_s;
+	to->blocks += from->blocks;
+	reach_add(to->sums, from->sums);
+}
+
 static void add_heap(struct heap *to, const struct heap *h)
 {
 	to->allocations += h->allocations;
@@ -330,6 +342,7 @@ static void add_heap(struct heap *to, const struct heap *h)
 	to->mappings += h->mappings;
 	to->unmappings += h->unmappings;
 	to->mapped_bytes += h->mapped_bytes;
+	add_reach(&to->reach, &h->reach);
 }
 
 static void add_sums(struct tree *t, const struct run *run)

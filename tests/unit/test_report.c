@@ -459,9 +459,9 @@ static void test_json_waits(void **state)
 
 static void test_json_sections(void **state)
 {
-	static const char *const keys[] = {"perfhook", "process", "trace",   "findings",
-					   "memory",   "peak",	  "leaks",   "io",
-					   "sockets",  "waits",	  "threads", "coverage"};
+	static const char *const keys[] = {
+		"perfhook", "process", "trace", "findings", "memory",	"peak",	       "leaks",
+		"io",	    "sockets", "waits", "threads",  "coverage", "reachability"};
 	const struct run run = make_run();
 	struct printed p = print(&run, REPORT_WHOLE, 100, true);
 
@@ -548,6 +548,9 @@ static void test_json_leaks(void **state)
 	assert_string_equal(string(&p, "leaks/0/why/0"), "none of its 100 blocks was ever freed");
 	assert_null_at(&p, "leaks/0/slope_bytes_per_hour");
 	assert_null_at(&p, "leaks/0/reachability");
+	assert_null_at(&p, "leaks/0/reachability_bytes/lost");
+	assert_true(cJSON_IsFalse(at(&p, "reachability/made")));
+	assert_null_at(&p, "reachability/blocks/still_reachable");
 	/* Allocated by libc for the program: the program's leak. */
 	assert_int_equal(number(&p, "leaks/2/bytes"), 20);
 	assert_true(cJSON_IsTrue(at(&p, "leaks/2/suspect")));
@@ -558,6 +561,59 @@ static void test_json_leaks(void **state)
 	assert_true(number(&p, "leaks/0/score") > number(&p, "leaks/3/score"));
 	/* One of fifty is left: less likely than none freed of a hundred. */
 	assert_true(number(&p, "leaks/0/score") > number(&p, "leaks/1/score"));
+	discard(&p);
+}
+
+static void test_reachability(void **state)
+{
+	static const char *notes[] = {"4 KiB could not be read"};
+	struct site judged[COUNT(sites)];
+	struct run run = make_run();
+	struct printed p;
+
+	(void)state;
+	memcpy(judged, sites, sizeof(judged));
+	run.sites = judged;
+	run.heap.reach =
+		(struct reach){.made = true,
+			       .how = "snapshot",
+			       .at_s = 1.5,
+			       .pause_s = 0.002,
+			       .notes = notes,
+			       .note_count = 1,
+			       .sums = {[REACH_INDIRECT] = {9000, 90}, [REACH_STILL] = {1000, 10}}};
+	for (size_t i = 0; i < COUNT(judged); i++) {
+		if (judged[i].live_bytes != 10000)
+			continue;
+		judged[i].reach[REACH_INDIRECT] = (struct reach_sum){9000, 90};
+		judged[i].reach[REACH_STILL] = (struct reach_sum){1000, 10};
+	}
+	p = print(&run, REPORT_LEAKS, 100, true);
+	assert_true(cJSON_IsTrue(at(&p, "reachability/made")));
+	assert_null_at(&p, "reachability/missing");
+	assert_string_equal(string(&p, "reachability/how"), "snapshot");
+	assert_int_equal(number(&p, "reachability/bytes/indirectly_lost"), 9000);
+	assert_int_equal(number(&p, "reachability/bytes/lost"), 0);
+	assert_int_equal(number(&p, "reachability/blocks/still_reachable"), 10);
+	assert_int_equal(cJSON_GetArraySize(at(&p, "reachability/notes")), 1);
+	for (int i = 0; i < 4; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "leaks/%d/bytes", i);
+		if (number(&p, path) != 10000)
+			continue;
+		snprintf(path, sizeof(path), "leaks/%d/reachability", i);
+		assert_string_equal(string(&p, path), "indirectly lost");
+		snprintf(path, sizeof(path), "leaks/%d/reachability_bytes/indirectly_lost", i);
+		assert_int_equal(number(&p, path), 9000);
+		snprintf(path, sizeof(path), "leaks/%d/reachability_blocks/still_reachable", i);
+		assert_int_equal(number(&p, path), 10);
+	}
+	discard(&p);
+	p = print(&run, REPORT_LEAKS, 100, false);
+	assert_non_null(strstr(p.text, "indirectly lost"));
+	assert_non_null(strstr(p.text, "in 90 blocks"));
+	assert_non_null(strstr(p.text, "4 KiB could not be read"));
 	discard(&p);
 }
 
@@ -1015,6 +1071,7 @@ int main(void)
 		cmocka_unit_test(test_json_memory),
 		cmocka_unit_test(test_json_stacks),
 		cmocka_unit_test(test_json_leaks),
+		cmocka_unit_test(test_reachability),
 		cmocka_unit_test(test_cut_stack_is_suspect),
 		cmocka_unit_test(test_broken_stack_is_suspect),
 		cmocka_unit_test(test_one_early_block),

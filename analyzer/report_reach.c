@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* What a search for pointers found, as JSON and as text. */
+#include "analyzer/report_sections.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+#include "analyzer/format_text.h"
+#include "analyzer/reach_sums.h"
+
+/* NULL: no search was made. */
+static void emit_classes(struct emit_json *e, const char *key, const struct reach_sum *sums,
+			 bool blocks)
+{
+	emit_object(e, key);
+	for (int c = 0; c < REACH_CLASSES; c++) {
+		if (sums == NULL)
+			emit_null(e, reach_names[c].key);
+		else
+			emit_u64(e, reach_names[c].key, blocks ? sums[c].blocks : sums[c].bytes);
+	}
+	emit_end(e);
+}
+
+void json_site_reach(struct report *r, struct emit_json *e, const struct site *s)
+{
+	const struct reach_sum *sums = r->run->heap.reach.made ? s->reach : NULL;
+	enum reach_class worst = reach_worst(s->reach);
+
+	emit_string(e, "reachability", worst != REACH_CLASSES ? reach_names[worst].text : NULL);
+	emit_classes(e, "reachability_bytes", sums, false);
+	emit_classes(e, "reachability_blocks", sums, true);
+}
+
+void json_reachability(struct report *r, struct emit_json *e)
+{
+	const struct reach *s = &r->run->heap.reach;
+	const struct reach_sum *sums = s->made ? s->sums : NULL;
+
+	emit_bool(e, "made", s->made);
+	emit_string(e, "missing", s->missing);
+	emit_string(e, "how", s->how);
+	emit_double(e, "at_s", s->made ? s->at_s : NAN);
+	emit_double(e, "pause_s", s->made ? s->pause_s : NAN);
+	emit_classes(e, "bytes", sums, false);
+	emit_classes(e, "blocks", sums, true);
+	emit_array(e, "notes");
+	for (size_t i = 0; i < s->note_count; i++)
+		emit_string(e, NULL, s->notes[i]);
+	emit_end(e);
+}
+
+static void text_when(const struct reach *s, char *buf, size_t room)
+{
+	char at[FORMAT_ROOM], pause[FORMAT_ROOM];
+
+	if (isnan(s->at_s) || s->how == NULL) {
+		*buf = '\0';
+		return;
+	}
+	snprintf(buf, room, "%s after the start, from a %s; the process stood still for %s",
+		 format_seconds(at, s->at_s, false), s->how,
+		 format_seconds(pause, s->pause_s, false));
+}
+
+void text_reachability(struct report *r, struct emit_text *t)
+{
+	const struct reach *s = &r->run->heap.reach;
+	char when[128], bytes[FORMAT_ROOM], n[FORMAT_ROOM];
+
+	if (!s->made)
+		return;
+	text_when(s, when, sizeof(when));
+	text_heading(t, "REACHABLE", *when != '\0' ? when : NULL);
+	for (int c = 0; c < REACH_CLASSES; c++)
+		fprintf(t->out, "  %-16s %10s in %s block%s\n", reach_names[c].text,
+			format_bytes(bytes, (double)s->sums[c].bytes),
+			format_count(n, s->sums[c].blocks), s->sums[c].blocks == 1 ? "" : "s");
+	for (size_t i = 0; i < s->note_count; i++) {
+		fputs("  note: ", t->out);
+		text_wrap(t, s->notes[i], 8, 8);
+		fputc('\n', t->out);
+	}
+}
