@@ -102,9 +102,11 @@ $(BUILD)/perfhook: $(MAIN_OBJ) $(LIBRARY_OBJ)
 	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(ANALYZER_LIBS)
 
 # Small programs: the tests' targets and the examples, one file each.
-PROGRAM_SRC  := $(filter-out tests/programs/lib_%, \
-	$(wildcard tests/programs/*.c tests/programs/*.cc examples/*.c examples/*.cc))
-PROGRAM_LIBS := $(patsubst %,$(BUILD)/%.so,$(basename $(wildcard tests/programs/lib_*.c*)))
+PROGRAM_SRC  := $(filter-out tests/programs/lib_% tests/leaks/lib_% tests/leaks/test_% tests/leaks/cases.c, \
+	$(wildcard tests/programs/*.c tests/programs/*.cc examples/*.c examples/*.cc \
+		tests/leaks/*.c tests/leaks/*.cc))
+PROGRAM_LIBS := $(patsubst %,$(BUILD)/%.so,$(basename $(wildcard tests/programs/lib_*.c* \
+	tests/leaks/lib_*.c)))
 PROGRAMS     := $(patsubst %,$(BUILD)/%,$(basename $(PROGRAM_SRC))) $(PROGRAM_LIBS)
 PROGRAM_CFLAGS ?= -O1 -g
 
@@ -153,6 +155,11 @@ $(BUILD)/tests/programs/lib_%.so: tests/programs/lib_%.cc
 	$(SAY) CXX $<
 	$(Q)$(CXX) -I. $(PROGRAM_CFLAGS) -Wall -Wextra -fPIC -shared -o $@ $<
 
+$(BUILD)/tests/leaks/lib_%.so: tests/leaks/lib_%.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(CC) -D_GNU_SOURCE -I. -std=gnu17 $(PROGRAM_CFLAGS) -Wall -Wextra -fPIC -shared -o $@ $<
+
 $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
@@ -163,7 +170,7 @@ $(BUILD)/%: %.cc
 	$(SAY) CXX $<
 	$(Q)$(CXX) -I. $(PROGRAM_CFLAGS) -Wall -Wextra -o $@ $< -lpthread -ldl
 
-$(PROGRAMS): $(wildcard tests/programs/*.h)
+$(PROGRAMS): $(wildcard tests/programs/*.h tests/leaks/*.h)
 
 # It knows the table's rows.
 $(BUILD)/tests/programs/every_call: $(wildcard tests/programs/every_call*.h) trace/functions.def
@@ -171,7 +178,8 @@ $(BUILD)/tests/programs/every_call: $(wildcard tests/programs/every_call*.h) tra
 # Tests: each tests/*/test_*.c is one cmocka program.
 TEST_SRC  := $(wildcard tests/*/test_*.c)
 TEST_HELP := $(call obj,$(filter-out $(TEST_SRC),\
-	$(wildcard tests/unit/*.c tests/integration/*.c tests/truth/*.c tests/compat/*.c)))
+	$(wildcard tests/unit/*.c tests/integration/*.c tests/truth/*.c tests/compat/*.c) \
+	tests/leaks/cases.c))
 TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/bin/%,$(TEST_SRC))
 .SECONDARY: $(call obj,$(TEST_SRC)) $(TEST_HELP)
 

@@ -565,10 +565,10 @@ cJSON *report(const char *trace)
 	return parse_report(&r);
 }
 
-cJSON *report_of_all(const struct outcome *outcome)
+static cJSON *command_of_all(const char *command, const struct outcome *outcome)
 {
 	struct options o = {.timeout_s = 120};
-	const char *argv[256] = {perfhook_path(), "report", "--json", "--top", "0"};
+	const char *argv[256] = {perfhook_path(), command, "--json", "--top", "0"};
 	char **paths;
 	size_t count = list_traces(outcome, &paths);
 	struct outcome r;
@@ -577,6 +577,16 @@ cJSON *report_of_all(const struct outcome *outcome)
 	memcpy(argv + 5, paths, count * sizeof(*paths));
 	r = run(argv, &o);
 	return parse_report(&r);
+}
+
+cJSON *report_of_all(const struct outcome *outcome)
+{
+	return command_of_all("report", outcome);
+}
+
+cJSON *leaks_of_all(const struct outcome *outcome)
+{
+	return command_of_all("leaks", outcome);
 }
 
 const cJSON *json_at(const cJSON *json, const char *path)

@@ -126,6 +126,7 @@ size_t list_traces(const struct outcome *outcome, char ***paths);
 /* The report; the test's own, freed with it. */
 cJSON *report(const char *trace);
 cJSON *report_of_all(const struct outcome *outcome); /* all its traces as one tree */
+cJSON *leaks_of_all(const struct outcome *outcome);  /* `perfhook leaks`, likewise */
 /* "memory.peak_bytes"; anything missing or not a number fails the test. */
 const cJSON *json_at(const cJSON *json, const char *path);
 uint64_t json_u64(const cJSON *json, const char *path);

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Leak hunting, judged from outside: each case is recorded and `perfhook leaks` asked.
+ * What was planted must be first in the list and marked as suspect; all else stands below
+ * it, unmarked. A table of all results is printed at the end.
+ */
+#include "tests/leaks/cases.h"
+
+enum { MOST_CASES = 100 };
+
+struct verdict {
+	const char *name;
+	int variant;
+	int leaks, marked, last_rank; /* entries of the planted functions */
+	int lowest_score;
+	int others, wrongly_marked, best_rank; /* the others; 0: none */
+	int highest_score;
+	const char *missing; /* a planted function without an entry */
+	bool good;
+};
+
+static struct verdict verdicts[3 * MOST_CASES];
+static size_t verdict_count;
+
+static void judge_leak(struct verdict *v, const cJSON *entry, int rank)
+{
+	int score = (int)json_u64(entry, "score");
+
+	v->leaks++;
+	v->marked += cJSON_IsTrue(json_at(entry, "suspect"));
+	v->last_rank = rank;
+	if (v->leaks == 1 || score < v->lowest_score)
+		v->lowest_score = score;
+}
+
+static void judge_other(struct verdict *v, const cJSON *entry, int rank)
+{
+	int score = (int)json_u64(entry, "score");
+
+	v->others++;
+	v->wrongly_marked += cJSON_IsTrue(json_at(entry, "suspect"));
+	if (v->best_rank == 0)
+		v->best_rank = rank;
+	if (score > v->highest_score)
+		v->highest_score = score;
+}
+
+static const char *find_missing(const struct leak_case *c, const cJSON *json)
+{
+	for (size_t i = 0; c->planted[i] != NULL; i++)
+		if (leak_with_function(json, c->planted[i]) == NULL)
+			return c->planted[i];
+	return NULL;
+}
+
+static struct verdict *judge(const struct leak_case *c, const cJSON *json)
+{
+	struct verdict *v = &verdicts[verdict_count++];
+	const cJSON *entry;
+	int rank = 0;
+
+	v->name = c->name;
+	cJSON_ArrayForEach(entry, json_at(json, "leaks"))
+	{
+		check_u64(json_u64(entry, "rank"), (uint64_t)++rank, "rank");
+		if (planted_in(c, entry) != NULL)
+			judge_leak(v, entry, rank);
+		else
+			judge_other(v, entry, rank);
+	}
+	v->missing = find_missing(c, json);
+	v->good = v->missing == NULL && v->last_rank == v->leaks && v->marked == v->leaks &&
+		  v->wrongly_marked == 0;
+	return v;
+}
+
+static void print_heading(void)
+{
+	print_message("%-30s %5s %6s %5s   %6s %6s %5s   %s\n", "case", "leaks", "marked", "score",
+		      "others", "marked", "score", "verdict");
+}
+
+static void print_verdict(const struct verdict *v)
+{
+	const char *word = v->good		   ? "ok"
+			   : v->missing != NULL	   ? "NOT FOUND"
+			   : v->marked < v->leaks  ? "NOT MARKED"
+			   : v->wrongly_marked > 0 ? "WRONGLY MARKED"
+						   : "BADLY RANKED";
+
+	print_message("%-28s %d %5d %6d %5d   %6d %6d %5d   %s\n", v->name, v->variant, v->leaks,
+		      v->marked, v->lowest_score, v->others, v->wrongly_marked, v->highest_score,
+		      word);
+}
+
+/* What a person needs to see why. */
+static void explain(const struct leak_case *c, const cJSON *json)
+{
+	const cJSON *entry, *why, *frame;
+
+	cJSON_ArrayForEach(entry, json_at(json, "leaks"))
+	{
+		bool marked = cJSON_IsTrue(json_at(entry, "suspect"));
+
+		if (marked == (planted_in(c, entry) != NULL))
+			continue;
+		print_message("  %s at rank %llu, score %llu, %llu blocks of %llu bytes:\n",
+			      marked ? "marked" : "not marked",
+			      (unsigned long long)json_u64(entry, "rank"),
+			      (unsigned long long)json_u64(entry, "score"),
+			      (unsigned long long)json_u64(entry, "blocks"),
+			      (unsigned long long)json_u64(entry, "bytes"));
+		cJSON_ArrayForEach(frame, json_at(entry, "stack"))
+		{
+			const cJSON *name = cJSON_GetObjectItemCaseSensitive(frame, "function");
+
+			print_message(" < %s", cJSON_IsString(name) ? name->valuestring : "?");
+		}
+		print_message("\n");
+		cJSON_ArrayForEach(why, json_at(entry, "why"))
+		{
+			print_message("    %s\n", why->valuestring);
+		}
+	}
+}
+
+static void run_variant(const struct leak_case *c, int variant)
+{
+	struct options options = {
+		.env = (const char *const[]){text("LEAKS_VARIANT=%d", variant), NULL}};
+	struct verdict *v;
+	struct outcome o;
+	cJSON *json;
+
+	case_needs(c);
+	o = record(case_command(c), &options);
+	check_status(&o, 0);
+	json = leaks_of_all(&o);
+	v = judge(c, json);
+	v->variant = variant;
+	print_heading();
+	print_verdict(v);
+	if (!v->good)
+		explain(c, json);
+	if (getenv("PERFHOOK_LEAKS_ENFORCE") != NULL)
+		assert_true(v->good);
+}
+
+static void one_case(void **state)
+{
+	static size_t next;
+
+	(void)state;
+	run_variant(&leak_cases[next++], 0);
+}
+
+/* The others rates and sizes. */
+static void one_case_varied(void **state)
+{
+	static size_t next;
+	const struct leak_case *c = &leak_cases[next++];
+
+	(void)state;
+	for (int variant = 1; variant <= 2; variant++)
+		run_variant(c, variant);
+}
+
+static int print_table(void **state)
+{
+	size_t good = 0;
+
+	(void)state;
+	print_heading();
+	for (size_t i = 0; i < verdict_count; i++) {
+		print_verdict(&verdicts[i]);
+		good += verdicts[i].good;
+	}
+	print_message("%zu of %zu as they should be\n", good, verdict_count);
+	return 0;
+}
+
+int main(void)
+{
+	static struct CMUnitTest tests[2 * MOST_CASES];
+	static char varied[MOST_CASES][64];
+	size_t count = leak_case_count();
+
+	for (size_t i = 0; i < count; i++) {
+		snprintf(varied[i], sizeof(varied[i]), "%s, varied", leak_cases[i].name);
+		tests[i] = (struct CMUnitTest)boxed(one_case);
+		tests[i].name = leak_cases[i].name;
+		tests[count + i] = (struct CMUnitTest)boxed(one_case_varied);
+		tests[count + i].name = varied[i];
+	}
+	return _cmocka_run_group_tests("leaks", tests, full_mode() ? 2 * count : count, NULL,
+				       print_table);
+}
