@@ -32,7 +32,7 @@ static int print_text(struct loaded *l, const struct options *o, enum report_kin
 
 	if (output_open(&out, o, e) != 0)
 		return -1;
-	emit_text_init(&text, out.file, o->color);
+	output_text(&out, o, &text);
 	report_text(&l->report, kind, &text);
 	return output_close(&out, e);
 }

@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "analyzer/format_text.h"
 
 #define OPTIONS_REPORT                                                                             \
-	(OPTION_JSON | OPTION_OUTPUT | OPTION_TOP | OPTION_FULL | OPTIONS_SYMBOLS | OPTION_COLOR)
+	(OPTION_JSON | OPTION_OUTPUT | OPTION_TOP | OPTION_FULL | OPTIONS_SYMBOLS | OPTION_COLOR | \
+	 OPTION_NO_PAGER)
 
 static const struct command {
 	const char *name;
@@ -30,7 +32,7 @@ static const struct command {
 	{"io", "TRACE... [OPTION...]", "only findings, files and connections, with their stacks",
 	 OPTIONS_REPORT | OPTION_THRESHOLD, 1, -1, command_io},
 	{"dump", "TRACE [--json] [-o FILE]", "every event in time order, one a line",
-	 OPTION_JSON | OPTION_OUTPUT, 1, 1, command_dump},
+	 OPTION_JSON | OPTION_OUTPUT | OPTION_NO_PAGER, 1, 1, command_dump},
 	{"pack", "TRACE [-o FILE]", "the same trace, smaller; all it holds stays",
 	 OPTION_PACK_OUTPUT, 1, 1, command_pack},
 };
@@ -168,8 +170,13 @@ static bool is_same_file(const char *a, const char *b)
 int output_open(struct output *out, const struct options *o, struct error *e)
 {
 	*out = (struct output){.file = stdout, .path = o->output};
-	if (o->output == NULL)
+	if (o->output == NULL) {
+		FILE *pager = o->pager ? pager_open(&out->pager) : NULL;
+
+		out->paged = pager != NULL;
+		out->file = pager != NULL ? pager : stdout;
 		return 0;
+	}
 	for (int i = 0; i < o->argument_count; i++)
 		if (is_same_file(o->output, o->arguments[i]))
 			return fail(e, ERROR_USAGE, 0, "%s: is the trace itself: not written over",
@@ -178,6 +185,11 @@ int output_open(struct output *out, const struct options *o, struct error *e)
 	if (out->file == NULL)
 		return fail(e, ERROR_SYSTEM, 0, "%s: %s", o->output, strerror(errno));
 	return 0;
+}
+
+void output_text(const struct output *out, const struct options *o, struct emit_text *t)
+{
+	emit_text_init_for(t, out->file, out->paged ? STDOUT_FILENO : fileno(out->file), o->color);
 }
 
 int output_close(struct output *out, struct error *e)
@@ -192,10 +204,12 @@ int output_close(struct output *out, struct error *e)
 		failed = true;
 		error = errno;
 	}
-	if (out->path != NULL && fclose(out->file) != 0) {
+	if ((out->path != NULL || out->paged) && fclose(out->file) != 0) {
 		error = failed ? error : errno;
 		failed = true;
 	}
+	if (out->paged)
+		pager_wait(&out->pager);
 	if (!failed || error == EPIPE)
 		return STATUS_DONE;
 	return fail(e, ERROR_SYSTEM, 0, "%s: cannot be written: %s", name,

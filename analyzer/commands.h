@@ -7,6 +7,7 @@
 
 #include "analyzer/error.h"
 #include "analyzer/options.h"
+#include "analyzer/pager.h"
 
 enum exit_status {
 	STATUS_DONE = 0,
@@ -26,14 +27,18 @@ int command_dump(const struct options *o, struct error *e);
 int command_pack(const struct options *o, struct error *e);
 int command_record(const struct options *o, struct error *e);
 
-/* Where the answer goes: -o's file or standard output. */
+/* Where the answer goes: -o's file, a pager or standard output. */
 struct output {
 	FILE *file;
 	const char *path; /* NULL: standard output */
+	bool paged;
+	struct pager pager;
 };
 
 /* Refuses to write over one of the command's traces. 0, or -1. */
 int output_open(struct output *out, const struct options *o, struct error *e);
+/* An emitter for text of the answer, as wide and as coloured as what it ends up on. */
+void output_text(const struct output *out, const struct options *o, struct emit_text *t);
 /* Everything was written, or -1. Closes in any case. A reader that went away
  * (EPIPE) is no error: it has seen enough. */
 int output_close(struct output *out, struct error *e);

@@ -2,6 +2,7 @@
 /* Text for a terminal or a file. */
 #include "analyzer/emit_text.h"
 
+#include <ctype.h>
 #include <langinfo.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #define WIDTH_LEAST   40
 #define WIDTH_MOST    160
 
-static size_t text_width(FILE *out)
+static size_t text_width(int fd)
 {
 	const char *columns = getenv("COLUMNS");
 	struct winsize size;
@@ -23,7 +24,7 @@ static size_t text_width(FILE *out)
 
 	if (columns != NULL)
 		width = strtol(columns, NULL, 10);
-	else if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0)
+	else if (ioctl(fd, TIOCGWINSZ, &size) == 0)
 		width = size.ws_col;
 	if (width <= 0)
 		return WIDTH_DEFAULT;
@@ -32,7 +33,7 @@ static size_t text_width(FILE *out)
 	return width > WIDTH_MOST ? WIDTH_MOST : (size_t)width;
 }
 
-static bool wants_color(FILE *out, enum color_choice choice)
+static bool wants_color(int fd, enum color_choice choice)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
@@ -40,17 +41,22 @@ static bool wants_color(FILE *out, enum color_choice choice)
 		return choice == COLOR_ALWAYS;
 	if (no_color != NULL && *no_color != '\0')
 		return false;
-	return isatty(fileno(out)) && term != NULL && strcmp(term, "dumb") != 0;
+	return isatty(fd) && term != NULL && strcmp(term, "dumb") != 0;
+}
+
+void emit_text_init_for(struct emit_text *t, FILE *out, int fd, enum color_choice choice)
+{
+	*t = (struct emit_text){
+		.out = out,
+		.color = wants_color(fd, choice),
+		.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
+		.width = text_width(fd),
+	};
 }
 
 void emit_text_init(struct emit_text *t, FILE *out, enum color_choice choice)
 {
-	*t = (struct emit_text){
-		.out = out,
-		.color = wants_color(out, choice),
-		.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
-		.width = text_width(out),
-	};
+	emit_text_init_for(t, out, fileno(out), choice);
 }
 
 void text_style(struct emit_text *t, enum emit_style style)
@@ -58,32 +64,111 @@ void text_style(struct emit_text *t, enum emit_style style)
 	static const char *const codes[] = {
 		[STYLE_PLAIN] = "0", [STYLE_HEADING] = "1;36", [STYLE_STRONG] = "1",
 		[STYLE_FAINT] = "2", [STYLE_WARNING] = "33",   [STYLE_BAD] = "1;31",
+		[STYLE_BARS] = "32",
 	};
 
 	if (t->color)
 		fprintf(t->out, "\x1b[%sm", codes[style]);
 }
 
+void text_end(struct emit_text *t)
+{
+	fputc('\n', t->out);
+	t->at = t->hang = 0;
+}
+
+void text_indent(struct emit_text *t, size_t indent)
+{
+	fprintf(t->out, "%*s", (int)indent, "");
+	t->at = t->hang = indent;
+}
+
+/* How much of `s` stays together: a word, and with a number what it is a number of. */
+static size_t word_length(const char *s)
+{
+	size_t n = strcspn(s, " ");
+
+	while (n > 0 && isdigit((unsigned char)s[n - 1]) && s[n] == ' ' && s[n + 1] != '\0' &&
+	       (isalnum((unsigned char)s[n + 1]) || (s[n + 1] & 0x80)))
+		n += 1 + strcspn(s + n + 1, " ");
+	return n;
+}
+
+static size_t columns_of(const char *s, size_t length)
+{
+	size_t columns = 0;
+
+	for (size_t i = 0; i < length; i++)
+		columns += ((unsigned char)s[i] & 0xc0) != 0x80;
+	return columns;
+}
+
+/* Spaces in front of a word that begins a new line are given up. */
+static void put_words(struct emit_text *t, const char *s)
+{
+	while (*s != '\0') {
+		size_t spaces = strspn(s, " "), length = word_length(s + spaces);
+		size_t width = columns_of(s + spaces, length);
+
+		if (t->at > t->hang && t->at + spaces + width > t->width && spaces > 0) {
+			fprintf(t->out, "\n%*s", (int)t->hang, "");
+			t->at = t->hang;
+		} else {
+			fprintf(t->out, "%*s", (int)spaces, "");
+			t->at += spaces;
+		}
+		fprintf(t->out, "%.*s", (int)length, s + spaces);
+		t->at += width;
+		s += spaces + length;
+	}
+}
+
+static void say(struct emit_text *t, enum emit_style style, const char *format, va_list arguments)
+{
+	char *words = NULL;
+	int length = vasprintf(&words, format, arguments);
+	bool ends = length > 0 && words[length - 1] == '\n';
+
+	if (length < 0)
+		return;
+	if (ends)
+		words[length - 1] = '\0';
+	if (style != STYLE_PLAIN)
+		text_style(t, style);
+	put_words(t, words);
+	if (style != STYLE_PLAIN)
+		text_style(t, STYLE_PLAIN);
+	if (ends)
+		text_end(t);
+	free(words);
+}
+
+void text_say(struct emit_text *t, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(t, STYLE_PLAIN, format, arguments);
+	va_end(arguments);
+}
+
 void text_styled(struct emit_text *t, enum emit_style style, const char *format, ...)
 {
 	va_list arguments;
 
-	if (style != STYLE_PLAIN)
-		text_style(t, style);
 	va_start(arguments, format);
-	vfprintf(t->out, format, arguments);
+	say(t, style, format, arguments);
 	va_end(arguments);
-	if (style != STYLE_PLAIN)
-		text_style(t, STYLE_PLAIN);
 }
 
 void text_heading(struct emit_text *t, const char *title, const char *remark)
 {
-	fputc('\n', t->out);
+	text_end(t);
 	text_styled(t, STYLE_HEADING, "%s", title);
+	t->hang = 2;
 	if (remark != NULL)
 		text_styled(t, STYLE_FAINT, "  %s", remark);
-	fputc('\n', t->out);
+	text_end(t);
 }
 
 size_t text_name(struct emit_text *t, const char *name, size_t columns)
@@ -96,29 +181,18 @@ size_t text_name(struct emit_text *t, const char *name, size_t columns)
 		width = format_columns(safe);
 	}
 	free(safe);
+	t->at += width;
 	return width;
 }
 
 void text_wrap(struct emit_text *t, const char *sentence, size_t at, size_t indent)
 {
 	char *safe = format_name(sentence, 0, t->utf8);
-	char *rest = safe, *word;
-	bool first = true;
 
-	while (safe != NULL && (word = strsep(&rest, " ")) != NULL) {
-		size_t width = format_columns(word);
-
-		if (!first && at + 1 + width > t->width) {
-			fprintf(t->out, "\n%*s", (int)indent, "");
-			at = indent;
-		} else if (!first) {
-			fputc(' ', t->out);
-			at++;
-		}
-		fputs(word, t->out);
-		at += width;
-		first = false;
-	}
+	t->at = at;
+	t->hang = indent;
+	if (safe != NULL)
+		put_words(t, safe);
 	free(safe);
 }
 
@@ -172,10 +246,15 @@ static size_t table_widths(const struct text_table *table, size_t *widths)
 	return taken;
 }
 
+/* What nothing follows on its line ends with its last cell. */
 static void table_line(struct emit_text *t, const struct text_table *table, const size_t *widths,
-		       const struct text_row *row)
+		       const struct text_row *row, bool own_line)
 {
-	for (size_t c = 0; c < table->columns; c++) {
+	size_t columns = table->columns;
+
+	while (own_line && row != NULL && columns > 0 && row->cells[columns - 1][0] == '\0')
+		columns--;
+	for (size_t c = 0; c < columns; c++) {
 		if (widths[c] == 0)
 			continue;
 		fputs("  ", t->out);
@@ -252,6 +331,60 @@ static bool is_blank(const struct text_table *table, size_t row)
 	return true;
 }
 
+/* "calls 12", not torn apart, though both may have spaces. */
+static void print_pair(struct emit_text *t, bool first, const char *header, const char *cell)
+{
+	size_t width = format_columns(header) + 1 + format_columns(cell);
+
+	if (!first) {
+		bool fits = t->at + 2 + width + 1 <= t->width; /* a comma may follow */
+
+		fputs(fits ? ", " : ",\n", t->out);
+		t->at += 2;
+		if (!fits)
+			text_indent(t, t->hang);
+	}
+	text_styled(t, STYLE_FAINT, "%s ", header);
+	fputs(cell, t->out);
+	t->at += format_columns(cell);
+}
+
+/* Too narrow for columns: a row's name, then what it has with the header in front. */
+static void print_listed(struct emit_text *t, const struct text_table *table)
+{
+	for (size_t r = 0; r < table->count; r++) {
+		const struct text_row *row = &table->rows[r];
+		bool first = true;
+
+		if (table->keep_heads || strchr(row->name, ' ') == NULL) {
+			row_name(t, table, r, t->width - 2);
+		} else {
+			text_say(t, "  ");
+			text_wrap(t, row->name, 2, 4);
+		}
+		text_end(t);
+		text_indent(t, 4);
+		for (size_t c = 0; c < table->columns; c++) {
+			if (row->cells[c][0] == '\0')
+				continue;
+			print_pair(t, first, table->headers[c], row->cells[c]);
+			first = false;
+		}
+		text_end(t);
+	}
+}
+
+static void print_head(struct emit_text *t, const struct text_table *table, const size_t *widths,
+		       bool own_line)
+{
+	text_style(t, STYLE_FAINT);
+	table_line(t, table, widths, NULL, own_line);
+	if (!own_line)
+		fprintf(t->out, "  %s", table->name_header);
+	text_style(t, STYLE_PLAIN);
+	text_end(t);
+}
+
 void table_print(struct emit_text *t, const struct text_table *table)
 {
 	size_t widths[TABLE_COLUMNS];
@@ -259,22 +392,21 @@ void table_print(struct emit_text *t, const struct text_table *table)
 	bool own_line = taken + name_width(t, table) > t->width;
 	size_t name_room = own_line ? t->width - 4 : t->width - taken;
 
-	text_style(t, STYLE_FAINT);
-	table_line(t, table, widths, NULL);
-	if (!own_line)
-		fprintf(t->out, "  %s", table->name_header);
-	text_style(t, STYLE_PLAIN);
-	fputc('\n', t->out);
+	if (taken - 2 > t->width) {
+		print_listed(t, table);
+		return;
+	}
+	print_head(t, table, widths, own_line);
 	for (size_t r = 0; r < table->count; r++) {
 		if (own_line) {
 			row_name(t, table, r, name_room);
-			fputc('\n', t->out);
+			text_end(t);
 			if (is_blank(table, r))
 				continue;
 		}
-		table_line(t, table, widths, &table->rows[r]);
+		table_line(t, table, widths, &table->rows[r], own_line);
 		if (!own_line)
 			row_name(t, table, r, name_room);
-		fputc('\n', t->out);
+		text_end(t);
 	}
 }

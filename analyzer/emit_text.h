@@ -17,6 +17,9 @@ struct emit_text {
 	bool color;
 	bool utf8;
 	size_t width;
+	/* Of the line that is being written by the functions below: the column that it
+	 * stands at, and the one that its next line begins at if it must be broken. */
+	size_t at, hang;
 };
 
 enum emit_style {
@@ -26,6 +29,7 @@ enum emit_style {
 	STYLE_FAINT,
 	STYLE_WARNING,
 	STYLE_BAD,
+	STYLE_BARS,
 };
 
 enum color_choice {
@@ -34,13 +38,20 @@ enum color_choice {
 	COLOR_NEVER,
 };
 
-/* Width, colour and character set for `out`, from the terminal and environment. */
+/* Width, colour and character set for `out`, from the terminal and environment. What
+ * goes through a pager is for the terminal `fd` behind it; else -1. */
 void emit_text_init(struct emit_text *t, FILE *out, enum color_choice choice);
+void emit_text_init_for(struct emit_text *t, FILE *out, int fd, enum color_choice choice);
 
 void text_style(struct emit_text *t, enum emit_style style); /* until STYLE_PLAIN */
+void text_heading(struct emit_text *t, const char *title, const char *remark); /* remark or NULL */
+/* Words, broken at spaces to fit, but not between a number and its unit. A newline at
+ * the end ends the line. Not for what a trace says. */
+void text_say(struct emit_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_styled(struct emit_text *t, enum emit_style style, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-void text_heading(struct emit_text *t, const char *title, const char *remark); /* remark or NULL */
+void text_end(struct emit_text *t);		      /* ends the line */
+void text_indent(struct emit_text *t, size_t indent); /* begins one */
 /* A name of the trace, made safe; at most `columns` wide (0: no limit). Returns
  * how wide it came out. */
 size_t text_name(struct emit_text *t, const char *name, size_t columns);

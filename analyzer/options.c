@@ -32,6 +32,7 @@ static const struct option_row rows[] = {
 	{OPTION_SYSROOT, "sysroot", 0, "DIR", "look for binaries below DIR first; repeatable"},
 	{OPTION_DEBUG_PATH, "debug-path", 0, "DIR", "look for debug files in DIR too; repeatable"},
 	{OPTION_COLOR, "color", 0, "WHEN", "auto (on a terminal; the default), always, never"},
+	{OPTION_NO_PAGER, "no-pager", 0, NULL, "write to the terminal, not through a pager"},
 	{OPTION_HELP, "help", 'h', NULL, "show this help"},
 };
 
@@ -122,6 +123,9 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 	case OPTION_HELP:
 		o->help = true;
 		return 0;
+	case OPTION_NO_PAGER:
+		o->pager = false;
+		return 0;
 	case OPTION_OUTPUT:
 	case OPTION_RECORD_OUTPUT:
 	case OPTION_PACK_OUTPUT:
@@ -184,7 +188,7 @@ int options_parse(struct options *o, unsigned accepted, int argc, char **argv, s
 	struct getopt_tables g;
 	int code;
 
-	*o = (struct options){0};
+	*o = (struct options){.pager = (accepted & OPTION_NO_PAGER) != 0};
 	thresholds_default(&o->thresholds);
 	o->sysroots = calloc((size_t)argc + 1, sizeof(*o->sysroots));
 	o->debug_paths = calloc((size_t)argc + 1, sizeof(*o->debug_paths));

@@ -28,12 +28,14 @@ enum option_bit {
 	OPTION_HELP = 1 << 9,	      /* every command's */
 	OPTION_PACK_OUTPUT = 1 << 10,
 	OPTION_THRESHOLD = 1 << 11,
+	OPTION_NO_PAGER = 1 << 24,
 };
 
 #define OPTIONS_SYMBOLS (OPTION_SYSROOT | OPTION_DEBUG_PATH)
 
 struct options {
 	bool json, full, help;
+	bool pager;	    /* the command's long answers go through one on a terminal */
 	const char *output; /* NULL: standard output */
 	bool top_given;
 	uint64_t top; /* 0: all */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A bar on standard error, on a terminal only, for work that takes longer than
- * a second. progress_update() is a progress_fn (analyzer/run.h). */
+ * a second; with what is left of it, as far as that can be told. progress_update() is a progress_fn
+ * (analyzer/run.h). */
 #ifndef PH_ANALYZER_PROGRESS_H
 #define PH_ANALYZER_PROGRESS_H
 
@@ -9,9 +10,10 @@
 #include <time.h>
 
 struct progress {
-	const char *what;     /* "reading FILE" without control characters, borrowed */
-	struct timespec next; /* nothing is drawn before */
+	const char *what;	     /* "reading FILE" without control characters, borrowed */
+	struct timespec begun, next; /* nothing is drawn before `next` */
 	bool on_terminal, drawn;
+	int columns; /* of the terminal */
 };
 
 void progress_begin(struct progress *p, const char *what);

@@ -52,6 +52,18 @@ char *wait_object(struct report *r, const struct wait *wait);
 /* Shared among the text sections. */
 /* The frames of a node, each on a line of its own, begun at column `indent`. */
 void text_stack(struct report *r, struct emit_text *t, uint32_t node, size_t indent);
+/* The same of an entry in a list, whose outer frames are not said again where an earlier
+ * entry has them: that one is named by its rank; 0 where a list has none, then only the
+ * entry just above is looked at. All zero is empty. */
+#define SHOWN_STACKS 32 /* that a list looks back at */
+struct shown_stacks {
+	struct stack stacks[SHOWN_STACKS];
+	size_t ranks[SHOWN_STACKS];
+	size_t count;
+};
+void text_listed_stack(struct report *r, struct emit_text *t, struct shown_stacks *shown,
+		       size_t rank, uint32_t node, size_t indent);
+void shown_stacks_free(struct shown_stacks *shown);
 /* The same in one or two lines: where in the program, and by way of what. */
 void text_folded_stack(struct report *r, struct emit_text *t, uint32_t node, size_t indent);
 /* "  label       " in front of a line of figures. */

@@ -10,10 +10,12 @@
 
 #define LABEL	   14 /* columns of "  label       " */
 #define BARS_WIDTH 64
+#define BARS_LEAST 16
 
 void text_label(struct emit_text *t, const char *label)
 {
 	fprintf(t->out, "  %-*s", LABEL - 2, label);
+	t->at = t->hang = LABEL;
 }
 
 void text_more(struct report *r, struct emit_text *t, size_t count, const char *what)
@@ -34,42 +36,82 @@ void text_more(struct report *r, struct emit_text *t, size_t count, const char *
 void text_timeline(struct report *r, struct emit_text *t, const double *values, size_t count,
 		   const char *top)
 {
-	size_t room = t->width > LABEL + 32 ? t->width - LABEL - 32 : 8;
-	char span[FORMAT_ROOM];
-	char *bars =
-		format_sparkline(values, count, room < BARS_WIDTH ? room : BARS_WIDTH, t->utf8);
+	char span[FORMAT_ROOM], remark[3 * FORMAT_ROOM];
+	size_t room, columns;
+	char *bars;
 
+	snprintf(remark, sizeof(remark), "  to %s, over %s", top,
+		 format_seconds(span, r->run->duration_s, t->utf8));
+	room = t->width > t->at + 8 ? t->width - t->at : 8;
+	columns = format_columns(remark);
+	/* Where few bars are left in front of it, it stands below all that fit. */
+	columns = room > columns + BARS_LEAST ? room - columns : room;
+	bars = format_sparkline(values, count, columns < BARS_WIDTH ? columns : BARS_WIDTH,
+				t->utf8);
 	if (bars != NULL && count > 0) {
+		text_style(t, STYLE_BARS);
 		fputs(bars, t->out);
-		text_styled(t, STYLE_FAINT, "  to %s, over %s", top,
-			    format_seconds(span, r->run->duration_s, t->utf8));
+		t->at += format_columns(bars);
+		text_style(t, STYLE_FAINT);
+		text_say(t, "%s", remark);
+		text_style(t, STYLE_PLAIN);
 	}
-	fputc('\n', t->out);
+	text_end(t);
 	free(bars);
+}
+
+/* "2026-11-21T13:03:09.007044Z" as people write it. */
+static void say_started(struct emit_text *t, const char *started)
+{
+	char day[11], second[9];
+
+	if (sscanf(started, "%10[-0-9]T%8[:0-9]", day, second) == 2)
+		text_say(t, ", %s %s UTC", day, second);
+}
+
+/* As it was typed, as much of it as two lines have room for. */
+static char *command_line(const struct report *r, const struct emit_text *t)
+{
+	const char *unknown[] = {"(unknown program)", NULL};
+	const char **word = r->run->command;
+	size_t room = r->full ? SIZE_MAX : t->width * 2, length;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &length);
+
+	if (r->run->executable != NULL)
+		unknown[0] = r->run->executable;
+	if (word == NULL || *word == NULL)
+		word = unknown;
+	for (bool first = true; out != NULL && *word != NULL; word++, first = false) {
+		size_t most = room < t->width - 4 || r->full ? room : t->width - 4, width;
+		char *safe = room >= 8 ? format_name(**word != '\0' ? *word : "''",
+						     r->full ? 0 : most, t->utf8)
+				       : NULL;
+
+		fprintf(out, "%s%s", first ? "" : " ", safe != NULL ? safe : "...");
+		if (safe == NULL)
+			break;
+		width = format_columns(safe) + 1;
+		room -= width < room ? width : room;
+		free(safe);
+	}
+	if (out != NULL && fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
 }
 
 static void print_command(struct report *r, struct emit_text *t)
 {
-	const struct run *run = r->run;
-	size_t room = r->full ? SIZE_MAX : t->width * 2;
+	char *line = command_line(r, t);
 
 	text_style(t, STYLE_STRONG);
-	if (run->command == NULL || run->command[0] == NULL)
-		text_name(t, run->executable != NULL ? run->executable : "(unknown program)", room);
-	for (const char **word = run->command; word != NULL && *word != NULL; word++) {
-		size_t width;
-
-		if (room < 8) {
-			fputs(" ...", t->out);
-			break;
-		}
-		if (word != run->command)
-			fputc(' ', t->out);
-		width = text_name(t, **word != '\0' ? *word : "''", room) + 1;
-		room -= width < room ? width : room;
-	}
+	if (line != NULL)
+		text_wrap(t, line, 0, 2);
 	text_style(t, STYLE_PLAIN);
-	fputc('\n', t->out);
+	text_end(t);
+	free(line);
 }
 
 static void print_end(const struct run *run, struct emit_text *t)
@@ -77,7 +119,7 @@ static void print_end(const struct run *run, struct emit_text *t)
 	char time[FORMAT_ROOM], name[FORMAT_ROOM];
 
 	text_label(t, "ran");
-	fprintf(t->out, "%s, ", format_seconds(time, run->duration_s, t->utf8));
+	text_say(t, "%s, ", format_seconds(time, run->duration_s, t->utf8));
 	if (strcmp(run->end, "signal") == 0 && run->status >= 0)
 		text_styled(t, STYLE_BAD, "killed by %s (signal %d)",
 			    format_signal(name, run->status), run->status);
@@ -87,22 +129,24 @@ static void print_end(const struct run *run, struct emit_text *t)
 		text_styled(t, run->status == 0 ? STYLE_PLAIN : STYLE_WARNING,
 			    "exited with status %d", run->status);
 	else if (strcmp(run->end, "exit") == 0)
-		fputs("exited", t->out);
+		text_say(t, "exited");
 	else if (strcmp(run->end, "exec") == 0)
-		fputs("then became another program (exec)", t->out);
+		text_say(t, "then became another program (exec)");
 	else if (strcmp(run->end, "running") == 0)
-		fputs("still running when this was read", t->out);
+		text_say(t, "still running when this was read");
 	else
 		text_styled(t, STYLE_WARNING, "its end was not seen");
-	fputc('\n', t->out);
+	text_end(t);
 }
 
 static void print_warning(struct emit_text *t, enum emit_style style, const char *title,
 			  const char *text)
 {
-	text_styled(t, style, "  %-*s", LABEL - 2, title);
+	text_style(t, style);
+	text_label(t, title);
+	text_style(t, STYLE_PLAIN);
 	text_wrap(t, text, LABEL, LABEL);
-	fputc('\n', t->out);
+	text_end(t);
 }
 
 /* Of a tree that may be many: as many as any list, of each kind. */
@@ -136,7 +180,7 @@ static void print_off(const struct run *run, struct emit_text *t)
 		 run->asked_for != NULL ? run->asked_for : "");
 	text_styled(t, STYLE_WARNING, "  not recorded  ");
 	text_wrap(t, text, LABEL + 2, LABEL + 2);
-	fputc('\n', t->out);
+	text_end(t);
 }
 
 /* One trace is not all of a tree: what the others would hold is not below. */
@@ -196,8 +240,8 @@ static void print_tree_end(const struct tree *tree, struct emit_text *t)
 	print_end(&run, t);
 	if (tree->run.duration_s > last->until_s * 1.01) {
 		text_label(t, "");
-		fprintf(t->out, "the last process of the tree ended %s after the start\n",
-			format_seconds(time, tree->run.duration_s, t->utf8));
+		text_say(t, "the last process of the tree ended %s after the start\n",
+			 format_seconds(time, tree->run.duration_s, t->utf8));
 	}
 }
 
@@ -213,26 +257,27 @@ void text_process(struct report *r, struct emit_text *t)
 		print_end(run, t);
 	print_warnings(r, t);
 	text_label(t, "process");
-	fprintf(t->out, "%d", run->pid);
+	text_say(t, "%d", run->pid);
 	if (run->ppid > 0)
-		fprintf(t->out, ", child of %d", run->ppid);
+		text_say(t, ", child of %d", run->ppid);
 	if (run->host != NULL) {
-		fputs(", on ", t->out);
-		text_name(t, run->host, 40);
+		char *host = format_name(run->host, 40, t->utf8);
+
+		text_say(t, ", on %s", host != NULL ? host : "?");
+		free(host);
 	}
-	if (run->started[0] != '\0')
-		fprintf(t->out, ", %s", run->started);
-	fputc('\n', t->out);
+	say_started(t, run->started);
+	text_end(t);
 	if (run->executable != NULL) {
 		text_label(t, "program");
 		text_name(t, run->executable, r->full ? 0 : t->width - LABEL);
-		fputc('\n', t->out);
+		text_end(t);
 	}
 	text_label(t, r->tree != NULL ? "traces" : "trace");
 	if (r->tree != NULL)
-		fprintf(t->out, "%s with ", format_count(n, r->tree->image_count));
-	fprintf(t->out, "%s in %s\n", format_counted(n, run->events, "event"),
-		format_bytes(bytes, (double)run->trace_bytes));
+		text_say(t, "%s with ", format_count(n, r->tree->image_count));
+	text_say(t, "%s in %s\n", format_counted(n, run->events, "event"),
+		 format_bytes(bytes, (double)run->trace_bytes));
 }
 
 static void print_heap_timeline(struct report *r, struct emit_text *t)
@@ -258,9 +303,9 @@ static void print_inherited(const struct heap *h, struct emit_text *t)
 
 	if (h->inherited_blocks > 0) {
 		text_label(t, "inherited");
-		fprintf(t->out, "%s in %s that its parent had allocated before the fork\n",
-			format_bytes(a, (double)h->inherited_bytes),
-			format_counted(b, h->inherited_blocks, "block"));
+		text_say(t, "%s in %s that its parent had allocated before the fork\n",
+			 format_bytes(a, (double)h->inherited_bytes),
+			 format_counted(b, h->inherited_blocks, "block"));
 	}
 }
 
@@ -270,10 +315,9 @@ static void print_shared(const struct heap *h, struct emit_text *t)
 
 	if (h->inherited_blocks > 0) {
 		text_label(t, "shared");
-		fprintf(t->out,
-			"%s in %s that forks left to children, counted in the parents only\n",
-			format_bytes(a, (double)h->inherited_bytes),
-			format_counted(b, h->inherited_blocks, "block"));
+		text_say(t, "%s in %s that forks left to children, counted in the parents only\n",
+			 format_bytes(a, (double)h->inherited_bytes),
+			 format_counted(b, h->inherited_blocks, "block"));
 	}
 }
 
@@ -285,43 +329,43 @@ void text_memory(struct report *r, struct emit_text *t)
 	text_heading(t, "HEAP", NULL);
 	text_label(t, "peak");
 	text_styled(t, STYLE_STRONG, "%s", format_bytes(a, (double)h->peak_bytes));
-	fprintf(t->out, " in %s, %s after the start\n", format_counted(b, h->peak_blocks, "block"),
-		format_seconds(c, h->peak_at_s, t->utf8));
+	text_say(t, " in %s, %s after the start\n", format_counted(b, h->peak_blocks, "block"),
+		 format_seconds(c, h->peak_at_s, t->utf8));
 	if (h->peak_uncertainty_bytes > 0) {
 		text_label(t, "");
-		fprintf(t->out,
-			r->tree != NULL ? "up to %s more at another moment: the order of "
-					  "processes' events\n"
-					: "up to %s more or less: the order of threads' events\n",
-			format_bytes(a, (double)h->peak_uncertainty_bytes));
+		text_say(t,
+			 r->tree != NULL ? "up to %s more at another moment: the order of "
+					   "processes' events\n"
+					 : "up to %s more or less: the order of threads' events\n",
+			 format_bytes(a, (double)h->peak_uncertainty_bytes));
 	}
 	print_heap_timeline(r, t);
 	text_label(t, "at the end");
-	fprintf(t->out, "%s live in %s%s\n", format_bytes(a, (double)h->live_bytes),
-		format_counted(b, h->live_blocks, "block"),
-		r->tree != NULL ? ", each process's at its end" : "");
+	text_say(t, "%s live in %s%s\n", format_bytes(a, (double)h->live_bytes),
+		 format_counted(b, h->live_blocks, "block"),
+		 r->tree != NULL ? ", each process's at its end" : "");
 	text_label(t, "allocated");
-	fprintf(t->out, "%s by %s; %s\n", format_bytes(a, (double)h->allocated_bytes),
-		format_counted(b, h->allocations, "allocation"),
-		format_counted(c, h->frees, "free"));
+	text_say(t, "%s by %s; %s\n", format_bytes(a, (double)h->allocated_bytes),
+		 format_counted(b, h->allocations, "allocation"),
+		 format_counted(c, h->frees, "free"));
 	text_label(t, "temporary");
-	fprintf(t->out, "%s (%s) freed before their thread's next one\n",
-		format_counted(a, h->temporary_allocations, "allocation"),
-		format_percent(b, (double)h->temporary_allocations, (double)h->allocations));
+	text_say(t, "%s (%s) freed before their thread's next one\n",
+		 format_counted(a, h->temporary_allocations, "allocation"),
+		 format_percent(b, (double)h->temporary_allocations, (double)h->allocations));
 	if (r->tree != NULL)
 		print_shared(h, t);
 	else
 		print_inherited(h, t);
 	if (h->mappings > 0 && h->mapped_peak_unknown) {
 		text_label(t, "mapped");
-		fprintf(t->out, "%s at the end, apart from the heap, by %s\n",
-			format_bytes(a, (double)h->mapped_bytes),
-			format_counted(b, h->mappings, "mapping"));
+		text_say(t, "%s at the end, apart from the heap, by %s\n",
+			 format_bytes(a, (double)h->mapped_bytes),
+			 format_counted(b, h->mappings, "mapping"));
 	} else if (h->mappings > 0) {
 		text_label(t, "mapped");
-		fprintf(t->out, "%s at most, apart from the heap, by %s\n",
-			format_bytes(a, (double)h->mapped_peak_bytes),
-			format_counted(b, h->mappings, "mapping"));
+		text_say(t, "%s at most, apart from the heap, by %s\n",
+			 format_bytes(a, (double)h->mapped_peak_bytes),
+			 format_counted(b, h->mappings, "mapping"));
 	}
 }
 
@@ -406,7 +450,7 @@ void text_threads(struct report *r, struct emit_text *t)
 		text_thread_times(r, t, chosen, count);
 	}
 	if (count >= 2) {
-		fputc('\n', t->out);
+		text_end(t);
 		for (size_t i = 0; i < count && i < r->top; i++)
 			thread_row(&table, chosen[i], r->run->off, t->utf8);
 		table_print(t, &table);
@@ -433,12 +477,12 @@ void text_coverage(struct report *r, struct emit_text *t)
 			  r->full ? 0 : t->width - 30);
 		text_styled(t, STYLE_FAINT, "  %s",
 			    n->reason != NULL ? n->reason : "no name at some addresses");
-		fputc('\n', t->out);
+		text_end(t);
 	}
 	text_more(r, t, r->nameless_count, "modules");
 	text_wrap(
 		t,
 		"  Give the files with --sysroot DIR, or their debug files with --debug-path DIR.",
 		0, 2);
-	fputc('\n', t->out);
+	text_end(t);
 }

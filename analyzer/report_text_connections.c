@@ -177,9 +177,9 @@ static void print_connection(struct report *r, struct emit_text *t, const struct
 
 	fputs("  ", t->out);
 	text_style(t, STYLE_STRONG);
-	text_name(t, name, r->full ? 0 : t->width - 2);
+	text_wrap(t, name, 2, 4);
 	text_style(t, STYLE_PLAIN);
-	fputc('\n', t->out);
+	text_end(t);
 	if (!isnan(c->accept_s) || !isnan(c->connect_s) || !isnan(c->first_byte_s)) {
 		detail_begin(&d);
 		if (d.out != NULL)

@@ -9,6 +9,7 @@
 #include "analyzer/format_text.h"
 
 #define INDENT 8
+#define NARROW 72 /* columns: no hanging indent in front of a sentence */
 
 static enum emit_style style_of(const struct finding *f)
 {
@@ -22,7 +23,7 @@ static char *line_of(struct report *r, const struct finding *f)
 {
 	char *object = f->waited_for != NULL ? wait_object(r, f->waited_for) : NULL, *out = NULL;
 
-	if (asprintf(&out, "%s: %s%s%s", f->kind, f->what, f->waited_for != NULL ? " " : "",
+	if (asprintf(&out, "  %s: %s%s%s", f->kind, f->what, f->waited_for != NULL ? " " : "",
 		     object != NULL	     ? object
 		     : f->waited_for != NULL ? "something"
 					     : "") < 0)
@@ -37,20 +38,22 @@ static void print_finding(struct report *r, struct emit_text *t, const struct fi
 	char time[FORMAT_ROOM], n[FORMAT_ROOM];
 	char *line = line_of(r, f);
 
-	fprintf(t->out, "  %3zu.  ", rank);
+	text_say(t, "  %3zu.  ", rank);
 	text_styled(t, STYLE_STRONG, "%9s", format_seconds(time, f->saves_s, t->utf8));
-	text_styled(t, style_of(f), "  %-6s  ", f->severity);
-	text_wrap(t, line != NULL ? line : f->kind, 27, 27);
-	fputc('\n', t->out);
+	text_styled(t, style_of(f), "  %-6s", f->severity);
+	text_wrap(t, line != NULL ? line : f->kind, t->at, t->width < NARROW ? INDENT : t->at + 2);
+	text_end(t);
 	free(line);
+	if (f->pid != 0)
+		text_indent(t, INDENT);
 	if (f->processes > 1)
-		fprintf(t->out, "%*sin %s processes; the figures are of %d, which has most\n",
-			INDENT, "", format_count(n, f->processes), f->pid);
+		text_say(t, "in %s processes; the figures are of %d, which has most\n",
+			 format_count(n, f->processes), f->pid);
 	else if (f->pid != 0)
-		fprintf(t->out, "%*sin process %d\n", INDENT, "", f->pid);
-	fprintf(t->out, "%*s", INDENT, "");
+		text_say(t, "in process %d\n", f->pid);
+	text_indent(t, INDENT);
 	text_wrap(t, f->advice, INDENT, INDENT);
-	fputc('\n', t->out);
+	text_end(t);
 	text_folded_stack(r, t, f->node, INDENT);
 }
 
@@ -91,7 +94,7 @@ void text_findings(struct report *r, struct emit_text *t)
 		kinds = list_kinds(run);
 		if (kinds != NULL)
 			text_wrap(t, kinds, 0, 4);
-		fputc('\n', t->out);
+		text_end(t);
 		free(kinds);
 		return;
 	}

@@ -15,17 +15,17 @@ void text_traffic(struct emit_text *t, const struct traffic *total, const char *
 	char bytes[FORMAT_ROOM], calls[FORMAT_ROOM], time[FORMAT_ROOM];
 
 	text_label(t, in);
-	fprintf(t->out, "%s in %s, %s\n", format_bytes(bytes, (double)total->read_bytes),
-		format_counted(calls, total->read_calls, "call"),
-		format_seconds(time, total->read_time_s, t->utf8));
+	text_say(t, "%s in %s, %s\n", format_bytes(bytes, (double)total->read_bytes),
+		 format_counted(calls, total->read_calls, "call"),
+		 format_seconds(time, total->read_time_s, t->utf8));
 	text_label(t, out);
-	fprintf(t->out, "%s in %s, %s\n", format_bytes(bytes, (double)total->written_bytes),
-		format_counted(calls, total->write_calls, "call"),
-		format_seconds(time, total->write_time_s, t->utf8));
+	text_say(t, "%s in %s, %s\n", format_bytes(bytes, (double)total->written_bytes),
+		 format_counted(calls, total->write_calls, "call"),
+		 format_seconds(time, total->write_time_s, t->utf8));
 	if (total->sync_calls > 0) {
 		text_label(t, "synced");
-		fprintf(t->out, "%s, %s\n", format_counted(calls, total->sync_calls, "call"),
-			format_seconds(time, total->sync_time_s, t->utf8));
+		text_say(t, "%s, %s\n", format_counted(calls, total->sync_calls, "call"),
+			 format_seconds(time, total->sync_time_s, t->utf8));
 	}
 	if (total->errors > 0) {
 		text_label(t, "errors");
@@ -160,11 +160,10 @@ static void print_metadata(struct emit_text *t, const struct run *run)
 	if (calls == 0)
 		return;
 	text_label(t, "metadata");
-	fprintf(t->out, "%s, %s", format_counted(x, calls, "call"),
-		format_seconds(y, time_s, t->utf8));
+	text_say(t, "%s, %s", format_counted(x, calls, "call"), format_seconds(y, time_s, t->utf8));
 	if (errors > 0)
-		fprintf(t->out, ", %s failed", format_count(x, errors));
-	fputc('\n', t->out);
+		text_say(t, ", %s failed", format_count(x, errors));
+	text_end(t);
 }
 
 void text_io(struct report *r, struct emit_text *t)
@@ -172,7 +171,7 @@ void text_io(struct report *r, struct emit_text *t)
 	text_heading(t, "FILES", NULL);
 	if (count_used(r->run) == 0 && r->run->io.total.read_calls == 0 &&
 	    r->run->io.total.write_calls == 0) {
-		fputs("  no reads or writes were seen\n", t->out);
+		text_say(t, "  no reads or writes were seen\n");
 		return;
 	}
 	text_traffic(t, &r->run->io.total, "read", "written");
@@ -184,6 +183,13 @@ void text_io(struct report *r, struct emit_text *t)
 /* ---- one file ------------------------------------------------------------------- */
 
 #define DETAIL 16 /* where a line's text begins, after its label */
+#define NARROW 60 /* columns: its next line begins before */
+
+static void begin_detail(struct emit_text *t, const char *label)
+{
+	text_styled(t, STYLE_FAINT, "      %-9s ", label);
+	t->hang = t->width < NARROW ? 8 : DETAIL;
+}
 
 void detail_begin(struct detail *d)
 {
@@ -194,9 +200,9 @@ void detail_begin(struct detail *d)
 void detail_end(struct emit_text *t, const char *label, struct detail *d)
 {
 	if (d->out != NULL && fclose(d->out) == 0) {
-		fprintf(t->out, "      %-9s ", label);
-		text_wrap(t, d->text, DETAIL, DETAIL);
-		fputc('\n', t->out);
+		begin_detail(t, label);
+		text_wrap(t, d->text, t->at, t->hang);
+		text_end(t);
 	}
 	free(d->text);
 }
@@ -352,7 +358,7 @@ static void print_slices(struct report *r, struct emit_text *t, const struct fil
 	}
 	if (a->timeline_count < 2)
 		return;
-	fprintf(t->out, "      %-9s ", "over time");
+	begin_detail(t, "over time");
 	text_timeline(r, t, values, a->timeline_count, format_rate(rate, top));
 }
 
@@ -363,6 +369,7 @@ static void print_slices(struct report *r, struct emit_text *t, const struct fil
 void text_top_stacks(struct report *r, struct emit_text *t, const struct io_facts *f)
 {
 	char calls[FORMAT_ROOM], bytes[FORMAT_ROOM], time[FORMAT_ROOM];
+	struct shown_stacks shown = {.count = 0};
 	double all_s = 0, shown_s = 0;
 
 	for (size_t i = 0; i < f->stack_count; i++)
@@ -375,11 +382,13 @@ void text_top_stacks(struct report *r, struct emit_text *t, const struct io_fact
 		shown_s += s->time_s;
 		if (s->node == 0)
 			continue;
-		fprintf(t->out, "      %s %s, %s, %s\n", format_count(calls, s->calls), s->function,
-			format_bytes(bytes, (double)s->bytes),
-			format_seconds(time, s->time_s, t->utf8));
-		text_stack(r, t, s->node, 8);
+		text_indent(t, 6);
+		text_say(t, "%s %s, %s, %s\n", format_count(calls, s->calls), s->function,
+			 format_bytes(bytes, (double)s->bytes),
+			 format_seconds(time, s->time_s, t->utf8));
+		text_listed_stack(r, t, &shown, 0, s->node, 8);
 	}
+	shown_stacks_free(&shown);
 }
 
 static void print_file(struct report *r, struct emit_text *t, const struct file *f)
@@ -390,7 +399,7 @@ static void print_file(struct report *r, struct emit_text *t, const struct file 
 	text_style(t, STYLE_STRONG);
 	text_name(t, f->path, r->full ? 0 : t->width - 2);
 	text_style(t, STYLE_PLAIN);
-	fputc('\n', t->out);
+	text_end(t);
 	print_opens(t, f);
 	if (a != NULL) {
 		print_access(t, "read", &a->read);

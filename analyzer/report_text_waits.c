@@ -64,43 +64,55 @@ char *wait_object(struct report *r, const struct wait *w)
 	return asprintf(&out, "%#" PRIx64, w->address) < 0 ? NULL : out;
 }
 
-#define OBJECT_LEAST 16 /* columns, however little room is left */
+/* Kind and object, on a line of their own where there is no room for them behind. */
+static void print_object(struct report *r, struct emit_text *t, const char *kind,
+			 const char *object)
+{
+	size_t width = strlen(kind) + (object != NULL ? 1 + format_columns(object) : 0);
 
-static void print_wait(struct report *r, struct emit_text *t, const struct wait *w)
+	if (t->at + 2 + width > t->width) {
+		text_end(t);
+		text_indent(t, 6);
+	} else {
+		text_say(t, "  ");
+	}
+	text_say(t, "%s", kind);
+	if (object != NULL) {
+		text_say(t, " ");
+		text_name(t, object, r->full ? 0 : t->width - t->at);
+	}
+	text_end(t);
+}
+
+static void print_wait(struct report *r, struct emit_text *t, struct shown_stacks *shown,
+		       const struct wait *w)
 {
 	char time[FORMAT_ROOM], times[FORMAT_ROOM], median[FORMAT_ROOM], most[FORMAT_ROOM];
 	char *object = wait_object(r, w);
-	char figures[4 * FORMAT_ROOM + 32];
-	size_t used;
 
-	snprintf(figures, sizeof(figures), " in %s, p50 %s, max %s  ",
-		 format_counted(times, w->count, "wait"),
+	text_indent(t, 2);
+	t->hang = 6;
+	text_styled(t, STYLE_STRONG, "%s", format_seconds(time, w->time_s, t->utf8));
+	text_style(t, STYLE_FAINT);
+	text_say(t, " in %s, p50 %s, max %s", format_counted(times, w->count, "wait"),
 		 format_seconds(median, w->latency.p50 * US, t->utf8),
 		 format_seconds(most, w->latency.max * US, t->utf8));
-	format_seconds(time, w->time_s, t->utf8);
-	text_styled(t, STYLE_STRONG, "  %s", time);
-	text_styled(t, STYLE_FAINT, "%s", figures);
-	fputs(w->kind, t->out);
-	used = 2 + format_columns(time) + format_columns(figures) + strlen(w->kind) + 1;
-	if (object != NULL) {
-		fputc(' ', t->out);
-		text_name(t, object,
-			  r->full			   ? 0
-			  : t->width > used + OBJECT_LEAST ? t->width - used
-							   : OBJECT_LEAST);
-	}
-	fputc('\n', t->out);
-	text_stack(r, t, w->node, 8);
+	text_style(t, STYLE_PLAIN);
+	print_object(r, t, w->kind, object);
+	text_listed_stack(r, t, shown, 0, w->node, 8);
 	free(object);
 }
 
 void text_waits(struct report *r, struct emit_text *t)
 {
+	struct shown_stacks shown = {.count = 0};
+
 	if (r->run->wait_count == 0)
 		return;
 	text_heading(t, "WAITING", "most time first");
 	for (size_t i = 0; i < r->run->wait_count && i < r->top; i++)
-		print_wait(r, t, &r->run->waits[i]);
+		print_wait(r, t, &shown, &r->run->waits[i]);
+	shown_stacks_free(&shown);
 	text_more(r, t, r->run->wait_count, "waits");
 }
 

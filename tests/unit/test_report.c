@@ -1009,10 +1009,11 @@ static void test_text_signal(void **state)
 	discard(&p);
 }
 
-/* A deep stack is shown by its ends; --full shows all of it. */
+/* A deep stack is shown by its ends, recursion once; JSON has all of it. */
 static void test_text_long_stack(void **state)
 {
 	struct node deep[41] = {{0, 0}};
+	struct address places[40];
 	struct site site = {.node = 40, .allocations = 1, .live_bytes = 1, .live_blocks = 1};
 	struct run run = make_run();
 	struct printed p;
@@ -1025,6 +1026,16 @@ static void test_text_long_stack(void **state)
 	run.sites = &site;
 	run.site_count = 1;
 	files[0].top_node = 0;
+	p = print(&run, REPORT_LEAKS, 10, false);
+	place(&p, "... these 2 frames 19 times more");
+	discard(&p);
+	for (uint32_t i = 1; i < COUNT(deep); i++) {
+		deep[i].address = i - 1;
+		places[i - 1] = i % 2 ? (struct address){0x400000 + i, PROGRAM}
+				      : (struct address){0x7f4000000000 + i, PLUGIN};
+	}
+	run.addresses = places;
+	run.address_count = COUNT(places);
 	p = print(&run, REPORT_LEAKS, 10, false);
 	place(&p, "... 32 more frames (--full)");
 	discard(&p);
