@@ -39,8 +39,9 @@ static void fold(struct buckets *b)
 	b->width_ns *= 2;
 }
 
-size_t buckets_at(struct buckets *b, double ns)
+size_t buckets_at(struct buckets *b, double when_ns)
 {
+	double ns = when_ns - b->origin_ns;
 	uint64_t at = ns > 0 ? ns < 1e18 ? (uint64_t)ns : (uint64_t)1e18 : 0;
 
 	if (b->width_ns == 0)
@@ -56,13 +57,13 @@ size_t buckets_at(struct buckets *b, double ns)
 void buckets_spread(struct buckets *b, int value, uint64_t amount, double begin_ns, double end_ns)
 {
 	size_t last = buckets_at(b, end_ns), first;
+	double begin = fmax(begin_ns - b->origin_ns, 0), length = end_ns - b->origin_ns - begin;
 	uint64_t given = 0;
 
 	/* The later one first: it may have folded the buckets. */
 	first = begin_ns < end_ns ? buckets_at(b, begin_ns) : last;
 	for (size_t i = first; i < last; i++) {
-		double part = ((double)((i + 1) * b->width_ns) - fmax(begin_ns, 0)) /
-			      (end_ns - fmax(begin_ns, 0));
+		double part = ((double)((i + 1) * b->width_ns) - begin) / length;
 		uint64_t by_now = part < 1 ? (uint64_t)((double)amount * part) : amount;
 
 		if (by_now > amount)

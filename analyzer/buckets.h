@@ -13,6 +13,7 @@
 #define BUCKETS_MAX 128
 
 struct buckets {
+	double origin_ns;  /* where the first one begins; what is earlier goes there too */
 	uint64_t width_ns; /* 0: empty */
 	size_t count;	   /* one past the last that was asked for */
 	bool sums;	   /* two become their sum; otherwise the greater */

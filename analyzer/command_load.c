@@ -2,9 +2,11 @@
 /* Loading the traces of a command line. */
 #include "analyzer/command_load.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/command_view.h"
 #include "analyzer/progress.h"
 #include "collector/collector.h"
 
@@ -83,28 +85,66 @@ static int load_run(struct run *run, const char *path, const struct run_options 
 	return rc;
 }
 
+/* What the moments of `o` are, in one trace. */
+static int find_view(const char *path, const struct options *o, struct run_view *view,
+		     struct error *e)
+{
+	struct run whole;
+	int rc;
+
+	if (run_outline(&whole, path, e) != 0)
+		return -1;
+	if (view_needs_all(o, &whole)) {
+		const struct run_options all = {.thresholds = &o->thresholds};
+
+		run_free(&whole);
+		if (load_run(&whole, path, &all, e) != 0)
+			return -1;
+	}
+	rc = view_resolve(o, &whole, view, e);
+	run_free(&whole);
+	return rc;
+}
+
 static int load_one(struct loaded *l, const char *path, const struct options *o, struct error *e)
 {
 	struct background background = {.symbols = l->symbols};
+	struct run_view view = {.windowed = false};
 	const struct run_options options = {
 		.stacks_known = expect_names,
 		.stacks_context = &background,
 		.thresholds = &o->thresholds,
+		.view = &view,
 	};
 
-	if (collector_finish_wait(path, e) != 0)
+	if (collector_finish_wait(path, e) != 0 ||
+	    (view_is_given(o) && find_view(path, o, &view, e) != 0))
 		return -1;
 	return load_run(&l->run, path, &options, e);
 }
 
-/* One that cannot be read is left out and named; memory ends it all. */
-static int add_trace(struct tree *tree, const struct tree_trace *trace,
-		     const struct run_options *options, struct error *e)
+/* When a trace begins, in the tree's time. */
+static double start_s(const struct tree_trace *first, const struct tree_trace *trace)
 {
+	return trace->head.started_ns != 0 && first->head.started_ns != 0
+		       ? (double)(int64_t)(trace->head.started_ns - first->head.started_ns) / 1e9
+		       : 0;
+}
+
+/* One that cannot be read is left out and named; memory ends it all. One that begins
+ * behind what is asked for is no part of it. */
+static int add_trace(struct tree *tree, const struct tree_trace *trace, double at_s,
+		     const struct run_options *wanted, struct error *e)
+{
+	const struct run_view view = tree_view_of(&tree->view, at_s);
+	struct run_options options = *wanted;
 	struct error why = trace->error;
 	struct run run;
 
-	if (trace->usable && load_run(&run, trace->path, options, &why) == 0)
+	options.view = &view;
+	if (trace->usable && view.windowed && view.to_s < 0)
+		return 0;
+	if (trace->usable && load_run(&run, trace->path, &options, &why) == 0)
 		return tree_add(tree, &run, e);
 	if (why.code == ERROR_MEMORY) {
 		*e = why;
@@ -131,44 +171,113 @@ static int finish_tree(struct tree *tree, const struct tree_trace *traces, struc
 	return rc;
 }
 
-static int load_tree(struct loaded *l, char *const *paths, size_t count, const struct options *o,
-		     struct error *e)
+/* The traces of a tree, in order. */
+struct traces {
+	struct tree_trace *list;
+	struct run_known *known;
+	size_t count;
+};
+
+static int open_traces(struct traces *t, char *const *paths, size_t count, struct error *e)
 {
-	struct tree_trace *traces = calloc(count, sizeof(*traces));
-	struct run_known *known = calloc(count, sizeof(*known));
-	struct background background = {.symbols = l->symbols};
+	*t = (struct traces){.list = calloc(count, sizeof(*t->list)),
+			     .known = calloc(count, sizeof(*t->known)),
+			     .count = count};
+	if (t->list == NULL || t->known == NULL)
+		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	for (size_t i = 0; i < count; i++) {
+		t->list[i].path = paths[i];
+		collector_finish_wait(paths[i], &t->list[i].error);
+	}
+	tree_order(t->list, count);
+	for (size_t i = 0; i < count; i++) {
+		t->known[i].path = t->list[i].path;
+		memcpy(t->known[i].id, t->list[i].head.id, sizeof(t->known[i].id));
+	}
+	return 0;
+}
+
+static void close_traces(struct traces *t)
+{
+	free(t->list);
+	free(t->known);
+}
+
+static int build_tree(struct tree *tree, const struct traces *t, const struct run_view *view,
+		      struct symbols *symbols, const struct options *o, struct error *e)
+{
+	struct background background = {.symbols = symbols};
 	const struct run_options options = {
 		.for_tree = true,
 		.thresholds = &o->thresholds,
-		.known = known,
-		.known_count = count,
-		.stacks_known = expect_names,
+		.known = t->known,
+		.known_count = t->count,
+		.stacks_known = symbols != NULL ? expect_names : NULL,
 		.stacks_context = &background,
 	};
+
+	if (tree_begin(tree, e) != 0)
+		return -1;
+	tree->view = *view;
+	for (size_t i = 0; i < t->count; i++)
+		if (add_trace(tree, &t->list[i], start_s(&t->list[0], &t->list[i]), &options, e) !=
+		    0)
+			return -1;
+	return finish_tree(tree, t->list, e);
+}
+
+/* The tree's start, its length and its marks. */
+static struct run outline_tree(const struct traces *t)
+{
+	struct run whole = {.started_ns = t->list[0].head.started_ns};
+
+	for (size_t i = 0; i < t->count; i++) {
+		double at_s = start_s(&t->list[0], &t->list[i]);
+		struct run run;
+
+		if (!t->list[i].usable || run_outline(&run, t->list[i].path, NULL) != 0)
+			continue;
+		if (isnan(run.duration_s) || isnan(whole.duration_s))
+			whole.duration_s = NAN;
+		else
+			whole.duration_s = fmax(whole.duration_s, at_s + run.duration_s);
+		run_free(&run);
+	}
+	return whole;
+}
+
+static int find_tree_view(const struct traces *t, const struct options *o, struct run_view *view,
+			  struct error *e)
+{
+	static const struct run_view everything = {.windowed = false};
+	struct run whole = outline_tree(t);
+	struct tree tree;
 	int rc;
 
-	if (traces == NULL || known == NULL) {
-		free(traces);
-		free(known);
-		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	if (!view_needs_all(o, &whole))
+		return view_resolve(o, &whole, view, e);
+	rc = build_tree(&tree, t, &everything, NULL, o, e);
+	if (rc == 0) {
+		tree.run.started_ns = whole.started_ns;
+		rc = view_resolve(o, &tree.run, view, e);
 	}
+	tree_free(&tree);
+	return rc;
+}
+
+static int load_tree(struct loaded *l, char *const *paths, size_t count, const struct options *o,
+		     struct error *e)
+{
+	struct run_view view = {.windowed = false};
+	struct traces t;
+	int rc = open_traces(&t, paths, count, e);
+
 	l->is_tree = true;
-	for (size_t i = 0; i < count; i++) {
-		traces[i].path = paths[i];
-		collector_finish_wait(traces[i].path, &traces[i].error);
-	}
-	tree_order(traces, count);
-	rc = tree_begin(&l->tree, e);
-	for (size_t i = 0; i < count; i++) {
-		known[i].path = traces[i].path;
-		memcpy(known[i].id, traces[i].head.id, sizeof(known[i].id));
-	}
-	for (size_t i = 0; i < count && rc == 0; i++)
-		rc = add_trace(&l->tree, &traces[i], &options, e);
+	if (rc == 0 && view_is_given(o))
+		rc = find_tree_view(&t, o, &view, e);
 	if (rc == 0)
-		rc = finish_tree(&l->tree, traces, e);
-	free(traces);
-	free(known);
+		rc = build_tree(&l->tree, &t, &view, l->symbols, o, e);
+	close_traces(&t);
 	return rc;
 }
 

@@ -63,7 +63,8 @@ double finding_limit(const struct finder *f, enum threshold which)
 
 static const char *severity_of(const struct finder *f, double saves_s)
 {
-	double percent = f->run->duration_s > 0 ? 100 * saves_s / f->run->duration_s : 0;
+	double span_s = run_span_s(f->run);
+	double percent = span_s > 0 ? 100 * saves_s / span_s : 0;
 
 	if (isnan(saves_s) || saves_s * 1e3 < finding_limit(f, SEVERITY_LEAST_MS))
 		return "low";

@@ -49,13 +49,13 @@ static void contention(struct finder *f, const struct wait *const *list, size_t 
 		waits += list[i]->count;
 		longest_us = list[i]->latency.max > longest_us ? list[i]->latency.max : longest_us;
 	}
-	share = f->run->duration_s > 0 ? 100 * time_s / f->run->duration_s : 0;
+	share = run_span_s(f->run) > 0 ? 100 * time_s / run_span_s(f->run) : 0;
 	if (share < finding_limit(f, LOCK_PERCENT) || (double)waits < finding_limit(f, LOCK_WAITS))
 		return;
 	to = finding_add(f, list[0]->node, time_s,
 			 arena_print(f->arena, "%s, %s of the run's time, for",
 				     format_counted(n, waits, "wait"),
-				     format_percent(percent, time_s, f->run->duration_s)));
+				     format_percent(percent, time_s, run_span_s(f->run))));
 	if (to == NULL)
 		return;
 	to->waited_for = copy_of(f, list[0]);

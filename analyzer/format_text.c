@@ -299,25 +299,26 @@ static size_t min3(size_t a, size_t b, size_t c)
 
 #define WORD_MAX 32
 
-/* Levenshtein's distance; both words are at most WORD_MAX long. */
+/* How many letters are missing, too many, wrong or in the other's place; both words are
+ * at most WORD_MAX long. */
 static size_t distance(const char *a, const char *b)
 {
-	size_t row[WORD_MAX + 1], length = strlen(b);
+	size_t rows[3][WORD_MAX + 1], length = strlen(b), i;
 
 	for (size_t j = 0; j <= length; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i] != '\0'; i++) {
-		size_t diagonal = row[0];
+		rows[0][j] = j;
+	for (i = 0; a[i] != '\0'; i++) {
+		size_t *row = rows[(i + 1) % 3], *above = rows[i % 3], *before = rows[(i + 2) % 3];
 
 		row[0] = i + 1;
 		for (size_t j = 0; j < length; j++) {
-			size_t above = row[j + 1];
-
-			row[j + 1] = min3(above + 1, row[j] + 1, diagonal + (a[i] != b[j]));
-			diagonal = above;
+			row[j + 1] = min3(above[j + 1] + 1, row[j] + 1, above[j] + (a[i] != b[j]));
+			if (i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] &&
+			    before[j - 1] + 1 < row[j + 1])
+				row[j + 1] = before[j - 1] + 1;
 		}
 	}
-	return row[length];
+	return rows[i % 3][length];
 }
 
 const char *format_nearest(const char *word, const char *const *names)
@@ -330,7 +331,9 @@ const char *format_nearest(const char *word, const char *const *names)
 	for (; *names != NULL; names++) {
 		size_t d = strlen(*names) <= WORD_MAX ? distance(word, *names) : least;
 
-		if (d < least) {
+		/* Of equals one that is as long: its letters were only mixed up. */
+		if (d < least || (d == least && best != NULL && strlen(best) != strlen(word) &&
+				  strlen(*names) == strlen(word))) {
 			least = d;
 			best = *names;
 		}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "analyzer/heap.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -805,6 +806,37 @@ void heap_free(struct replay_heap *h)
 	*h = (struct replay_heap){0};
 }
 
+void heap_begin_window(struct replay_heap *h, double ns)
+{
+	const struct heap before = h->sums;
+
+	h->sums = (struct heap){
+		.peak_bytes = before.live_bytes,
+		.peak_blocks = before.live_blocks,
+		.live_bytes = before.live_bytes,
+		.live_blocks = before.live_blocks,
+		.inherited_bytes = before.inherited_bytes,
+		.inherited_blocks = before.inherited_blocks,
+		.inherited_live_bytes = before.inherited_live_bytes,
+		.inherited_live_blocks = before.inherited_live_blocks,
+		.mapped_peak_bytes = h->mapped.bytes,
+	};
+	for (size_t i = 1; i < h->site_count; i++) {
+		struct heap_site *s = &h->sites[i];
+
+		s->allocations = s->allocated_bytes = s->frees = s->temporary = 0;
+	}
+	h->windowed = true;
+	h->window = h->now;
+	h->window_ns = ns;
+	h->missed_frees = h->bound = 0;
+	h->peak_at = h->grown_at = h->now;
+	h->peak_number++;
+	h->high_bytes = before.live_bytes;
+	h->high_blocks = before.live_blocks;
+	h->timeline = (struct buckets){.origin_ns = ns};
+}
+
 void heap_settle(struct replay_heap *h)
 {
 	for (size_t i = 0; i < h->stream_count; i++) {
@@ -823,8 +855,9 @@ static void take_timeline(struct replay_heap *h, struct run *run)
 		return;
 	}
 	for (size_t i = 0; i < b->count; i++) {
-		samples[i] = (struct heap_sample){(double)(i * b->width_ns) / 1e9, b->values[i][0],
-						  b->values[i][1]};
+		double at_ns = b->origin_ns + (double)(i * b->width_ns);
+
+		samples[i] = (struct heap_sample){at_ns / 1e9, b->values[i][0], b->values[i][1]};
 	}
 	run->heap.timeline = samples;
 	run->heap.timeline_count = b->count;
@@ -847,7 +880,7 @@ static void take_site(struct replay_heap *h, const struct heap_site *s, uint64_t
 		.peak_blocks = saved ? s->saved_blocks : s->live_blocks,
 		.first_at_s = s->allocations ? clock_s(h->clock, s->first) : 0,
 		.last_at_s = s->allocations ? clock_s(h->clock, s->last) : 0,
-		.last_live_at_s = s->live_blocks ? clock_s(h->clock, last_live) : 0,
+		.last_live_at_s = s->live_blocks && last_live ? clock_s(h->clock, last_live) : 0,
 	};
 }
 
@@ -863,6 +896,26 @@ static void tally_inherited(const struct replay_heap *h, struct run *run)
 	}
 }
 
+/* What was live before the window is nobody's doing within it. */
+static bool is_older(const struct replay_heap *h, const struct heap_block *b)
+{
+	return h->windowed && b->stamp <= h->window;
+}
+
+static void set_older_apart(const struct replay_heap *h, struct run *run)
+{
+	const struct heap_block *b;
+
+	for (size_t at = 0; (b = heap_next_block(h, &at)) != NULL;) {
+		if (!is_older(h, b) || b->site == 0)
+			continue;
+		run->heap.older_live_bytes += b->size;
+		run->heap.older_live_blocks++;
+		run->sites[b->site - 1].live_bytes -= b->size;
+		run->sites[b->site - 1].live_blocks--;
+	}
+}
+
 static void take_sites(struct replay_heap *h, struct run *run)
 {
 	uint64_t *last_live = calloc(h->site_count, sizeof(*last_live));
@@ -875,14 +928,16 @@ static void take_sites(struct replay_heap *h, struct run *run)
 		return;
 	}
 	for (size_t at = 0; (b = heap_next_block(h, &at)) != NULL;) {
-		if (b->stamp > last_live[b->site])
+		if (b->stamp > last_live[b->site] && !is_older(h, b))
 			last_live[b->site] = b->stamp;
 	}
 	run->site_count = h->site_count - 1;
 	for (size_t i = 1; i < h->site_count; i++)
 		take_site(h, &h->sites[i], last_live[i], &run->sites[i - 1]);
 	free(last_live);
-	if (h->sums.inherited_live_blocks != 0)
+	if (h->windowed)
+		set_older_apart(h, run);
+	else if (h->sums.inherited_live_blocks != 0)
 		tally_inherited(h, run);
 }
 
@@ -900,7 +955,7 @@ void heap_result(struct replay_heap *h, struct run *run, double end_ns)
 	run->heap = h->sums;
 	run->heap.inherited_unknown = unknown;
 	run->heap.mapped_bytes = h->mapped.bytes;
-	run->heap.peak_at_s = clock_s(h->clock, h->peak_at);
+	run->heap.peak_at_s = fmax(clock_s(h->clock, h->peak_at), h->window_ns / 1e9);
 	if (h->bound > h->sums.peak_bytes)
 		run->heap.peak_uncertainty_bytes = h->bound - h->sums.peak_bytes;
 	take_timeline(h, run);

@@ -80,6 +80,10 @@ struct replay_heap {
 	struct profile *profile; /* the run's; NULL: not wanted */
 	struct band own;
 	bool own_changed;
+	/* Only what has a later stamp than this counts; see heap_begin_window(). */
+	bool windowed;
+	uint64_t window;
+	double window_ns;
 
 	/* The tie in hand. */
 	bool tied;
@@ -148,6 +152,10 @@ void heap_unmap(struct replay_heap *h, uint64_t address, uint64_t length);
 void heap_remap(struct replay_heap *h, uint64_t from, uint64_t from_length, uint64_t to,
 		uint64_t length);
 void heap_break(struct replay_heap *h, uint64_t end, int64_t change);
+
+/* What is live now was there before what counts, which begins here, `ns` after the
+ * process's start. Peaks and sums begin anew. */
+void heap_begin_window(struct replay_heap *h, double ns);
 
 /* Put back what reallocs under way hold. */
 void heap_settle(struct replay_heap *h);

@@ -160,8 +160,8 @@ static void object_closed(struct replay_io *io, struct io_object *o, double ns)
 
 	if (c != NULL)
 		io_socket_closed(c, ns);
-	s->closes++;
-	if (ns > o->opened_ns) {
+	s->closes += !io->quiet;
+	if (ns > o->opened_ns && !io->quiet) {
 		s->open_ns += ns - o->opened_ns;
 		s->open_longest_ns = fmax(s->open_longest_ns, ns - o->opened_ns);
 	}
@@ -216,7 +216,7 @@ static void name_object(struct replay_io *io, struct io_object *o, const struct 
 	o->sink = sink;
 	if (before == 0 || io->sinks[before].path != NULL)
 		return;
-	if (io->sinks[before].uses != 0) {
+	if (io->sinks[before].uses != 0 || io->sinks[before].tracked != NULL) {
 		io->sinks[before].into = sink + 1;
 		return;
 	}
@@ -301,7 +301,7 @@ struct io_use *io_use_of(struct replay_io *io, uint32_t sink)
 
 struct io_use *io_note_use(struct replay_io *io, const struct side *side, uint64_t bytes)
 {
-	struct io_use *use = io_use_of(io, side->sink);
+	struct io_use *use = io->quiet ? NULL : io_use_of(io, side->sink);
 
 	if (use == NULL)
 		return NULL;
@@ -329,7 +329,7 @@ void io_opened(struct replay_io *io, const struct ph_call *call)
 	if (o == NULL)
 		return;
 	side = io_side_of(io, call, io_object_sink(io, o, (int32_t)call->result));
-	io->sinks[side.sink].opens++;
+	io->sinks[side.sink].opens += !io->quiet;
 	o->opened_ns = side.begin + side.ns;
 	put_fd(io, (int32_t)call->result, call->object);
 	/* What has no name yet may go back to the spare ones. */
@@ -458,7 +458,8 @@ void io_call(struct replay_io *io, struct thread *thread, unsigned kind, const s
 {
 	io->node = node;
 	io->op = call->op;
-	sum_up(io, kind, call);
+	if (!io->quiet)
+		sum_up(io, kind, call);
 	switch (kind) {
 	case PH_KIND_READ:
 	case PH_KIND_WRITE:
@@ -520,7 +521,11 @@ void io_call(struct replay_io *io, struct thread *thread, unsigned kind, const s
 void io_init(struct replay_io *io, struct clock *clock, struct arena *arena,
 	     const char *const *names, const uint8_t *kinds, const struct thresholds *thresholds)
 {
-	*io = (struct replay_io){.clock = clock, .arena = arena, .names = names, .kinds = kinds};
+	*io = (struct replay_io){.clock = clock,
+				 .arena = arena,
+				 .names = names,
+				 .kinds = kinds,
+				 .from_ns = -INFINITY};
 	habits_init(&io->habits, thresholds);
 	/* Place 0 takes what there was no memory for, and is not reported. */
 	if (vector_reserve(io->sinks, io->sink_room, 1))
@@ -529,6 +534,13 @@ void io_init(struct replay_io *io, struct clock *clock, struct arena *arena,
 		io->failed = true;
 	io->resolved = names_new();
 	io->failed |= io->resolved == NULL;
+}
+
+void io_begin_window(struct replay_io *io, double ns)
+{
+	io->quiet = false;
+	io->from_ns = ns;
+	io->file_bytes.origin_ns = io->socket_bytes.origin_ns = ns;
 }
 
 static void free_sink(struct io_sink *s)

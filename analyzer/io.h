@@ -58,8 +58,13 @@ struct replay_io {
 	size_t closed_count;
 	struct habits habits;
 	bool keep_recorders;
-	bool failed; /* out of memory */
+	bool quiet; /* calls only change what is open, and where it stands: they are not counted */
+	double from_ns; /* where what is counted begins, once it has; -INFINITY: at the start */
+	bool failed;	/* out of memory */
 };
+
+/* From here on calls count, `ns` after the process's start. */
+void io_begin_window(struct replay_io *io, double ns);
 
 /* `names` and `kinds` are borrowed: by op, 256 of them. So are the thresholds. */
 void io_init(struct replay_io *io, struct clock *clock, struct arena *arena,

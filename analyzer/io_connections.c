@@ -112,6 +112,16 @@ static struct io_peer *peer_of(struct replay_io *io, uint32_t sink, const uint8_
 	return &io->peers[io->peer_count++];
 }
 
+static void count_peer(struct io_peer *p, const struct side *side, bool read)
+{
+	*(read ? &p->traffic.read_calls : &p->traffic.write_calls) += 1;
+	p->traffic.errors += side->result < 0;
+	p->traffic.time_s += side->ns / 1e9;
+	if (side->result > 0)
+		*(read ? &p->traffic.read_bytes : &p->traffic.written_bytes) +=
+			(uint64_t)side->result;
+}
+
 /* Whose datagram it was, or is to be: of an unconnected socket nobody else knows. */
 static void note_peer(struct replay_io *io, const struct side *side, struct connection *c,
 		      bool read, const struct ph_call *call)
@@ -129,12 +139,8 @@ static void note_peer(struct replay_io *io, const struct side *side, struct conn
 	p = peer_of(io, side->sink, at + sizeof(head), head.bytes);
 	if (p == NULL)
 		return;
-	*(read ? &p->traffic.read_calls : &p->traffic.write_calls) += 1;
-	p->traffic.errors += side->result < 0;
-	p->traffic.time_s += side->ns / 1e9;
-	if (side->result > 0)
-		*(read ? &p->traffic.read_bytes : &p->traffic.written_bytes) +=
-			(uint64_t)side->result;
+	if (!io->quiet)
+		count_peer(p, side, read);
 	if (c->peers > 1 || (c->peer != NULL && strcmp(c->peer, p->address) == 0))
 		return;
 	c->peers = c->peer == NULL ? 1 : 2;
@@ -184,6 +190,8 @@ void io_socket_moved(struct replay_io *io, const struct side *side, bool read)
 		}
 		s->turns->side = side_of(io_connection_of(io, side->sink));
 	}
+	s->turns->quiet = io->quiet;
+	s->turns->from = io->from_ns;
 	io->failed |= !turns_note(s->turns, read, side->begin, side->begin + side->ns);
 }
 
@@ -294,6 +302,7 @@ void io_resolved(struct replay_io *io, struct thread *thread, const struct ph_ca
 		at += head.bytes;
 		left -= head.bytes;
 	}
-	io->failed |=
-		!names_add(io->resolved, io->arena, name, addresses, found, call->arg != 0, s);
+	io->failed |= io->quiet ? !names_learn(io->resolved, io->arena, name, addresses, found)
+				: !names_add(io->resolved, io->arena, name, addresses, found,
+					     call->arg != 0, s);
 }

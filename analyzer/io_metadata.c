@@ -60,10 +60,12 @@ static void note_metadata(struct replay_io *io, const struct ph_call *call, uint
 	const struct side side = io_side_of(io, call, sink);
 	struct io_sink *s = &io->sinks[sink];
 
-	s->metadata_calls++;
-	s->metadata_errors += side.result < 0;
-	s->metadata_ns += side.ns;
-	io_note_use(io, &side, 0);
+	if (!io->quiet) {
+		s->metadata_calls++;
+		s->metadata_errors += side.result < 0;
+		s->metadata_ns += side.ns;
+		io_note_use(io, &side, 0);
+	}
 	if (side.result == 0 && s->tracked != NULL && ends_file(io->names[call->op]))
 		io_forget_ranges(io, sink);
 }
@@ -86,6 +88,8 @@ void io_not_opened(struct replay_io *io, const struct ph_call *call)
 	struct side side;
 	uint32_t sinks[2];
 
+	if (io->quiet)
+		return;
 	find_named(io, call, sinks);
 	if (sinks[0] == 0)
 		return;

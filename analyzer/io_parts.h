@@ -92,7 +92,7 @@ struct side io_side_of(struct replay_io *io, const struct ph_call *call, uint32_
 /* What the stack of the call at hand did to a sink by its function; as below. */
 struct io_use *io_use_of(struct replay_io *io, uint32_t sink);
 /* The call at hand, by its stack and function; `bytes` that it moved. Valid until the
- * next one; NULL: out of memory. */
+ * next one; NULL: it does not count, or out of memory. */
 struct io_use *io_note_use(struct replay_io *io, const struct side *side, uint64_t bytes);
 void io_opened(struct replay_io *io, const struct ph_call *call);
 

@@ -371,11 +371,11 @@ static void take_latency(struct replay_io *io, struct recorder *from, struct tra
 
 static struct rate_sample *take_slices(const struct buckets *b, struct rate_sample *to)
 {
-	double width_s = (double)b->width_ns / 1e9;
+	double width_s = (double)b->width_ns / 1e9, from_s = b->origin_ns / 1e9;
 
 	for (size_t i = 0; i < b->count; i++)
 		to[i] = (struct rate_sample){
-			.at_s = (double)i * width_s,
+			.at_s = from_s + (double)i * width_s,
 			.read_bytes_per_s = (double)b->values[i][0] / width_s,
 			.written_bytes_per_s = (double)b->values[i][1] / width_s,
 		};
@@ -467,17 +467,19 @@ static void take_rates(struct replay_io *io, struct buckets *b, double end_ns, s
 
 /* ---- connections ------------------------------------------------------------ */
 
-static void take_turns(struct io_sink *s, struct connection *c, double end_ns)
+static void take_turns(const struct replay_io *io, struct io_sink *s, struct connection *c,
+		       double end_ns)
 {
 	static const struct turns none = {.count = 0};
 	const struct turns *t = s->turns != NULL ? s->turns : &none;
+	double opened = fmax(c->opened_at_s * 1e9, io->from_ns);
 	double closed = isnan(c->closed_at_s) ? end_ns : c->closed_at_s * 1e9;
 
 	c->turns = t->count;
 	latency_result(&t->latency, &c->turn_latency);
 	c->first_byte_s =
 		t->first_byte != 0 ? fmax(t->first_byte / 1e9 - c->opened_at_s, 0) : (double)NAN;
-	c->idle_s = turns_idle_ns(t, c->opened_at_s * 1e9, closed) / 1e9;
+	c->idle_s = turns_idle_ns(t, opened, closed) / 1e9;
 }
 
 static bool record_opening(struct endpoint *e, const struct connection *c)
@@ -518,6 +520,12 @@ static void take_peers(struct replay_io *io, struct endpoints *endpoints)
 	}
 }
 
+/* Before what counts. */
+static bool is_over(const struct replay_io *io, const struct connection *c)
+{
+	return c->closed_at_s * 1e9 < io->from_ns;
+}
+
 static void take_connection(struct replay_io *io, struct io_sink *s, struct connection *c,
 			    struct endpoints *endpoints, double end_ns)
 {
@@ -527,7 +535,10 @@ static void take_connection(struct replay_io *io, struct io_sink *s, struct conn
 	c->top_node = s->top_node;
 	c->facts = s->facts;
 	latency_result(&s->latency, &c->traffic.latency);
-	take_turns(s, c, end_ns);
+	take_turns(io, s, c, end_ns);
+	c->endpoint = UINT32_MAX;
+	if (is_over(io, c))
+		return;
 	e = endpoints_of(endpoints, io->arena, c);
 	if (e == NULL) {
 		io->failed = true;
@@ -646,7 +657,9 @@ void io_result(struct replay_io *io, struct run *run, double end_ns)
 	take_rates(io, &io->socket_bytes, end_ns, &run->sockets);
 	take_totals(io, run);
 	run->connections = io->connections;
-	run->connection_count = io->connection_count;
+	for (size_t i = 0; i < io->connection_count; i++)
+		if (!is_over(io, &io->connections[i]))
+			run->connections[run->connection_count++] = io->connections[i];
 	io->connections = NULL;
 	io->connection_count = 0;
 	io->failed |= !endpoints_finish(&endpoints, run, io->keep_recorders);

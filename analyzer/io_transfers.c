@@ -12,13 +12,15 @@ static bool is_socket(const struct replay_io *io, uint32_t sink)
 	return io->sinks[sink].connection != 0;
 }
 
-/* What the stack did; NULL: out of memory. */
+/* What the stack did; NULL: it does not count, or out of memory. */
 static struct io_use *take_time(struct replay_io *io, const struct side *side, uint64_t bytes)
 {
 	struct io_sink *s = &io->sinks[side->sink];
 	double end = side->begin + side->ns;
 	struct io_use *use;
 
+	if (io->quiet)
+		return NULL;
 	s->traffic.time_s += side->ns / 1e9;
 	s->traffic.errors += side->result < 0;
 	use = io_note_use(io, side, bytes);
@@ -82,6 +84,22 @@ static uint64_t place_of(struct io_object *o, uint64_t said, uint64_t bytes)
 	return at;
 }
 
+/* False: out of memory. */
+static bool note_rate(struct replay_io *io, struct io_tracked *t, bool read,
+		      const struct side *side)
+{
+	if (io->quiet)
+		return true;
+	if (t->rates == NULL && (t->rates = buckets_small(FILE_SLICES)) == NULL) {
+		io->failed = true;
+		return false;
+	}
+	t->rates->origin_ns = io->file_bytes.origin_ns;
+	buckets_spread(t->rates, !read, (uint64_t)side->result, side->begin,
+		       side->begin + side->ns);
+	return true;
+}
+
 /* Returns where; ACCESS_NOWHERE: at the end, or not known. */
 static uint64_t note_access(struct replay_io *io, struct io_object *o, bool read, uint64_t said,
 			    const struct side *side)
@@ -89,24 +107,26 @@ static uint64_t note_access(struct replay_io *io, struct io_object *o, bool read
 	struct io_tracked *t = tracked(io, side->sink);
 	uint64_t bytes = (uint64_t)side->result;
 	struct cursor none = {.set = false}, *cursor = o != NULL ? &o->cursors[!read] : &none;
+	struct access uncounted = {0}, *a;
 
 	if (t == NULL)
 		return ACCESS_NOWHERE;
-	if (t->rates == NULL && (t->rates = buckets_small(FILE_SLICES)) == NULL) {
-		io->failed = true;
+	a = read ? &t->access->read : &t->access->written;
+	if (!note_rate(io, t, read, side))
 		return ACCESS_NOWHERE;
-	}
-	buckets_spread(t->rates, !read, bytes, side->begin, side->begin + side->ns);
+	if (io->quiet)
+		uncounted.again_unknown = a->again_unknown;
 	if (!read && said == UINT64_MAX && o != NULL && o->append) {
 		o->stands = false;
-		access_note_append(&t->access->written, cursor, bytes);
+		access_note_append(io->quiet ? &uncounted : a, cursor, bytes);
 		return ACCESS_NOWHERE;
 	}
 	said = place_of(o, said, bytes);
 	if (o == NULL || o->class != PH_CLASS_FILE)
 		said = ACCESS_NOWHERE;
-	access_note(read ? &t->access->read : &t->access->written, cursor, &t->ranges[!read], said,
-		    bytes);
+	access_note(io->quiet ? &uncounted : a, cursor, &t->ranges[!read], said, bytes);
+	if (io->quiet)
+		a->again_unknown = uncounted.again_unknown;
 	return said;
 }
 
@@ -204,12 +224,12 @@ static void count_bytes(struct replay_io *io, struct thread *thread, bool read,
 		*(read ? &thread->read_bytes : &thread->written_bytes) += bytes;
 }
 
-static void take_bytes(struct replay_io *io, struct thread *thread, bool read, struct io_object *o,
-		       uint64_t said, const struct side *side)
+static void count_transfer(struct replay_io *io, struct thread *thread, bool read,
+			   const struct side *side)
 {
 	struct io_sink *s = &io->sinks[side->sink];
 	struct traffic *t = &s->traffic;
-	uint64_t place = HABIT_NOWHERE, bytes = side->result > 0 ? (uint64_t)side->result : 0;
+	uint64_t bytes = side->result > 0 ? (uint64_t)side->result : 0;
 	struct io_use *use = take_time(io, side, bytes);
 
 	if (use != NULL)
@@ -219,15 +239,25 @@ static void take_bytes(struct replay_io *io, struct thread *thread, bool read, s
 	io->failed |= !latency_record(&s->latency, (uint64_t)side->ns);
 	if (side->result < 0)
 		return;
-	*(read ? &t->read_bytes : &t->written_bytes) += (uint64_t)side->result;
+	*(read ? &t->read_bytes : &t->written_bytes) += bytes;
 	count_bytes(io, thread, read, side);
-	if (side->result == 0)
+}
+
+static void take_bytes(struct replay_io *io, struct thread *thread, bool read, struct io_object *o,
+		       uint64_t said, const struct side *side)
+{
+	uint64_t place = HABIT_NOWHERE;
+
+	if (!io->quiet)
+		count_transfer(io, thread, read, side);
+	if (side->result <= 0)
 		return;
 	if (is_socket(io, side->sink))
 		io_socket_moved(io, side, read);
 	else
 		place = note_access(io, o, read, said, side);
-	note_habit(io, thread, read, place, side);
+	if (!io->quiet)
+		note_habit(io, thread, read, place, side);
 }
 
 static struct io_object *object_of(const struct replay_io *io, const struct ph_call *call)
@@ -267,7 +297,7 @@ void io_moved(struct replay_io *io, struct thread *thread, const struct ph_call 
 	side = io_side_of(io, call, io_sink_of(io, &other));
 	take_bytes(io, thread, false, object_of(io, &other), io_extra(call, 2), &side);
 	thread_time(io, thread, false, &side);
-	if (from_sink == 0 || is_socket(io, from_sink) != is_socket(io, side.sink))
+	if (from_sink == 0 || is_socket(io, from_sink) != is_socket(io, side.sink) || io->quiet)
 		return;
 	io->twice_s[is_socket(io, side.sink)] += side.ns / 1e9;
 	use = io_use_of(io, side.sink);
@@ -285,7 +315,7 @@ void io_synced(struct replay_io *io, struct thread *thread, bool sync, const str
 
 	take_time(io, &side, 0);
 	thread_time(io, thread, false, &side);
-	if (!sync)
+	if (!sync || io->quiet)
 		return;
 	t->sync_calls++;
 	t->sync_time_s += side.ns / 1e9;
@@ -296,6 +326,19 @@ void io_synced(struct replay_io *io, struct thread *thread, bool sync, const str
 		habits_synced(&io->habits, habits, &habit);
 }
 
+static void count_request(struct replay_io *io, struct thread *thread, bool read,
+			  const struct side *side, struct io_use *use)
+{
+	struct traffic *t = &io->sinks[side->sink].traffic;
+
+	*(read ? &t->read_calls : &t->write_calls) += 1;
+	if (side->result <= 0)
+		return;
+	use->moved[!read] += (uint64_t)side->result;
+	*(read ? &t->read_bytes : &t->written_bytes) += (uint64_t)side->result;
+	count_bytes(io, thread, read, side);
+}
+
 /* A request takes time in the program when it is made and when it is asked for; what it
  * moved counts then. How long it took is not known, and is no latency. */
 void io_requested(struct replay_io *io, struct thread *thread, const struct ph_call *call,
@@ -304,7 +347,6 @@ void io_requested(struct replay_io *io, struct thread *thread, const struct ph_c
 	struct side side;
 	uint64_t opcode = io_extra(call, 1);
 	bool read = opcode == LIO_READ, moves = returned && (read || opcode == LIO_WRITE);
-	struct traffic *t;
 	struct io_use *use;
 
 	if (call->fd < 0)
@@ -314,14 +356,8 @@ void io_requested(struct replay_io *io, struct thread *thread, const struct ph_c
 	thread_time(io, thread, read, &side);
 	if (!moves)
 		return;
-	t = &io->sinks[side.sink].traffic;
-	*(read ? &t->read_calls : &t->write_calls) += 1;
-	if (side.result <= 0)
-		return;
 	if (use != NULL)
-		use->moved[!read] += (uint64_t)side.result;
-	*(read ? &t->read_bytes : &t->written_bytes) += (uint64_t)side.result;
-	count_bytes(io, thread, read, &side);
-	if (!is_socket(io, side.sink))
+		count_request(io, thread, read, &side, use);
+	if (side.result > 0 && !is_socket(io, side.sink))
 		note_access(io, object_of(io, call), read, io_extra(call, 0), &side);
 }

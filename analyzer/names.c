@@ -110,21 +110,38 @@ static const char *list_addresses(struct arena *arena, const char *const *addres
 	return text;
 }
 
+/* NULL: out of memory. */
+static struct resolved *learn(struct names *n, struct arena *arena, const char *name,
+			      const char *const *addresses, size_t count)
+{
+	struct resolved *r = get_name(n, arena, name);
+
+	if (r == NULL)
+		return NULL;
+	if (r->addresses == NULL)
+		r->addresses = list_addresses(arena, addresses, count);
+	for (size_t i = 0; i < count; i++)
+		if (!lead_to(n, arena, addresses[i], (uint32_t)(r - n->list)))
+			return NULL;
+	return r;
+}
+
+bool names_learn(struct names *n, struct arena *arena, const char *name,
+		 const char *const *addresses, size_t count)
+{
+	return learn(n, arena, name, addresses, count) != NULL;
+}
+
 bool names_add(struct names *n, struct arena *arena, const char *name, const char *const *addresses,
 	       size_t count, bool failed, double time_s)
 {
-	struct resolved *r = get_name(n, arena, name);
+	struct resolved *r = learn(n, arena, name, addresses, count);
 
 	if (r == NULL)
 		return false;
 	r->calls++;
 	r->errors += failed;
 	r->time_s += time_s;
-	if (r->addresses == NULL)
-		r->addresses = list_addresses(arena, addresses, count);
-	for (size_t i = 0; i < count; i++)
-		if (!lead_to(n, arena, addresses[i], (uint32_t)(r - n->list)))
-			return false;
 	return true;
 }
 
@@ -148,9 +165,12 @@ struct resolved *names_take(struct names *n, size_t *count)
 {
 	struct resolved *list = n->list;
 
-	*count = n->count;
+	*count = 0;
+	for (size_t i = 0; i < n->count; i++)
+		if (list[i].calls != 0)
+			list[(*count)++] = list[i];
 	if (list != NULL)
-		qsort(list, n->count, sizeof(*list), by_time);
+		qsort(list, *count, sizeof(*list), by_time);
 	n->list = NULL;
 	n->count = n->room = 0;
 	return list;

@@ -16,10 +16,14 @@ void names_free(struct names *n);
 bool names_add(struct names *n, struct arena *arena, const char *name, const char *const *addresses,
 	       size_t count, bool failed, double time_s);
 
+/* The same of a look-up that does not count. */
+bool names_learn(struct names *n, struct arena *arena, const char *name,
+		 const char *const *addresses, size_t count);
+
 /* The name that gave an address last; NULL: none did. */
 const char *names_of(const struct names *n, const char *address);
 
-/* All of them, most time first; NULL with *count 0: none, or no memory. By free(3). */
+/* All whose look-ups count, most time first; NULL with *count 0: none, or no memory. By free(3). */
 struct resolved *names_take(struct names *n, size_t *count);
 
 #endif

@@ -29,6 +29,9 @@ static const struct option_row rows[] = {
 	{OPTION_FULL, "full", 0, NULL, "whole stacks and whole names"},
 	{OPTION_THRESHOLD, "threshold", 0, "NAME=VALUE",
 	 "what a finding is judged by; repeatable (see docs/findings.md)"},
+	{OPTION_WINDOW, "from", 0, "MOMENT", "count only what came after: 12.5, 500ms, 2m, -10s"},
+	{OPTION_WINDOW, "to", 0, "MOMENT", "and up to it: 50%, a date, a mark, start, end, peak"},
+	{OPTION_WINDOW, "at", 0, "MOMENT", "the state at that moment: as --to"},
 	{OPTION_SYSROOT, "sysroot", 0, "DIR", "look for binaries below DIR first; repeatable"},
 	{OPTION_DEBUG_PATH, "debug-path", 0, "DIR", "look for debug files in DIR too; repeatable"},
 	{OPTION_COLOR, "color", 0, "WHEN", "auto (on a terminal; the default), always, never"},
@@ -110,6 +113,11 @@ static int parse_color(struct options *o, const char *text, struct error *e)
 	return fail(e, ERROR_USAGE, 0, "--color takes auto, always or never: not '%s'", text);
 }
 
+static struct moment *moment_of(struct options *o, const char *name)
+{
+	return strcmp(name, "from") == 0 ? &o->from : strcmp(name, "to") == 0 ? &o->to : &o->at;
+}
+
 static int apply(struct options *o, const struct option_row *row, const char *value,
 		 struct error *e)
 {
@@ -143,6 +151,9 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		return thresholds_set(&o->thresholds, value, e);
 	case OPTION_COLOR:
 		return parse_color(o, value, e);
+	case OPTION_WINDOW:
+		*moment_of(o, row->name) = moment_parse(value);
+		return 0;
 	case OPTION_STOP_AT_WORD:
 		break;
 	}
@@ -205,6 +216,11 @@ int options_parse(struct options *o, unsigned accepted, int argc, char **argv, s
 	}
 	o->arguments = argv + optind;
 	o->argument_count = argc - optind;
+	if (o->at.kind != MOMENT_NONE && (o->from.kind != MOMENT_NONE || o->to.kind != MOMENT_NONE))
+		return fail(e, ERROR_USAGE, 0,
+			    "%s: --at is the state at a moment: it goes with neither --from nor "
+			    "--to",
+			    argv[0]);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 
 #include "analyzer/emit_text.h"
 #include "analyzer/error.h"
+#include "analyzer/moment.h"
 #include "analyzer/thresholds.h"
 
 enum option_bit {
@@ -28,10 +29,12 @@ enum option_bit {
 	OPTION_HELP = 1 << 9,	      /* every command's */
 	OPTION_PACK_OUTPUT = 1 << 10,
 	OPTION_THRESHOLD = 1 << 11,
+	OPTION_WINDOW = 1 << 12, /* --from, --to, --at */
 	OPTION_NO_PAGER = 1 << 24,
 };
 
 #define OPTIONS_SYMBOLS (OPTION_SYSROOT | OPTION_DEBUG_PATH)
+#define OPTIONS_VIEW	OPTION_WINDOW /* what of a run is counted: command_view.h */
 
 struct options {
 	bool json, full, help;
@@ -41,6 +44,7 @@ struct options {
 	uint64_t top; /* 0: all */
 	enum color_choice color;
 	struct thresholds thresholds;
+	struct moment from, to, at;
 	const char **sysroots, **debug_paths;
 	size_t sysroot_count, debug_path_count;
 	char **arguments; /* what is no option; within argv, NULL at its end */

@@ -206,14 +206,14 @@ static void apply_timed(struct replay *r, struct thread *t, unsigned action,
 	uint32_t node = stacks_node(&r->stacks, c->node);
 	size_t at = (size_t)(t - r->run->threads);
 
-	if (waits_is_about(action) || io_is_about(action))
+	if (!r->before && (waits_is_about(action) || io_is_about(action)))
 		loops_call(&r->loops, (uint32_t)at, action, r->meta.names[c->op], c, node,
 			   clock_span_ns(&r->clock, c->entry, c->duration));
 	if (waits_is_about(action)) {
 		waits_call(&r->waits, t, at, action, c, node, &r->io, &r->heap);
 		/* For something to do. */
-		if (action == PH_KIND_CONDITION || action == PH_KIND_SEMAPHORE ||
-		    action == PH_KIND_QUEUE)
+		if (!r->before && (action == PH_KIND_CONDITION || action == PH_KIND_SEMAPHORE ||
+				   action == PH_KIND_QUEUE))
 			habits_got_work(&r->io.habits, t);
 	} else if (io_is_about(action)) {
 		io_call(&r->io, t, action, c, node);
@@ -322,15 +322,10 @@ static inline void apply(struct replay *r, struct heap_stream *s, const struct p
 
 /* Stopping at a moment of the heap. */
 
-/* Is what comes at this stamp after the moment? */
-static bool is_past(struct replay *r, uint64_t stamp)
+static void seek(struct replay *r, double at_s)
 {
 	struct run_moment *m = r->options->moment;
-	double at_s;
 
-	if (stamp <= r->heap.now)
-		return false;
-	at_s = clock_s(&r->clock, stamp);
 	/* The level may have been there when the time came. */
 	if (m->level != 0 && at_s > m->from_s + m->slack_s &&
 	    heap_own_bytes(&r->heap) >= m->level) {
@@ -338,7 +333,70 @@ static bool is_past(struct replay *r, uint64_t stamp)
 		m->found_s = fmax(m->from_s, clock_s(&r->clock, r->heap.now));
 	}
 	r->stopped = m->found || at_s > m->at_s;
+}
+
+/* Views. */
+
+/* Threads' sums begin anew; what is known of them stays. */
+static void clear_sums(struct thread *t)
+{
+	t->allocations = t->allocated_bytes = 0;
+	t->read_bytes = t->written_bytes = t->sent_bytes = t->received_bytes = 0;
+	t->reading_s = t->writing_s = t->network_s = t->waiting_s = t->sleeping_s = 0;
+}
+
+void replay_begin_window(struct replay *r, double at_s)
+{
+	double ns = fmax(at_s, 0) * 1e9;
+
+	r->before = false;
+	heap_begin_window(&r->heap, ns);
+	io_begin_window(&r->io, ns);
+	waits_begin_window(&r->waits, ns);
+	for (size_t i = 0; i < r->run->thread_count; i++)
+		clear_sums(&r->run->threads[i]);
+}
+
+/* What comes next is of that time. */
+static void enter(struct replay *r, double at_s)
+{
+	const struct run_view *v = r->view;
+
+	if (r->before && v->from_level == 0 && at_s > v->from_s)
+		replay_begin_window(r, v->from_s);
+	r->stopped |= at_s > v->to_s && v->to_level == 0;
+}
+
+/* Is what comes at this stamp after all that is wanted? */
+static bool is_past(struct replay *r, uint64_t stamp)
+{
+	if (stamp <= r->heap.now)
+		return false;
+	if (r->seeks)
+		seek(r, clock_s(&r->clock, stamp));
+	else
+		enter(r, clock_s(&r->clock, stamp));
 	return r->stopped;
+}
+
+/* Levels were reached at a time that was computed before, by the same sums. */
+static bool is_at(struct replay *r, uint64_t level, double at_s)
+{
+	return level != 0 && r->heap.sums.live_bytes >= level &&
+	       clock_s(&r->clock, r->heap.now) >= at_s - 0.5e-9;
+}
+
+/* What comes next, even of the same stamp, is later than what was. */
+static void look_for_peak(struct replay *r)
+{
+	const struct run_view *v = r->view;
+
+	if (r->before && is_at(r, v->from_level, v->from_s)) {
+		replay_begin_window(r, v->from_s);
+		heap_advance(&r->heap, r->heap.now + 1);
+	}
+	if (is_at(r, v->to_level, v->to_s))
+		r->stopped = true;
 }
 
 /* Has the level just been reached? */
@@ -346,6 +404,10 @@ static void look_for_level(struct replay *r)
 {
 	struct run_moment *m = r->options->moment;
 
+	if (!r->seeks) {
+		look_for_peak(r);
+		return;
+	}
 	if (m->level == 0 || r->stopped || heap_own_bytes(&r->heap) < m->level ||
 	    clock_s(&r->clock, r->heap.now) < m->from_s - m->slack_s)
 		return;
@@ -360,14 +422,22 @@ static void look_for_level(struct replay *r)
  * end, and calls have times of their own: so the processes of a tree are set in time
  * against each other by what they say to each other.
  */
-static void follow_call(struct replay *r, const struct ph_call *c)
+static uint64_t end_of_call(const struct replay *r, const struct ph_event *e)
 {
 	uint64_t end;
 
-	if (__builtin_add_overflow(c->entry, c->duration, &end) ||
-	    (r->meta.has_end && end > r->meta.ended_ticks))
-		return;
-	if (!r->seeks || !is_past(r, end))
+	if (e->call == NULL || !r->times_by_calls ||
+	    __builtin_add_overflow(e->call->entry, e->call->duration, &end) ||
+	    (r->meta.has_end && end > r->meta.ended_ticks) || end < e->stamp)
+		return e->stamp;
+	return end;
+}
+
+static void follow_call(struct replay *r, const struct ph_event *e)
+{
+	uint64_t end = end_of_call(r, e);
+
+	if (!r->watched || !is_past(r, end))
 		heap_time(&r->heap, end);
 }
 
@@ -382,14 +452,14 @@ static bool run_alone(void *context, size_t stream, const struct ph_event *event
 	for (size_t i = 0; i < count && !r->stopped; i++) {
 		if (i + AHEAD < count)
 			heap_prefetch(&r->heap, events[i + AHEAD].address);
-		if (r->seeks && is_past(r, events[i].stamp))
+		if (r->watched && is_past(r, end_of_call(r, &events[i])))
 			break;
 		heap_time(&r->heap, events[i].stamp);
 		apply(r, s, &events[i]);
-		if (r->seeks)
+		if (r->watched)
 			look_for_level(r);
 		if (r->times_by_calls && events[i].call != NULL)
-			follow_call(r, events[i].call);
+			follow_call(r, &events[i]);
 	}
 	return !r->stopped;
 }
@@ -436,7 +506,7 @@ static size_t run_tied(void *context, size_t stream, const struct ph_event *even
 	struct heap_stream *s = &r->heap.streams[stream];
 	size_t i;
 
-	if (r->seeks && is_past(r, events[0].stamp))
+	if (r->watched && is_past(r, events[0].stamp))
 		return count + 1;
 	heap_time(&r->heap, events[0].stamp);
 	heap_stretch_begins(&r->heap, s);
@@ -446,7 +516,7 @@ static size_t run_tied(void *context, size_t stream, const struct ph_event *even
 		if (must_wait(r, &events[i], key))
 			break;
 		apply(r, s, &events[i]);
-		if (r->seeks)
+		if (r->watched)
 			look_for_level(r);
 	}
 	heap_stretch_ends(&r->heap, s);

@@ -57,8 +57,11 @@ struct replay {
 	const struct replay *child;
 	uint32_t stop_at_fork; /* 0: do not */
 	bool stopped, fork_found;
-	bool seeks;	     /* a moment of the heap, and to stop there */
-	bool times_by_calls; /* see follow_call() */
+	bool seeks;		     /* a moment of the heap, and to stop there */
+	bool times_by_calls;	     /* see follow_call() */
+	const struct run_view *view; /* of which one is wanted; NULL: all counts */
+	bool before;		     /* what counts has not begun */
+	bool watched;		     /* `seeks`, or within a view's times */
 	/* For the notices. */
 	uint64_t lost, lost_from, lost_to; /* ticks */
 	uint64_t unknown_events, unknown_blocks;
@@ -85,6 +88,9 @@ void replay_choose_actions(struct replay *r);
 
 /* What the merge hands the events to; its context is the replay. */
 extern const struct merge_consumer replay_consumer;
+
+/* What counts begins here, at_s after the start; what was stays as it is. */
+void replay_begin_window(struct replay *r, double at_s);
 
 /* At the end: how it ended, and what was lost or not seen. */
 void replay_note_all(struct replay *r);

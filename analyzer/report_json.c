@@ -66,6 +66,15 @@ void json_inherited(struct report *r, struct emit_json *e)
 	emit_u64(e, "inherited_live_blocks", r->run->heap.inherited_live_blocks);
 }
 
+void json_window(struct report *r, struct emit_json *e)
+{
+	const struct run *run = r->run;
+
+	emit_double(e, "from_s", run->view.windowed ? run->view.from_s : 0);
+	emit_double(e, "to_s", run->view.windowed ? run->view.to_s : run->duration_s);
+	emit_double(e, "duration_s", run_span_s(run));
+}
+
 void json_trace(struct report *r, struct emit_json *e)
 {
 	emit_u64(e, "events", r->run->events);
@@ -88,6 +97,8 @@ void json_memory(struct report *r, struct emit_json *e)
 	emit_double(e, "peak_at_s", h->peak_at_s);
 	emit_u64(e, "live_bytes", h->live_bytes);
 	emit_u64(e, "live_blocks", h->live_blocks);
+	emit_u64(e, "older_live_bytes", h->older_live_bytes);
+	emit_u64(e, "older_live_blocks", h->older_live_blocks);
 	emit_u64(e, "temporary_allocations", h->temporary_allocations);
 	emit_u64(e, "unmatched_frees", h->unmatched_frees);
 	if (h->inherited_unknown) {

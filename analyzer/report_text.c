@@ -41,7 +41,7 @@ void text_timeline(struct report *r, struct emit_text *t, const double *values, 
 	char *bars;
 
 	snprintf(remark, sizeof(remark), "  to %s, over %s", top,
-		 format_seconds(span, r->run->duration_s, t->utf8));
+		 format_seconds(span, run_span_s(r->run), t->utf8));
 	room = t->width > t->at + 8 ? t->width - t->at : 8;
 	columns = format_columns(remark);
 	/* Where few bars are left in front of it, it stands below all that fit. */
@@ -245,6 +245,20 @@ static void print_tree_end(const struct tree *tree, struct emit_text *t)
 	}
 }
 
+/* What of the run the figures are about. */
+static void print_view(const struct run *run, struct emit_text *t)
+{
+	char from[FORMAT_ROOM], to[FORMAT_ROOM], span[FORMAT_ROOM];
+
+	if (!run->view.windowed)
+		return;
+	text_label(t, "window");
+	text_styled(t, STYLE_STRONG, "%s to %s", format_seconds(from, run->view.from_s, t->utf8),
+		    format_seconds(to, run->view.to_s, t->utf8));
+	text_say(t, " after the start: only these %s are counted\n",
+		 format_seconds(span, run_span_s(run), t->utf8));
+}
+
 void text_process(struct report *r, struct emit_text *t)
 {
 	const struct run *run = r->run;
@@ -273,6 +287,7 @@ void text_process(struct report *r, struct emit_text *t)
 		text_name(t, run->executable, r->full ? 0 : t->width - LABEL);
 		text_end(t);
 	}
+	print_view(run, t);
 	text_label(t, r->tree != NULL ? "traces" : "trace");
 	if (r->tree != NULL)
 		text_say(t, "%s with ", format_count(n, r->tree->image_count));
@@ -344,6 +359,12 @@ void text_memory(struct report *r, struct emit_text *t)
 	text_say(t, "%s live in %s%s\n", format_bytes(a, (double)h->live_bytes),
 		 format_counted(b, h->live_blocks, "block"),
 		 r->tree != NULL ? ", each process's at its end" : "");
+	if (h->older_live_blocks > 0) {
+		text_label(t, "");
+		text_say(t, "of these %s in %s from before the window\n",
+			 format_bytes(a, (double)h->older_live_bytes),
+			 format_counted(b, h->older_live_blocks, "block"));
+	}
 	text_label(t, "allocated");
 	text_say(t, "%s by %s; %s\n", format_bytes(a, (double)h->allocated_bytes),
 		 format_counted(b, h->allocations, "allocation"),

@@ -39,14 +39,18 @@ static void connection_row(struct text_table *table, const struct connection *c,
 			   const struct run *run, bool utf8)
 {
 	struct text_row *row = table_row(table, name);
-	double end = c->pid != 0 ? c->until_s : run->duration_s;
-	double closed = isnan(c->closed_at_s) ? end : c->closed_at_s;
+	double opened =
+		run->view.windowed ? fmax(c->opened_at_s, run->view.from_s) : c->opened_at_s;
+	double end = run->view.windowed ? run->view.to_s
+		     : c->pid != 0	? c->until_s
+					: run->duration_s;
+	double closed = isnan(c->closed_at_s) ? end : fmin(c->closed_at_s, end);
 
 	if (row == NULL)
 		return;
 	format_bytes(row->cells[0], (double)c->traffic.written_bytes);
 	format_bytes(row->cells[1], (double)c->traffic.read_bytes);
-	traffic_cells(row, 2, &c->traffic, closed - c->opened_at_s, utf8);
+	traffic_cells(row, 2, &c->traffic, closed - opened, utf8);
 	if (c->turns == 0)
 		return;
 	format_count(row->cells[8], c->turns);

@@ -88,9 +88,13 @@ void text_leaks(struct report *r, struct emit_text *t)
 
 	if (r->leak_count == 0) {
 		text_heading(t, "LEAKS", NULL);
-		text_say(t, r->run->heap.live_blocks > 0
-				    ? "  none of its own: what is live is its parent's\n"
-				    : "  none: every block that was seen was freed\n");
+		text_say(t,
+			 r->run->view.windowed
+				 ? "  none: nothing that was allocated in the window was live at "
+				   "its end\n"
+			 : r->run->heap.live_blocks > 0
+				 ? "  none of its own: what is live is its parent's\n"
+				 : "  none: every block that was seen was freed\n");
 		return;
 	}
 	snprintf(remark, sizeof(remark), "%s suspect in %s of %zu stacks with live blocks",

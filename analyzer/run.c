@@ -481,12 +481,15 @@ static int replay_events(struct replay *r, struct error *e)
 	    !loops_init(&r->loops, &r->thresholds, r->run->thread_count))
 		return out_of_memory(r, e);
 	r->waits.keep_recorders = for_tree;
+	r->before = r->view != NULL && r->view->from_s > -INFINITY;
+	r->io.quiet = r->waits.quiet = r->before;
 	if (for_tree && (r->run->profile = profile_new()) == NULL)
 		return out_of_memory(r, e);
 	if (r->io.failed || !begin_heap(r))
 		return out_of_memory(r, e);
 	r->heap.profile = r->run->profile;
-	r->times_by_calls = (for_tree || r->seeks) && r->merge.stream_count == 1;
+	r->watched = r->seeks || r->view != NULL;
+	r->times_by_calls = (for_tree || r->watched) && r->merge.stream_count == 1;
 	stacks_publish(&r->stacks, r->run);
 	tell_of_stacks(r);
 	if (!merge_run(&r->merge) || r->heap.failed || r->io.failed || r->waits.failed ||
@@ -535,21 +538,72 @@ static bool find_findings(struct replay *r)
 	return findings_find(&f);
 }
 
+/* Where not all events were looked at, the blocks say when there were some. */
+static double last_event_ns(struct replay *r)
+{
+	double end_ns = fmax(clock_ns(&r->clock, r->heap.now), clock_ns(&r->clock, r->last_ticks));
+
+	for (size_t i = 0; r->view != NULL && i < r->reader.block_count; i++) {
+		const struct ph_block_header *h = &r->reader.blocks[i].header;
+
+		if (h->kind == PH_BLOCK_EVENTS)
+			end_ns = fmax(end_ns, clock_ns(&r->clock, h->first_stamp));
+	}
+	return end_ns;
+}
+
+static void settle_view(struct replay *r)
+{
+	struct run *run = r->run;
+	double duration_s = run->duration_s;
+
+	run->events = 0;
+	for (size_t i = 0; i < r->reader.block_count; i++)
+		run->events += r->reader.blocks[i].header.events;
+	if (r->before)
+		replay_begin_window(r, r->view->from_s);
+	run->view = (struct run_view){
+		.windowed = true,
+		.from_s = fmin(fmax(r->view->from_s, 0), duration_s),
+		.to_s = fmin(fmax(r->view->to_s, 0), duration_s),
+	};
+}
+
+/* Those that lived in the window. */
+static void drop_other_threads(struct run *run)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < run->thread_count; i++) {
+		const struct thread *t = &run->threads[i];
+
+		if (t->started_at_s <= run->view.to_s && !(t->ended_at_s < run->view.from_s))
+			run->threads[kept++] = *t;
+	}
+	run->thread_count = kept;
+}
+
 static int replay_finish(struct replay *r, struct error *e)
 {
 	struct run *run = r->run;
-	double end_ns = clock_ns(&r->clock, r->heap.now), last = clock_ns(&r->clock, r->last_ticks);
+	double end_ns = last_event_ns(r);
 
-	end_ns = last > end_ns ? last : end_ns;
 	if (r->meta.has_end && r->meta.ended_ticks != 0)
 		end_ns = clock_ns(&r->clock, r->meta.ended_ticks);
 	run->duration_s = end_ns > 0 ? end_ns / 1e9 : 0;
+	if (r->view != NULL) {
+		settle_view(r);
+		end_ns = run->view.to_s * 1e9;
+	}
 	heap_result(&r->heap, run, end_ns);
 	io_result(&r->io, run, end_ns);
 	waits_result(&r->waits, run, &r->meta);
-	compare_with_kernel(r);
+	if (r->view == NULL) /* the kernel counted all */
+		compare_with_kernel(r);
 	if (r->heap.failed || r->io.failed || r->waits.failed || !find_findings(r))
 		return out_of_memory(r, e);
+	if (r->view != NULL)
+		drop_other_threads(run);
 	replay_note_all(r);
 	return 0;
 }
@@ -565,6 +619,8 @@ static int load(struct run *run, const char *path, const struct run_options *opt
 		return fail(e, ERROR_MEMORY, 0, "%s: out of memory", path);
 	r->options = options;
 	r->seeks = options != NULL && options->moment != NULL;
+	if (options != NULL && options->view != NULL && options->view->windowed && !r->seeks)
+		r->view = options->view;
 	r->visit = visit;
 	r->visit_context = context;
 	result = replay_open(r, run, path, e);
@@ -586,6 +642,44 @@ int run_load(struct run *run, const char *path, const struct run_options *option
 int run_dump(struct run *run, const char *path, event_fn *visit, void *context, struct error *e)
 {
 	return load(run, path, NULL, visit, context, e);
+}
+
+/* NaN: only the events tell. */
+static double outlined_duration(struct replay *r)
+{
+	if (!r->meta.has_end || r->meta.ended_ticks == 0)
+		return NAN;
+	return fmax(clock_s(&r->clock, r->meta.ended_ticks), 0);
+}
+
+int run_outline(struct run *run, const char *path, struct error *e)
+{
+	struct replay *r = calloc(1, sizeof(*r));
+	int result = 0;
+
+	*run = (struct run){.end = "unknown", .status = -1};
+	if (r == NULL)
+		return fail(e, ERROR_MEMORY, 0, "%s: out of memory", path);
+	r->run = run;
+	r->reader.fd = -1;
+	r->arena = run->arena = arena_new();
+	meta_init(&r->meta, r->arena);
+	if (r->arena == NULL)
+		result = out_of_memory(r, e);
+	else if (reader_open(&r->reader, path, e) != 0)
+		result = -1;
+	else if (!read_descriptions(r))
+		result = out_of_memory(r, e);
+	if (result == 0) {
+		clock_settle(&r->clock, start_ticks(r),
+			     r->meta.monotonic ? 1e9 : r->meta.ticks_per_s);
+		describe_process(r);
+		run->duration_s = outlined_duration(r);
+	}
+	replay_close(r);
+	if (result != 0)
+		run_free(run);
+	return result;
 }
 
 int run_peek(struct run_head *head, const char *path, struct error *e)

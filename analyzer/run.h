@@ -112,6 +112,8 @@ struct heap {
 	uint64_t inherited_bytes, inherited_blocks; /* live when a fork made this process */
 	bool inherited_unknown;			    /* the parent's trace could not be found */
 	uint64_t inherited_live_bytes, inherited_live_blocks; /* of these: at the end */
+	/* Of a window: live, but allocated before it. They stand in no site's live_bytes. */
+	uint64_t older_live_bytes, older_live_blocks;
 	struct heap_sample *timeline; /* evenly spaced buckets, at most 128 */
 	size_t timeline_count;
 	/* Mapped memory, apart from the above. */
@@ -268,7 +270,7 @@ struct connection {
 	struct latency turn_latency;
 	double idle_s; /* open and between two turns */
 	struct io_facts facts;
-	uint32_t endpoint; /* while endpoints are made: its place among them */
+	uint32_t endpoint; /* while endpoints are made: its place among them; UINT32_MAX: none */
 };
 
 /* All connections to one peer, or accepted at one port. */
@@ -385,6 +387,23 @@ struct origin {
 	uint32_t fork; /* 0: not by fork */
 };
 
+/* A moment that was given a name while the program ran. */
+struct mark {
+	const char *name;
+	double at_s;
+	int pid; /* in a tree of processes; else 0 */
+};
+
+/* What of a run is counted. What comes before is replayed, so that what is live and open
+ * is right; what comes after is not looked at. */
+struct run_view {
+	bool windowed;
+	/* Of the process's time: what is after from_s counts, up to and with to_s. */
+	double from_s, to_s; /* may be infinite */
+	/* Not 0: it begins, or ends, once so many bytes are live, not before that time. */
+	uint64_t from_level, to_level;
+};
+
 /* Something lost or not seen: the report's first screen says it. */
 struct notice {
 	bool lost; /* events lost; otherwise something that could not be seen */
@@ -426,6 +445,8 @@ struct run {
 	const char *version; /* of the recorder */
 	char started[40];    /* ISO 8601, UTC */
 	double duration_s;
+	/* What of it the figures are about: from_s and to_s are within it. */
+	struct run_view view;
 	const char *end; /* "exit" "signal" "exec" "running" "unknown" */
 	int status;	 /* -1: unknown */
 	bool free_stacks;
@@ -472,6 +493,9 @@ struct run {
 	struct module *modules;
 	size_t module_count;
 
+	struct mark *marks; /* in order */
+	size_t mark_count;
+
 	struct forked *forks; /* children that may be recorded, in order */
 	size_t fork_count, fork_room;
 	const char *became;	 /* by exec, a program that may be recorded; NULL: none */
@@ -511,7 +535,8 @@ struct run_options {
 	const struct run_known *known; /* where else to look for parents */
 	size_t known_count;
 	const struct thresholds *thresholds; /* of findings; NULL: as they are */
-	struct run_moment *moment; /* not NULL: the heap, without what was inherited, then */
+	struct run_moment *moment;   /* not NULL: the heap, without what was inherited, then */
+	const struct run_view *view; /* NULL: all of it */
 };
 
 /* Read and replay a whole trace. 0, or -1 with *e filled. A damaged trace gives
@@ -527,6 +552,16 @@ struct run_head {
 };
 /* The recorders that options.for_tree kept; they are not needed for printing. */
 void run_free_recorders(struct run *run);
+
+/* What describes the process, without its events: no sums. duration_s is NaN where
+ * only the events tell it. run_free() after success. */
+int run_outline(struct run *run, const char *path, struct error *e);
+
+/* How long what the figures are about lasted, in seconds. */
+static inline double run_span_s(const struct run *run)
+{
+	return run->view.windowed ? run->view.to_s - run->view.from_s : run->duration_s;
+}
 
 /* Only the RUN block is read. */
 int run_peek(struct run_head *head, const char *path, struct error *e);

@@ -174,8 +174,13 @@ static void keep_held(struct tree *t, struct tree_image *image, const struct map
 static void find_own_peak(struct tree_image *image)
 {
 	const struct profile *p = image->run.profile;
+	const struct run_view *v = &image->run.view;
 
 	for (size_t i = 0; p != NULL && i < p->count; i++) {
+		bool last = i + 1 == p->count;
+
+		if (v->windowed && !last && p->stretches[i + 1].start_ns / 1e9 <= v->from_s)
+			continue;
 		if (p->stretches[i].band.high > image->own_peak_bytes)
 			image->own_peak_bytes = p->stretches[i].band.high;
 	}
@@ -334,6 +339,8 @@ static void add_heap(struct heap *to, const struct heap *h)
 	to->live_blocks += h->live_blocks - h->inherited_live_blocks;
 	to->temporary_allocations += h->temporary_allocations;
 	to->unmatched_frees += h->unmatched_frees;
+	to->older_live_bytes += h->older_live_bytes;
+	to->older_live_blocks += h->older_live_blocks;
 	to->inherited_bytes += h->inherited_bytes;
 	to->inherited_blocks += h->inherited_blocks;
 	to->inherited_live_bytes += h->inherited_live_bytes;
@@ -343,6 +350,12 @@ static void add_heap(struct heap *to, const struct heap *h)
 	to->unmappings += h->unmappings;
 	to->mapped_bytes += h->mapped_bytes;
 	add_reach(&to->reach, &h->reach);
+}
+
+/* It was over before what counts began. */
+static bool was_over(const struct run *run)
+{
+	return run->view.windowed && run->view.from_s >= run->duration_s && run->view.from_s > 0;
 }
 
 static void add_sums(struct tree *t, const struct run *run)
@@ -359,7 +372,8 @@ static void add_sums(struct tree *t, const struct run *run)
 	to->free_stacks |= run->free_stacks;
 	if (run->depth != 0 && (to->depth == 0 || run->depth < to->depth))
 		to->depth = run->depth;
-	add_heap(&to->heap, &run->heap);
+	if (!was_over(run))
+		add_heap(&to->heap, &run->heap);
 	tree_add_traffic(t, &to->io.total, &run->io.total);
 	tree_add_traffic(t, &to->sockets.total, &run->sockets.total);
 }
@@ -385,6 +399,20 @@ static void drop_details(struct run *run)
 	run->nodes = NULL;
 	run->modules = NULL;
 	run->site_count = run->address_count = run->node_count = run->module_count = 0;
+}
+
+struct run_view tree_view_of(const struct run_view *view, double at_s)
+{
+	struct run_view own = *view;
+
+	own.from_s = view->from_s > at_s ? view->from_s - at_s : -INFINITY;
+	own.to_s = view->to_s - at_s;
+	return own;
+}
+
+double tree_until_s(const struct tree *t, const struct tree_image *image)
+{
+	return t->view.windowed ? fmin(image->until_s, t->view.to_s) : image->until_s;
 }
 
 int tree_begin(struct tree *t, struct error *e)
@@ -778,11 +806,12 @@ static bool string_together(struct tree *t)
 static void spread(struct io *to, double width_s, double from_s, double to_s,
 		   const struct rate_sample *rate)
 {
-	size_t first = from_s > 0 ? (size_t)fmin(from_s / width_s, TIMELINE - 1) : 0;
+	double origin_s = to->timeline[0].at_s, after_s = from_s - origin_s;
+	size_t first = after_s > 0 ? (size_t)fmin(after_s / width_s, TIMELINE - 1) : 0;
 
 	for (size_t i = first; i < to->timeline_count; i++) {
-		double begin = fmax(from_s, (double)i * width_s);
-		double end = fmin(to_s, (double)(i + 1) * width_s);
+		double begin = fmax(from_s, origin_s + (double)i * width_s);
+		double end = fmin(to_s, origin_s + (double)(i + 1) * width_s);
 
 		/* What rounding leaves beyond the end belongs to the last. */
 		if (i + 1 == to->timeline_count)
@@ -805,10 +834,11 @@ static void add_image_rates(const struct tree *t, const struct tree_image *image
 			    struct io *to)
 {
 	const struct io *from = io_of(&image->run, sockets);
-	double step = from->timeline_count > 1 ? from->timeline[1].at_s : SHORTEST_S;
+	double step = from->timeline_count > 1 ? from->timeline[1].at_s - from->timeline[0].at_s
+					       : SHORTEST_S;
 
 	for (size_t i = 0; i < from->timeline_count; i++)
-		spread(to, t->run.duration_s / TIMELINE, image->at_s + from->timeline[i].at_s,
+		spread(to, run_span_s(&t->run) / TIMELINE, image->at_s + from->timeline[i].at_s,
 		       image->at_s + from->timeline[i].at_s + step, &from->timeline[i]);
 }
 
@@ -819,14 +849,15 @@ static bool add_rates(struct tree *t, bool sockets)
 
 	for (size_t i = 0; i < t->image_count; i++)
 		any |= io_of(&t->images[i].run, sockets)->timeline_count != 0;
-	if (!any || !(t->run.duration_s > 0))
+	if (!any || !(run_span_s(&t->run) > 0))
 		return true;
 	to->timeline = calloc(TIMELINE, sizeof(*to->timeline));
 	if (to->timeline == NULL)
 		return false;
 	to->timeline_count = TIMELINE;
 	for (size_t i = 0; i < TIMELINE; i++)
-		to->timeline[i].at_s = (double)i * t->run.duration_s / TIMELINE;
+		to->timeline[i].at_s =
+			t->run.view.from_s + (double)i * run_span_s(&t->run) / TIMELINE;
 	for (size_t i = 0; i < t->image_count; i++)
 		add_image_rates(t, &t->images[i], sockets, to);
 	return true;
@@ -866,6 +897,12 @@ static void describe(struct tree *t)
 	memcpy(run->started, first->started, sizeof(run->started));
 	for (size_t i = 0; i < t->image_count; i++)
 		run->duration_s = fmax(run->duration_s, t->images[i].until_s);
+	if (t->view.windowed)
+		run->view = (struct run_view){
+			.windowed = true,
+			.from_s = fmin(fmax(t->view.from_s, 0), run->duration_s),
+			.to_s = fmin(fmax(t->view.to_s, 0), run->duration_s),
+		};
 }
 
 int tree_finish(struct tree *t, const struct run_options *options, struct error *e)

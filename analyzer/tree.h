@@ -53,6 +53,9 @@ struct tree {
 	size_t image_count, image_room;
 	struct tree_process *processes;
 	size_t process_count, root_count;
+	/* What its traces were loaded with, in the tree's time: for the caller to set before
+	 * it adds them. */
+	struct run_view view;
 	struct run run; /* the sum; what describes a process is the first one's */
 
 	/* In the making. */
@@ -87,6 +90,8 @@ int tree_begin(struct tree *t, struct error *e);
 int tree_add(struct tree *t, struct run *run, struct error *e);
 /* A trace that is no part of it, and why. */
 void tree_leave_out(struct tree *t, const struct error *why);
+/* The view of an image that starts at_s after the tree. */
+struct run_view tree_view_of(const struct run_view *view, double at_s);
 /* All are added. Reads some of the traces a second time, up to the tree's peak. */
 int tree_finish(struct tree *t, const struct run_options *options, struct error *e);
 void tree_free(struct tree *t);
@@ -115,6 +120,8 @@ size_t tree_parent_image(const struct tree *t, size_t image);
 int tree_find_peak(struct tree *t, const struct run_options *options, struct error *e);
 /* A site of the tree's run by its node; NULL: out of memory. */
 struct site *tree_site(struct tree *t, uint32_t node);
+/* The end of what counts of an image, in the tree's time. */
+double tree_until_s(const struct tree *t, const struct tree_image *image);
 void tree_held_by(struct holder *h, const struct run *run, uint64_t bytes);
 
 #endif

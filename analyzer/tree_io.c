@@ -348,7 +348,7 @@ void tree_take_connection(struct tree *t, const struct tree_image *image,
 	to->pid = image->run.pid;
 	to->opened_at_s += image->at_s;
 	to->closed_at_s += image->at_s; /* still open: NaN stays NaN */
-	to->until_s = isnan(to->closed_at_s) ? image->until_s : to->closed_at_s;
+	to->until_s = isnan(to->closed_at_s) ? tree_until_s(t, image) : to->closed_at_s;
 	e = endpoints_of(&t->endpoints, t->arena, c);
 	t->failed |= e == NULL;
 	to->endpoint = e != NULL ? (uint32_t)(e - t->endpoints.list) : 0;

@@ -61,17 +61,18 @@ static bool put_step(struct sweep *s, size_t image, double at_s, const struct ba
 }
 
 /* However short it was, it was there. */
-static double end_of(const struct tree_image *image)
+static double end_of(const struct tree *t, const struct tree_image *image)
 {
-	return fmax(image->until_s, image->at_s + 1e-9);
+	return fmax(tree_until_s(t, image), image->at_s + 1e-9);
 }
 
 /* What a process still had when it was replaced or gone is gone with it. */
-static bool put_image(struct sweep *s, const struct tree_image *image, size_t number)
+static bool put_image(const struct tree *t, struct sweep *s, const struct tree_image *image,
+		      size_t number)
 {
 	static const struct band nothing = {0};
 	const struct profile *p = image->run.profile;
-	double end_s = end_of(image);
+	double end_s = end_of(t, image);
 	bool good = true;
 
 	for (size_t i = 0; p != NULL && i < p->count && good; i++) {
@@ -108,12 +109,13 @@ static void set_band(struct sweep *s, uint32_t image, const struct band *band)
 static void fill_timeline(struct tree *t, const struct sweep *s, double from_s, double to_s)
 {
 	struct heap *h = &t->run.heap;
-	double width_s = t->run.duration_s / TIMELINE;
+	double width_s = run_span_s(&t->run) / TIMELINE, origin_s = t->run.view.from_s;
 
 	if (h->timeline_count == 0)
 		return;
-	for (size_t i = (size_t)fmax(from_s / width_s, 0); i < h->timeline_count; i++) {
-		if ((double)i * width_s > to_s)
+	for (size_t i = (size_t)fmax((from_s - origin_s) / width_s, 0); i < h->timeline_count;
+	     i++) {
+		if (origin_s + (double)i * width_s > to_s)
 			break;
 		if (s->high > h->timeline[i].live_bytes)
 			h->timeline[i].live_bytes = s->high;
@@ -149,6 +151,7 @@ static void run_sweep(struct tree *t, struct sweep *s)
 		for (; i < s->count && s->steps[i].at_s <= at_s + INSTANT_S; i++)
 			set_band(s, s->steps[i].image, &s->steps[i].band);
 		next_s = i < s->count ? s->steps[i].at_s : at_s;
+		at_s = fmax(at_s, t->run.view.from_s);
 		if (next_s > at_s) {
 			judge(s, at_s, next_s);
 			fill_timeline(t, s, at_s, next_s);
@@ -172,11 +175,12 @@ static bool begin_sweep(struct tree *t, struct sweep *s)
 		s->winners[s->leaves + i] = (uint32_t)i;
 	for (size_t i = s->leaves; i-- > 1;)
 		s->winners[i] = s->winners[2 * i];
-	t->run.heap.timeline_count = t->run.duration_s > 0 ? TIMELINE : 0;
+	t->run.heap.timeline_count = run_span_s(&t->run) > 0 ? TIMELINE : 0;
 	for (size_t i = 0; i < t->run.heap.timeline_count; i++)
-		t->run.heap.timeline[i].at_s = (double)i * t->run.duration_s / TIMELINE;
+		t->run.heap.timeline[i].at_s =
+			t->run.view.from_s + (double)i * run_span_s(&t->run) / TIMELINE;
 	for (size_t i = 0; i < t->image_count && good; i++)
-		good = put_image(s, &t->images[i], i);
+		good = put_image(t, s, &t->images[i], i);
 	if (good && s->count != 0)
 		qsort(s->steps, s->count, sizeof(*s->steps), by_time);
 	return good;
@@ -285,7 +289,7 @@ static int hold_others(struct tree *t, const struct sweep *s, const struct run_o
 		const struct tree_image *image = &t->images[i];
 		struct run_moment moment = {.at_s = s->peak_s - image->at_s};
 
-		if (i == s->best_image || moment.at_s < 0 || s->peak_s >= end_of(image))
+		if (i == s->best_image || moment.at_s < 0 || s->peak_s >= end_of(t, image))
 			continue;
 		/* Where nobody changes, nobody need be read for what is known. */
 		if (s->best_image == TREE_NONE && had_own_peak(s, image))
@@ -318,7 +322,7 @@ static void settle(struct tree *t, const struct sweep *s)
 	for (size_t i = 0; i < t->image_count; i++) {
 		const struct tree_image *image = &t->images[i];
 
-		if (image->at_s <= s->peak_s && s->peak_s < image->until_s)
+		if (image->at_s <= s->peak_s && s->peak_s < tree_until_s(t, image))
 			h->peak_uncertainty_bytes += image->run.heap.peak_uncertainty_bytes;
 	}
 	h->mapped_peak_unknown = true;

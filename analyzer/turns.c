@@ -7,8 +7,8 @@
 static void begin_request(struct turns *t, bool received, double begin, double end)
 {
 	t->began = received ? end : begin;
-	if (t->last != 0 && t->began > t->last)
-		t->idle_ns += t->began - t->last;
+	if (t->last != 0 && !t->quiet)
+		t->idle_ns += fmax(t->began - fmax(t->last, t->from), 0);
 	t->phase = TURNS_REQUEST;
 }
 
@@ -17,6 +17,8 @@ static bool end_turn(struct turns *t, bool received, double begin, double end)
 	double answered = received ? end : begin;
 
 	t->phase = TURNS_RESPONSE;
+	if (t->quiet)
+		return true;
 	t->count++;
 	return latency_record(&t->latency, (uint64_t)fmax(answered - t->began, 0));
 }
@@ -42,5 +44,5 @@ double turns_idle_ns(const struct turns *t, double opened, double closed)
 {
 	if (t->last == 0)
 		return fmax(closed - opened, 0);
-	return t->idle_ns + fmax(closed - t->last, 0);
+	return t->idle_ns + fmax(closed - fmax(t->last, opened), 0);
 }

@@ -18,6 +18,8 @@ struct turns {
 	double began;	      /* of the request under way */
 	double last, idle_ns; /* end of the last transfer; 0: none */
 	double first_byte;    /* received; 0: none */
+	bool quiet;	      /* what happens now is only followed, */
+	double from;	      /* until then */
 	uint64_t count;
 	struct recorder latency;
 };
@@ -25,7 +27,7 @@ struct turns {
 /* Bytes moved, in a call from `begin` to `end`. False: out of memory. */
 bool turns_note(struct turns *t, bool received, double begin, double end);
 
-/* Idle until then, if it was open since `opened`. */
+/* Idle until `closed`, of the time since `opened`. */
 double turns_idle_ns(const struct turns *t, double opened, double closed);
 
 #endif

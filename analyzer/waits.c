@@ -47,7 +47,8 @@ struct thread_time {
 	bool known;
 	uint64_t cpu_ns;
 	double at_ns;
-	double inside_ns; /* of calls since then */
+	double inside_ns;  /* of calls since then */
+	double outside_ns; /* of the time since then: before the window, outside of calls */
 	double running_ns;
 	/* What it had when it ended, or was looked at last. */
 	bool has_last;
@@ -85,7 +86,8 @@ static double share_of(const struct thread *t)
 bool waits_init(struct replay_waits *w, struct clock *clock, struct arena *arena,
 		const struct thread *threads, size_t thread_count)
 {
-	*w = (struct replay_waits){.clock = clock, .arena = arena, .time_count = thread_count};
+	*w = (struct replay_waits){
+		.clock = clock, .arena = arena, .time_count = thread_count, .from_ns = -INFINITY};
 	w->times = calloc(thread_count + 1, sizeof(*w->times));
 	for (size_t i = 0; w->times != NULL && i < thread_count; i++) {
 		const struct thread *t = &threads[i];
@@ -125,13 +127,44 @@ static void settle(struct thread_time *t, double at_ns, uint64_t cpu_ns)
 {
 	double outside = fmax(at_ns - t->at_ns - t->inside_ns, 0);
 	double cpu = cpu_ns > t->cpu_ns ? (double)(cpu_ns - t->cpu_ns) : 0;
+	double counted = outside > 0 ? fmax(outside - t->outside_ns, 0) / outside : 0;
 
 	if (!t->known || !(at_ns > t->at_ns))
 		return;
-	t->running_ns += cpu <= outside ? cpu : outside * t->share;
+	t->running_ns += (cpu <= outside ? cpu : outside * t->share) * counted;
+	t->outside_ns = 0;
 	t->cpu_ns = cpu_ns;
 	t->at_ns = at_ns;
 	t->inside_ns = 0;
+}
+
+void waits_begin_window(struct replay_waits *w, double ns)
+{
+	w->quiet = false;
+	w->from_ns = ns;
+	for (size_t i = 0; i < w->time_count; i++) {
+		struct thread_time *t = &w->times[i];
+
+		if (t->has_last && ns >= t->last_at_ns) {
+			settle(t, t->last_at_ns, t->last_cpu_ns);
+			t->has_last = false;
+		}
+		t->running_ns = 0;
+		t->outside_ns = fmax(ns - t->at_ns - t->inside_ns, 0);
+	}
+}
+
+/* What of a call's own time lies behind the window's beginning. What lies before it was
+ * taken to be outside of calls, since the call was not over. */
+static double within(const struct replay_waits *w, struct thread_time *t, double begin_ns,
+		     double ns, double own)
+{
+	double before = fmin(fmax(w->from_ns - begin_ns, 0), own);
+
+	if (w->quiet || !(before > 0))
+		return own;
+	t->outside_ns = fmax(t->outside_ns - before, 0);
+	return fmax(fmin(own, begin_ns + ns - w->from_ns), 0);
 }
 
 /* Full: what the two oldest took counts as if they were one call. */
@@ -174,6 +207,7 @@ void waits_io(struct replay_waits *w, struct thread *thread, size_t at,
 			continue;
 		ns = (*parts[i] - earlier[i]) * 1e9;
 		own = take_call(&w->times[at], clock_ns(w->clock, call->entry), ns);
+		own = within(w, &w->times[at], clock_ns(w->clock, call->entry), ns, own);
 		*parts[i] -= (ns - own) / 1e9;
 		return;
 	}
@@ -353,13 +387,14 @@ void waits_call(struct replay_waits *w, struct thread *thread, size_t at, unsign
 {
 	const struct io_name name = io_name(io, call);
 	const struct wait_key key = key_of(w, kind, call, node, &name);
-	struct wait_sum *s = sum_of(w, &key, &name, heap);
+	struct wait_sum *s = w->quiet ? NULL : sum_of(w, &key, &name, heap);
 	double begin = clock_ns(w->clock, call->entry);
 	double ns = clock_span_ns(w->clock, call->entry, call->duration);
 	double own = take_call(&w->times[at], begin, ns);
 	uint64_t cpu_ns;
 
-	*(key.kind == PH_KIND_SLEEP ? &thread->sleeping_s : &thread->waiting_s) += own / 1e9;
+	*(key.kind == PH_KIND_SLEEP ? &thread->sleeping_s : &thread->waiting_s) +=
+		within(w, &w->times[at], begin, ns, own) / 1e9;
 	if (cpu_of(call, &cpu_ns))
 		settle(&w->times[at], begin + ns, cpu_ns);
 	if (s == NULL)
@@ -441,33 +476,55 @@ static void take_sums(struct replay_waits *w, struct run *run, const struct meta
 	qsort(run->waits, run->wait_count, sizeof(*run->waits), wait_by_time);
 }
 
-static void split(struct thread_time *t, struct thread *thread, double end_s, double awaited_s)
+/* The last that is known may be of a moment behind the window: it is taken to have run
+ * evenly until then. */
+static void settle_last(struct thread_time *t, double to_ns)
+{
+	double part = (to_ns - t->at_ns) / (t->last_at_ns - t->at_ns);
+
+	if (t->last_at_ns <= to_ns)
+		settle(t, t->last_at_ns, t->last_cpu_ns);
+	else if (to_ns > t->at_ns && t->last_cpu_ns > t->cpu_ns)
+		settle(t, to_ns,
+		       t->cpu_ns + (uint64_t)((double)(t->last_cpu_ns - t->cpu_ns) * part));
+}
+
+static void split(struct thread_time *t, struct thread *thread, const struct run_view *v,
+		  double awaited_s)
 {
 	double known = thread->reading_s + thread->writing_s + thread->network_s +
 		       thread->waiting_s + thread->sleeping_s;
-	double until_s = isnan(thread->ended_at_s) ? end_s : thread->ended_at_s;
+	double from_s = fmax(thread->started_at_s, v->from_s);
+	double until_s = isnan(thread->ended_at_s) || (v->windowed && thread->ended_at_s > v->to_s)
+				 ? v->to_s
+				 : thread->ended_at_s;
 	double rest;
 
 	if (t->has_last)
-		settle(t, t->last_at_ns, t->last_cpu_ns);
+		settle_last(t, v->windowed ? v->to_s * 1e9 : (double)INFINITY);
 	if (!t->known) {
 		thread->running_s = thread->runnable_s = thread->unexplained_s = NAN;
 		thread->recording_s = NAN;
 		return;
 	}
 	thread->running_s = t->running_ns / 1e9;
-	rest = fmax(until_s - thread->started_at_s - known - thread->running_s, 0);
-	/* Part of it may have been within calls, and be part of their time. */
-	thread->runnable_s = fmin((double)thread->cpu_delay_ns / 1e9, rest);
+	rest = fmax(until_s - from_s - known - thread->running_s, 0);
+	/* Part of it may have been within calls, and be part of their time. When it was is not
+	 * known. */
+	thread->runnable_s = v->windowed ? 0 : fmin((double)thread->cpu_delay_ns / 1e9, rest);
 	rest -= thread->runnable_s;
-	thread->recording_s = fmin(awaited_s, rest);
+	thread->recording_s = v->windowed && v->from_s > 0 ? 0 : fmin(awaited_s, rest);
 	thread->unexplained_s = rest - thread->recording_s;
 }
 
 void waits_result(struct replay_waits *w, struct run *run, const struct meta *meta)
 {
+	struct run_view span = run->view;
+
+	if (!span.windowed)
+		span = (struct run_view){.from_s = -INFINITY, .to_s = run->duration_s};
 	take_sums(w, run, meta);
 	for (size_t i = 0; i < run->thread_count && i < w->time_count; i++)
-		split(&w->times[i], &run->threads[i], run->duration_s,
+		split(&w->times[i], &run->threads[i], &span,
 		      i == 0 ? (double)meta->awaited_ns / 1e9 : 0);
 }

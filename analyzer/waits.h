@@ -32,13 +32,19 @@ struct replay_waits {
 	size_t time_count;
 	struct map tid_by_handle; /* pthread_self() */
 	bool keep_recorders;
-	bool failed; /* out of memory */
+	bool quiet;	/* calls only take their thread's time: they are not counted */
+	double from_ns; /* where what is counted begins, once it has; -INFINITY: at the start */
+	bool failed;	/* out of memory */
 };
 
 /* False: out of memory; waits_free() in any case. */
 bool waits_init(struct replay_waits *w, struct clock *clock, struct arena *arena,
 		const struct thread *threads, size_t thread_count);
 void waits_free(struct replay_waits *w);
+
+/* From here on calls count, `ns` after the process's start, and threads' times are
+ * without what was before: the caller has cleared those of run->threads. */
+void waits_begin_window(struct replay_waits *w, double ns);
 
 /* Does a call of this kind wait? */
 bool waits_is_about(unsigned kind);

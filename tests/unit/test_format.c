@@ -179,6 +179,9 @@ static void test_nearest(void **state)
 	(void)state;
 	assert_string_equal(format_nearest("reprot", names), "report");
 	assert_string_equal(format_nearest("leak", names), "leaks");
+	assert_string_equal(format_nearest("oi", names), "io");
+	assert_string_equal(format_nearest("tpo", (const char *const[]){"to", "top", NULL}), "top");
+	assert_string_equal(format_nearest("t", (const char *const[]){"to", "top", NULL}), "to");
 	assert_null(format_nearest("frobnicate", names));
 	memset(long_word, 'a', sizeof(long_word) - 1);
 	long_word[sizeof(long_word) - 1] = '\0';
