@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/command_load.h"
 #include "analyzer/commands.h"
 #include "analyzer/emit_json.h"
 #include "analyzer/run.h"
@@ -588,13 +589,16 @@ int command_dump(const struct options *o, struct error *e)
 {
 	const char *path = o->arguments[0];
 	struct dump dump = {.json = o->json};
+	struct run_view view;
+	const struct run_options options = {.view = &view};
 	struct run run;
 	struct output out;
 
-	if (collector_finish_wait(path, e) != 0 || output_open(&out, o, e) != 0)
+	if (collector_finish_wait(path, e) != 0 || load_view(path, o, &view, e) != 0 ||
+	    output_open(&out, o, e) != 0)
 		return -1;
 	dump.out = out.file;
-	if (run_dump(&run, path, visit, &dump, e) != 0) {
+	if (run_dump(&run, path, &options, visit, &dump, e) != 0) {
 		output_close(&out, NULL);
 		return -1;
 	}

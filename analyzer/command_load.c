@@ -85,13 +85,14 @@ static int load_run(struct run *run, const char *path, const struct run_options 
 	return rc;
 }
 
-/* What the moments of `o` are, in one trace. */
-static int find_view(const char *path, const struct options *o, struct run_view *view,
-		     struct error *e)
+int load_view(const char *path, const struct options *o, struct run_view *view, struct error *e)
 {
 	struct run whole;
 	int rc;
 
+	*view = (struct run_view){.windowed = false};
+	if (!view_is_given(o))
+		return 0;
 	if (run_outline(&whole, path, e) != 0)
 		return -1;
 	if (view_needs_all(o, &whole)) {
@@ -109,7 +110,7 @@ static int find_view(const char *path, const struct options *o, struct run_view 
 static int load_one(struct loaded *l, const char *path, const struct options *o, struct error *e)
 {
 	struct background background = {.symbols = l->symbols};
-	struct run_view view = {.windowed = false};
+	struct run_view view;
 	const struct run_options options = {
 		.stacks_known = expect_names,
 		.stacks_context = &background,
@@ -117,8 +118,7 @@ static int load_one(struct loaded *l, const char *path, const struct options *o,
 		.view = &view,
 	};
 
-	if (collector_finish_wait(path, e) != 0 ||
-	    (view_is_given(o) && find_view(path, o, &view, e) != 0))
+	if (collector_finish_wait(path, e) != 0 || load_view(path, o, &view, e) != 0)
 		return -1;
 	return load_run(&l->run, path, &options, e);
 }

@@ -34,4 +34,7 @@ int loaded_open(struct loaded *l, char *const *paths, size_t count, const struct
 		struct error *e);
 void loaded_close(struct loaded *l);
 
+/* What of one trace `o` asks for, for who loads it himself. 0, or -1 with *e filled. */
+int load_view(const char *path, const struct options *o, struct run_view *view, struct error *e);
+
 #endif

@@ -32,7 +32,7 @@ static const struct command {
 	{"io", "TRACE... [OPTION...]", "only findings, files and connections, with their stacks",
 	 OPTIONS_REPORT | OPTIONS_VIEW | OPTION_THRESHOLD, 1, -1, command_io},
 	{"dump", "TRACE [--json] [-o FILE]", "every event in time order, one a line",
-	 OPTION_JSON | OPTION_OUTPUT | OPTION_NO_PAGER, 1, 1, command_dump},
+	 OPTION_JSON | OPTION_OUTPUT | OPTION_NO_PAGER | OPTIONS_VIEW, 1, 1, command_dump},
 	{"pack", "TRACE [-o FILE]", "the same trace, smaller; all it holds stays",
 	 OPTION_PACK_OUTPUT, 1, 1, command_pack},
 };

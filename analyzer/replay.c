@@ -316,7 +316,7 @@ static inline void apply(struct replay *r, struct heap_stream *s, const struct p
 		else
 			r->unknown_events++;
 	}
-	if (r->visit != NULL)
+	if (r->visit != NULL && !r->before)
 		show(r, t, e);
 }
 

@@ -639,9 +639,10 @@ int run_load(struct run *run, const char *path, const struct run_options *option
 	return load(run, path, options, NULL, NULL, e);
 }
 
-int run_dump(struct run *run, const char *path, event_fn *visit, void *context, struct error *e)
+int run_dump(struct run *run, const char *path, const struct run_options *options, event_fn *visit,
+	     void *context, struct error *e)
 {
-	return load(run, path, NULL, visit, context, e);
+	return load(run, path, options, visit, context, e);
 }
 
 /* NaN: only the events tell. */

@@ -569,12 +569,13 @@ int run_peek(struct run_head *head, const char *path, struct error *e);
 /* A long run's one early block. */
 bool site_is_early(const struct run *run, const struct site *s);
 
-/* Every event in time order, for `dump`. `t_s` is seconds since start; `tid` the
+/* Every event that counts in time order, for `dump`. `t_s` is seconds since start; `tid` the
  * thread's, `node` its stack in `run`: the event's own number is the file's, which may
  * have one stack twice. Return non-zero from `visit` to stop. */
 struct ph_event;
 typedef int event_fn(void *context, const struct run *run, int tid, double t_s,
 		     const struct ph_event *event, uint32_t node, const char *function);
-int run_dump(struct run *run, const char *path, event_fn *visit, void *context, struct error *e);
+int run_dump(struct run *run, const char *path, const struct run_options *options, event_fn *visit,
+	     void *context, struct error *e);
 
 #endif

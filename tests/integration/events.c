@@ -69,7 +69,8 @@ size_t read_events(const struct outcome *outcome, struct seen **events)
 		struct error e = {0};
 
 		check(collector_finish_wait(paths[i], &e) == 0, "%s: %s", paths[i], e.text);
-		check(run_dump(&run, paths[i], take, &r, &e) == 0, "%s: %s", paths[i], e.text);
+		check(run_dump(&run, paths[i], NULL, take, &r, &e) == 0, "%s: %s", paths[i],
+		      e.text);
 		run_free(&run);
 	}
 	symbols_close(r.symbols);

@@ -392,7 +392,7 @@ static uint64_t check_blocks(const struct outcome *o)
 	assert_non_null(r.symbols);
 	r.live = kept(calloc(r.live_room, sizeof(*r.live)));
 	check(collector_finish_wait(o->trace, &e) == 0, "%s: %s", o->trace, e.text);
-	check(run_dump(&run, o->trace, take, &r, &e) == 0, "%s: %s", o->trace, e.text);
+	check(run_dump(&run, o->trace, NULL, take, &r, &e) == 0, "%s: %s", o->trace, e.text);
 	free_stacks = run.free_stacks;
 	run_free(&run);
 	symbols_close(r.symbols);

@@ -490,12 +490,12 @@ static void test_dump(void **state)
 	make_memory(&t, 1, 3, PH_OP_REALLOC_BEGIN, 0x10, 0, 0);
 	make_memory(&t, 1, 3, PH_OP_realloc, 0x10, 5, make_node(&t, 0, 1));
 	make_trace_write(&t, path);
-	assert_int_equal(run_dump(&run, path, show, &s, &e), 0);
+	assert_int_equal(run_dump(&run, path, NULL, show, &s, &e), 0);
 	assert_string_equal(s.functions, "malloc read realloc begins realloc ");
 	assert_int_equal(run.heap.live_bytes, 5);
 	run_free(&run);
 	s = (struct shown){.stop_at = 2};
-	assert_int_equal(run_dump(&run, path, show, &s, &e), 0);
+	assert_int_equal(run_dump(&run, path, NULL, show, &s, &e), 0);
 	assert_int_equal(s.count, 2);
 }
 
