@@ -35,7 +35,7 @@ PRELOAD_LDFLAGS := -shared -Wl,-z,defs -Wl,-z,now -Wl,-soname,libperfhook.so -Wl
 TRACE_SRC     := $(wildcard trace/*.c)
 PRELOAD_SRC   := $(wildcard preload/*.c) $(wildcard preload/*.S)
 COLLECTOR_SRC := $(wildcard collector/*.c)
-ANALYZER_SRC  := $(wildcard analyzer/*.c)
+ANALYZER_SRC  := $(wildcard analyzer/*.c) $(wildcard analyzer/*.S)
 
 obj = $(patsubst %,$(BUILD)/obj/%.o,$(1))
 TRACE_OBJ    := $(call obj,$(TRACE_SRC))
@@ -100,6 +100,9 @@ $(BUILD)/judge/libperfhook.so: $(JUDGE_OBJ) | $(BUILD)/perfhook
 $(BUILD)/perfhook: $(MAIN_OBJ) $(LIBRARY_OBJ)
 	$(SAY) LD $@
 	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $^ $(ANALYZER_LIBS)
+
+# What stands in it as it is.
+$(call obj,analyzer/flame_assets.S): analyzer/flame.js analyzer/flame.css
 
 # Small programs: the tests' targets and the examples, one file each.
 PROGRAM_SRC  := $(filter-out tests/programs/lib_% tests/leaks/lib_% tests/leaks/test_% tests/leaks/cases.c, \

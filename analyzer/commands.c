@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "analyzer/export.h"
 #include "analyzer/format_text.h"
 
 #define OPTIONS_REPORT                                                                             \
@@ -33,6 +34,12 @@ static const struct command {
 	 OPTIONS_REPORT | OPTIONS_VIEW | OPTION_THRESHOLD, 1, -1, command_io},
 	{"dump", "TRACE [--json] [-o FILE]", "every event in time order, one a line",
 	 OPTION_JSON | OPTION_OUTPUT | OPTION_NO_PAGER | OPTIONS_VIEW, 1, 1, command_dump},
+	{"flame", "TRACE... [--cost COST] [--diff BEFORE] [-o FILE.svg]",
+	 "a flame graph of what stacks cost, as one SVG",
+	 OPTION_OUTPUT | OPTIONS_SYMBOLS | OPTION_COST | OPTION_FLAME, 1, -1, command_flame},
+	{"export", "TRACE... --to FORMAT [--cost COST] [-o FILE]",
+	 "what other tools show, in their formats",
+	 OPTION_OUTPUT | OPTIONS_SYMBOLS | OPTION_COST | OPTION_EXPORT, 1, -1, command_export},
 	{"pack", "TRACE [-o FILE]", "the same trace, smaller; all it holds stays",
 	 OPTION_PACK_OUTPUT, 1, 1, command_pack},
 };
@@ -61,11 +68,20 @@ static void print_help(FILE *out)
 	      out);
 }
 
+static void print_formats(FILE *out)
+{
+	fputs("\nFormats:\n", out);
+	for (size_t i = 0; i < export_format_count; i++)
+		fprintf(out, "  %-10s  %s\n", export_formats[i].name, export_formats[i].help);
+}
+
 static void print_command_help(FILE *out, const struct command *c)
 {
 	fprintf(out, "Usage: perfhook %s %s\n%c%s.\n\nOptions:\n", c->name, c->usage,
 		c->help[0] - 'a' + 'A', c->help + 1);
 	options_help(out, c->options);
+	if (c->options & OPTION_EXPORT)
+		print_formats(out);
 }
 
 static int fail_command(const char *word, struct error *e)
@@ -177,6 +193,9 @@ int output_open(struct output *out, const struct options *o, struct error *e)
 		out->file = pager != NULL ? pager : stdout;
 		return 0;
 	}
+	if (o->diff != NULL && is_same_file(o->output, o->diff))
+		return fail(e, ERROR_USAGE, 0, "%s: is the trace before: not written over",
+			    o->output);
 	for (int i = 0; i < o->argument_count; i++)
 		if (is_same_file(o->output, o->arguments[i]))
 			return fail(e, ERROR_USAGE, 0, "%s: is the trace itself: not written over",

@@ -24,6 +24,8 @@ int command_report(const struct options *o, struct error *e);
 int command_leaks(const struct options *o, struct error *e);
 int command_io(const struct options *o, struct error *e);
 int command_dump(const struct options *o, struct error *e);
+int command_flame(const struct options *o, struct error *e);
+int command_export(const struct options *o, struct error *e);
 int command_pack(const struct options *o, struct error *e);
 int command_record(const struct options *o, struct error *e);
 

@@ -151,23 +151,6 @@ static bool is_valid_utf8(const char *s)
 	return true;
 }
 
-static char *to_valid_utf8(const char *s)
-{
-	char *out = malloc(strlen(s) * 3 + 1), *end = out;
-
-	if (out == NULL)
-		return NULL;
-	while (*s != '\0') {
-		uint32_t c;
-		size_t length = utf8_decode(s, &c);
-
-		end += utf8_encode(end, length > 0 ? c : 0xfffd);
-		s += length > 0 ? length : 1;
-	}
-	*end = '\0';
-	return out;
-}
-
 void emit_string(struct emit_json *e, const char *key, const char *value)
 {
 	char *valid;
@@ -180,7 +163,7 @@ void emit_string(struct emit_json *e, const char *key, const char *value)
 		attach(e, key, cJSON_CreateString(value));
 		return;
 	}
-	valid = to_valid_utf8(value);
+	valid = format_utf8(value);
 	attach(e, key, valid != NULL ? cJSON_CreateString(valid) : NULL);
 	free(valid);
 }
@@ -191,4 +174,33 @@ void emit_hex(struct emit_json *e, const char *key, uint64_t value)
 
 	snprintf(text, sizeof(text), "0x%" PRIx64, value);
 	emit_string(e, key, text);
+}
+
+static void print_escaped(FILE *out, unsigned char c)
+{
+	if (c == '"' || c == '\\')
+		fprintf(out, "\\%c", c);
+	else if (c < 0x20)
+		fprintf(out, "\\u%04x", c);
+	else
+		fputc(c, out);
+}
+
+int json_print_string(FILE *out, const char *value)
+{
+	char *valid;
+
+	if (value == NULL) {
+		fputs("null", out);
+		return 0;
+	}
+	valid = format_utf8(value);
+	if (valid == NULL)
+		return -1;
+	fputc('"', out);
+	for (const char *c = valid; *c != '\0'; c++)
+		print_escaped(out, (unsigned char)*c);
+	fputc('"', out);
+	free(valid);
+	return 0;
 }

@@ -40,4 +40,8 @@ void emit_double(struct emit_json *e, const char *key, double value); /* NaN, in
 void emit_string(struct emit_json *e, const char *key, const char *value);
 void emit_hex(struct emit_json *e, const char *key, uint64_t value); /* "0x..." */
 
+/* A string by itself, quoted, for what is written as it is made; as emit_string(). -1: out
+ * of memory. */
+int json_print_string(FILE *out, const char *value);
+
 #endif

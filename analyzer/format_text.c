@@ -256,6 +256,47 @@ char *format_name(const char *name, size_t columns, bool utf8)
 	return out;
 }
 
+char *format_utf8(const char *s)
+{
+	char *out = malloc(strlen(s) * 3 + 1), *end = out;
+
+	if (out == NULL)
+		return NULL;
+	while (*s != '\0') {
+		uint32_t c;
+		size_t length = utf8_decode(s, &c);
+
+		end += utf8_encode(end, length > 0 ? c : 0xfffd);
+		s += length > 0 ? length : 1;
+	}
+	*end = '\0';
+	return out;
+}
+
+char *format_line(const char *s, const char *reserved)
+{
+	char *out = malloc(strlen(s) * 4 + 1), *end = out;
+
+	if (out == NULL)
+		return NULL;
+	while (*s != '\0') {
+		uint32_t c;
+		size_t length = utf8_decode(s, &c), written;
+
+		if (length == 0) {
+			end += utf8_encode(end, 0xfffd);
+			s++;
+		} else if (length == 1 && strchr(reserved, *s) != NULL) {
+			end += sprintf(end, "\\x%02x", (unsigned char)*s++);
+		} else {
+			s += escape_one(s, true, end, &written);
+			end += written;
+		}
+	}
+	*end = '\0';
+	return out;
+}
+
 static double bucket_max(const double *values, size_t from, size_t to)
 {
 	double max = 0;
@@ -295,6 +336,20 @@ static size_t min3(size_t a, size_t b, size_t c)
 	size_t least = a < b ? a : b;
 
 	return least < c ? least : c;
+}
+
+char *format_list(char *buf, size_t room, const char *const *names)
+{
+	size_t used = 0;
+
+	*buf = '\0';
+	for (size_t i = 0; names[i] != NULL && used < room; i++)
+		used += (size_t)snprintf(buf + used, room - used, "%s%s",
+					 i == 0			? ""
+					 : names[i + 1] == NULL ? " or "
+								: ", ",
+					 names[i]);
+	return buf;
 }
 
 #define WORD_MAX 32

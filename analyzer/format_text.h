@@ -38,11 +38,22 @@ size_t format_columns(const char *s);
  */
 char *format_name(const char *name, size_t columns, bool utf8);
 
+/* Valid UTF-8: bytes that are not are U+FFFD. Malloc'ed; NULL: out of memory. */
+char *format_utf8(const char *s);
+/*
+ * The same as one line of a file that has no quotes: control characters are
+ * escaped (\n, \x1b), and so is each character of `reserved`, by its number.
+ */
+char *format_line(const char *s, const char *reserved);
+
 /*
  * `count` values as a row of bars, scaled to the greatest, at most `columns`
  * wide (each column shows the greatest of its values). Malloc'ed.
  */
 char *format_sparkline(const double *values, size_t count, size_t columns, bool utf8);
+
+/* "a, b or c", cut to the room there is: `names` ends with NULL. Returns `buf`. */
+char *format_list(char *buf, size_t room, const char *const *names);
 
 /* A name for the word that was probably meant, or NULL: `names` ends with NULL. */
 const char *format_nearest(const char *word, const char *const *names);

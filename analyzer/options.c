@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/costs.h"
+#include "analyzer/export.h"
 #include "analyzer/format_text.h"
 
 struct option_row {
@@ -37,6 +39,13 @@ static const struct option_row rows[] = {
 	{OPTION_COLOR, "color", 0, "WHEN", "auto (on a terminal; the default), always, never"},
 	{OPTION_NO_PAGER, "no-pager", 0, NULL, "write to the terminal, not through a pager"},
 	{OPTION_HELP, "help", 'h', NULL, "show this help"},
+	{OPTION_COST, "cost", 0, "COST",
+	 "peak (the default), leaked, allocated, temporary, read, written, sent, received, time, "
+	 "waited"},
+	{OPTION_FLAME, "diff", 0, "BEFORE", "red is more than in the trace BEFORE, blue is less"},
+	{OPTION_FLAME, "folded", 0, NULL, "folded stacks instead of SVG: a;b;c 123"},
+	{OPTION_FLAME, "inverted", 0, NULL, "begin with the functions called last, callers on top"},
+	{OPTION_EXPORT, "to", 0, "FORMAT", "the format (see below)"},
 };
 
 #define ROWS	  (sizeof(rows) / sizeof(*rows))
@@ -118,6 +127,45 @@ static struct moment *moment_of(struct options *o, const char *name)
 	return strcmp(name, "from") == 0 ? &o->from : strcmp(name, "to") == 0 ? &o->to : &o->at;
 }
 
+static int take_cost(struct options *o, const char *value, struct error *e)
+{
+	const char *names[COST_COUNT + 1] = {NULL};
+	char list[200];
+
+	o->cost = cost_by_name(value);
+	if (o->cost != NULL)
+		return 0;
+	for (size_t i = 0; i < COST_COUNT; i++)
+		names[i] = costs[i].name;
+	return fail(e, ERROR_USAGE, 0, "--cost takes %s: not '%s'",
+		    format_list(list, sizeof(list), names), value);
+}
+
+static int take_format(struct options *o, const char *value, struct error *e)
+{
+	const char *names[EXPORT_FORMATS_MAX + 1] = {NULL};
+	char list[200];
+
+	o->format = export_format_by_name(value);
+	if (o->format != NULL)
+		return 0;
+	for (size_t i = 0; i < export_format_count; i++)
+		names[i] = export_formats[i].name;
+	return fail(e, ERROR_USAGE, 0, "--to takes %s: not '%s'",
+		    format_list(list, sizeof(list), names), value);
+}
+
+static int take_flame(struct options *o, const struct option_row *row, const char *value)
+{
+	if (strcmp(row->name, "diff") == 0)
+		o->diff = value;
+	else if (strcmp(row->name, "folded") == 0)
+		o->folded = true;
+	else
+		o->inverted = true;
+	return 0;
+}
+
 static int apply(struct options *o, const struct option_row *row, const char *value,
 		 struct error *e)
 {
@@ -154,6 +202,12 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 	case OPTION_WINDOW:
 		*moment_of(o, row->name) = moment_parse(value);
 		return 0;
+	case OPTION_COST:
+		return take_cost(o, value, e);
+	case OPTION_FLAME:
+		return take_flame(o, row, value);
+	case OPTION_EXPORT:
+		return take_format(o, value, e);
 	case OPTION_STOP_AT_WORD:
 		break;
 	}
@@ -199,7 +253,8 @@ int options_parse(struct options *o, unsigned accepted, int argc, char **argv, s
 	struct getopt_tables g;
 	int code;
 
-	*o = (struct options){.pager = (accepted & OPTION_NO_PAGER) != 0};
+	*o = (struct options){.pager = (accepted & OPTION_NO_PAGER) != 0,
+			      .cost = &costs[COST_PEAK]};
 	thresholds_default(&o->thresholds);
 	o->sysroots = calloc((size_t)argc + 1, sizeof(*o->sysroots));
 	o->debug_paths = calloc((size_t)argc + 1, sizeof(*o->debug_paths));

@@ -16,6 +16,9 @@
 #include "analyzer/moment.h"
 #include "analyzer/thresholds.h"
 
+struct cost;
+struct export_format;
+
 enum option_bit {
 	OPTION_JSON = 1 << 0,
 	OPTION_OUTPUT = 1 << 1,
@@ -31,6 +34,9 @@ enum option_bit {
 	OPTION_THRESHOLD = 1 << 11,
 	OPTION_WINDOW = 1 << 12, /* --from, --to, --at */
 	OPTION_NO_PAGER = 1 << 24,
+	OPTION_COST = 1 << 21,
+	OPTION_FLAME = 1 << 22,	 /* all that only `flame` takes */
+	OPTION_EXPORT = 1 << 30, /* likewise `export` */
 };
 
 #define OPTIONS_SYMBOLS (OPTION_SYSROOT | OPTION_DEBUG_PATH)
@@ -45,6 +51,10 @@ struct options {
 	enum color_choice color;
 	struct thresholds thresholds;
 	struct moment from, to, at;
+	const struct cost *cost;	    /* never NULL */
+	const char *diff;		    /* the trace before; NULL */
+	bool folded, inverted;		    /* of a flame graph */
+	const struct export_format *format; /* NULL: not given */
 	const char **sysroots, **debug_paths;
 	size_t sysroot_count, debug_path_count;
 	char **arguments; /* what is no option; within argv, NULL at its end */

@@ -2,6 +2,8 @@
 /* What a report says of a run beyond the run itself. */
 #include "analyzer/report.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,6 +96,32 @@ const char *node_function(struct report *r, uint32_t node)
 	return found != NULL ? found->frames[0].function : NULL;
 }
 
+const struct frame *node_frames(struct report *r, uint32_t node, size_t *count)
+{
+	const struct address *a = node_address(r->run, node);
+	const struct looked_up *found;
+
+	*count = 0;
+	if (a == NULL || address_class(r->run, a) == MODULE_OURS)
+		return NULL;
+	found = look_up(r, node);
+	*count = found != NULL ? found->count : 1;
+	return found != NULL ? found->frames : NULL;
+}
+
+char *frame_label(const struct frame *f)
+{
+	char *label = NULL;
+
+	if (f->function != NULL)
+		return strdup(f->function);
+	if (f->module == NULL)
+		return asprintf(&label, "0x%" PRIx64, f->address) >= 0 ? label : NULL;
+	return asprintf(&label, "%s+0x%" PRIx64, base_name(f->module), f->module_offset) >= 0
+		       ? label
+		       : NULL;
+}
+
 /* `_start`, the outermost frame, which called libc, which called main. */
 static bool is_start(struct report *r, uint32_t node, uint32_t inner)
 {
@@ -125,10 +153,10 @@ uint32_t telling_node(struct report *r, uint32_t node)
 	return innermost;
 }
 
-static int stack_append(struct stack *stack, size_t *room, const struct looked_up *found)
+static int stack_append(struct stack *stack, size_t *room, const struct frame *more, size_t count)
 {
-	if (stack->count + found->count > *room) {
-		size_t wanted = *room * 2 + found->count + 16;
+	if (stack->count + count > *room) {
+		size_t wanted = *room * 2 + count + 16;
 		struct frame *frames = realloc(stack->frames, wanted * sizeof(*frames));
 
 		if (frames == NULL)
@@ -136,25 +164,23 @@ static int stack_append(struct stack *stack, size_t *room, const struct looked_u
 		stack->frames = frames;
 		*room = wanted;
 	}
-	memcpy(stack->frames + stack->count, found->frames, found->count * sizeof(*found->frames));
-	stack->count += found->count;
+	memcpy(stack->frames + stack->count, more, count * sizeof(*more));
+	stack->count += count;
 	return 0;
 }
 
 int report_stack(struct report *r, uint32_t node, struct stack *stack)
 {
-	const struct address *a;
-	size_t room = 0;
+	size_t room = 0, count;
 
 	*stack = (struct stack){0};
-	for (size_t i = 0; i < STACK_MAX && (a = node_address(r->run, node)) != NULL; i++) {
-		if (address_class(r->run, a) != MODULE_OURS) {
-			const struct looked_up *found = look_up(r, node);
+	for (size_t i = 0; i < STACK_MAX && node_address(r->run, node) != NULL; i++) {
+		const struct frame *frames = node_frames(r, node, &count);
 
-			if (found == NULL || stack_append(stack, &room, found) != 0) {
-				stack_free(stack);
-				return -1;
-			}
+		if (count > 0 &&
+		    (frames == NULL || stack_append(stack, &room, frames, count) != 0)) {
+			stack_free(stack);
+			return -1;
 		}
 		node = r->run->nodes[node].parent;
 	}

@@ -89,6 +89,14 @@ enum module_class {
 enum module_class module_class(const char *path); /* path may be NULL */
 const char *base_name(const char *path);
 
+/* The frames at a node's address, innermost first; *count 0: node 0, or our own
+ * library's. NULL with *count 1: out of memory. Valid as long as the report. */
+const struct frame *node_frames(struct report *r, uint32_t node, size_t *count);
+
+/* A frame in one word: its function, or the place in its module's file ("lib.so+0x12"), or
+ * the address of generated code. Malloc'ed; NULL: out of memory. */
+char *frame_label(const struct frame *f);
+
 /* The class of an address's module. */
 enum module_class address_class(const struct run *run, const struct address *address);
 

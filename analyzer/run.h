@@ -39,6 +39,7 @@ struct module {
 	const char *build_id; /* lower-case hex; "" if it has none */
 	uint64_t base;	      /* load bias: pc - base is the address in the file */
 	bool unloaded;
+	uint64_t code_end; /* of its code, as an address in the file; 0: not known */
 };
 
 /* Of a tree of processes, the one with most of something. */

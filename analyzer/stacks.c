@@ -95,9 +95,13 @@ static int by_start(const void *a, const void *b)
 
 static void add_ranges(struct stacks *s, const struct module_entry *e)
 {
-	struct module m = {e->path, e->build_id, e->base, e->unloaded != UINT32_MAX};
-	int32_t module = intern_module(s, &m);
+	struct module m = {e->path, e->build_id, e->base, e->unloaded != UINT32_MAX, 0};
+	int32_t module;
 
+	for (size_t i = 0; i < e->range_count; i++)
+		if (e->ranges[i][1] - e->base > m.code_end)
+			m.code_end = e->ranges[i][1] - e->base;
+	module = intern_module(s, &m);
 	for (size_t i = 0; i < e->range_count; i++) {
 		s->ranges[s->range_count++] = (struct code_range){
 			.start = e->ranges[i][0],

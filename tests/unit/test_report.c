@@ -24,12 +24,12 @@
 enum { PROGRAM, LIBC, LIBSTDCXX, LOADER, OURS, PLUGIN };
 
 static struct module modules[] = {
-	{"/nowhere/bin/server", "aa", 0x400000, false},
-	{"/nowhere/lib/libc.so.6", "bb", 0x7f0000000000, false},
-	{"/nowhere/lib/libstdc++.so.6.0.30", "cc", 0x7f1000000000, false},
-	{"/nowhere/lib64/ld-linux-x86-64.so.2", "dd", 0x7f2000000000, false},
-	{"/nowhere/lib/libperfhook.so", "ee", 0x7f3000000000, false},
-	{"/nowhere/lib/plugin.so", "", 0x7f4000000000, true},
+	{"/nowhere/bin/server", "aa", 0x400000, false, 0},
+	{"/nowhere/lib/libc.so.6", "bb", 0x7f0000000000, false, 0},
+	{"/nowhere/lib/libstdc++.so.6.0.30", "cc", 0x7f1000000000, false, 0},
+	{"/nowhere/lib64/ld-linux-x86-64.so.2", "dd", 0x7f2000000000, false, 0},
+	{"/nowhere/lib/libperfhook.so", "ee", 0x7f3000000000, false, 0},
+	{"/nowhere/lib/plugin.so", "", 0x7f4000000000, true, 0},
 };
 
 static struct address addresses[] = {

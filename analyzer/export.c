@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of formats. */
+#include "analyzer/export.h"
+
+#include <string.h>
+
+const struct export_format export_formats[] = {
+	{"pprof", ".pb.gz",
+	 "go tool pprof, Pyroscope, Polar Signals and whatever reads profile.proto", true, 0,
+	 export_pprof},
+	{"speedscope", ".speedscope.json", "speedscope.app: one profile a cost", false, 0,
+	 export_speedscope},
+	{"folded", ".folded", "flamegraph.pl, inferno, speedscope: one line a stack", false, 0,
+	 export_folded},
+};
+
+const size_t export_format_count = sizeof(export_formats) / sizeof(*export_formats);
+
+const struct export_format *export_format_by_name(const char *name)
+{
+	for (size_t i = 0; i < export_format_count; i++)
+		if (strcmp(export_formats[i].name, name) == 0)
+			return &export_formats[i];
+	return NULL;
+}
+
+int export_out_of_memory(struct error *e)
+{
+	return fail(e, ERROR_MEMORY, 0, "out of memory");
+}
+
+char *export_title(const struct report *r)
+{
+	const struct run *run = r->run;
+	const char *program = run->executable != NULL ? base_name(run->executable) : "?";
+	char *title = NULL;
+
+	if (r->tree != NULL && r->tree->image_count > 1)
+		return asprintf(&title, "%s (%d) and %zu more", program, r->tree->images[0].run.pid,
+				r->tree->image_count - 1) >= 0
+			       ? title
+			       : NULL;
+	return asprintf(&title, "%s (%d)", program, run->pid) >= 0 ? title : NULL;
+}
