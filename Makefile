@@ -105,7 +105,8 @@ $(BUILD)/perfhook: $(MAIN_OBJ) $(LIBRARY_OBJ)
 $(call obj,analyzer/flame_assets.S): analyzer/flame.js analyzer/flame.css
 
 # Small programs: the tests' targets and the examples, one file each.
-PROGRAM_SRC  := $(filter-out tests/programs/lib_% tests/leaks/lib_% tests/leaks/test_% tests/leaks/cases.c, \
+LEAK_HELP    := tests/leaks/cases.c tests/leaks/memcheck.c
+PROGRAM_SRC  := $(filter-out tests/programs/lib_% tests/leaks/lib_% tests/leaks/test_% $(LEAK_HELP), \
 	$(wildcard tests/programs/*.c tests/programs/*.cc examples/*.c examples/*.cc \
 		tests/leaks/*.c tests/leaks/*.cc))
 PROGRAM_LIBS := $(patsubst %,$(BUILD)/%.so,$(basename $(wildcard tests/programs/lib_*.c* \
@@ -181,8 +182,7 @@ $(BUILD)/tests/programs/every_call: $(wildcard tests/programs/every_call*.h) tra
 # Tests: each tests/*/test_*.c is one cmocka program.
 TEST_SRC  := $(wildcard tests/*/test_*.c)
 TEST_HELP := $(call obj,$(filter-out $(TEST_SRC),\
-	$(wildcard tests/unit/*.c tests/integration/*.c tests/truth/*.c tests/compat/*.c) \
-	tests/leaks/cases.c))
+	$(wildcard tests/unit/*.c tests/integration/*.c tests/truth/*.c tests/compat/*.c) $(LEAK_HELP)))
 TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/bin/%,$(TEST_SRC))
 .SECONDARY: $(call obj,$(TEST_SRC)) $(TEST_HELP)
 

@@ -76,7 +76,7 @@ const struct leak_case leak_cases[] = {
 	 {"/usr/bin/python3", "-c",
 	  "import time, json\n"
 	  "cache = {}\n"
-	  "for i in range(3000):\n"
+	  "for i in range(1500):\n"
 	  "    cache[i % 200] = json.loads(json.dumps({'item': [i] * (i % 50)}))\n"
 	  "    if i % 20 == 0: time.sleep(0.003)\n"}},
 	{"sqlite3",

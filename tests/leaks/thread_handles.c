@@ -2,15 +2,19 @@
 /* Threads that are neither joined nor detached: their stacks stay mapped, and so does
  * what the loader allocated for their thread-local storage. */
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 #include "work.h"
 
 static pthread_attr_t small, large;
+static atomic_int helping;
 
 static void *help(void *argument)
 {
 	temporaries(*(int *)argument);
 	free(argument);
+	atomic_fetch_sub(&helping, 1);
 	return NULL;
 }
 
@@ -20,8 +24,9 @@ NOINLINE static void leak_thread(int i)
 	pthread_t thread;
 
 	*argument = i;
+	atomic_fetch_add(&helping, 1);
 	if (pthread_create(&thread, &large, help, argument) != 0)
-		free(argument);
+		exit(1);
 }
 
 NOINLINE static void benign_thread(int i)
@@ -30,10 +35,10 @@ NOINLINE static void benign_thread(int i)
 	pthread_t thread;
 
 	*argument = i;
+	atomic_fetch_add(&helping, 1);
 	if (pthread_create(&thread, &small, help, argument) != 0)
-		free(argument);
-	else
-		pthread_join(thread, NULL);
+		exit(1);
+	pthread_join(thread, NULL);
 }
 
 int main(void)
@@ -51,6 +56,7 @@ int main(void)
 			benign_thread(i);
 		serve(i);
 	}
-	pause_us(20000);
+	while (atomic_load(&helping) > 0)
+		sched_yield();
 	return leave();
 }

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is lost and what is still reachable at the end, block for block against Valgrind's
+ * memcheck: each case runs under both, with less work and no pauses, and of each chain of
+ * functions the blocks and bytes of every class must be the same.
+ */
+#include <glob.h>
+
+#include "tests/leaks/cases.h"
+#include "tests/leaks/memcheck.h"
+
+static const char *const environment[] = {
+	"LEAKS_WORK=25",       "PYTHONHASHSEED=0",	    "PYTHONMALLOC=malloc",
+	"PERFHOOK_LEAKS=exit", "PYTHONDONTWRITEBYTECODE=1", NULL};
+
+static const char *const *memcheck_environment(void)
+{
+	const char **with = kept(calloc(COUNT_OF(environment) + 1, sizeof(*with)));
+
+	with[0] = text("LD_PRELOAD=%s", program("../leaks/lib_stand_in.so"));
+	memcpy(with + 1, environment, sizeof(environment));
+	return with;
+}
+
+static struct running *start_memcheck(const struct leak_case *c)
+{
+	const char *const *command = case_command(c);
+	const char *all[32] = {"valgrind",
+			       "--leak-check=full",
+			       "--show-leak-kinds=all",
+			       "--leak-resolution=high",
+			       "--keep-debuginfo=yes",
+			       "--num-callers=200",
+			       "--run-libc-freeres=no",
+			       "--run-cxx-freeres=no",
+			       "--xml=yes",
+			       text("--xml-file=%s", in_box("memcheck.%%p.xml"))};
+	struct options options = {.timeout_s = 120, .env = memcheck_environment()};
+	size_t count = 10;
+
+	for (size_t i = 0; command[i] != NULL; i++)
+		all[count++] = command[i];
+	return start(all, &options);
+}
+
+/* The XML of each process; the first is the one that was started. */
+static size_t finish_memcheck(struct running *running, char **xml, size_t room)
+{
+	struct outcome o = finish(running);
+	const char *first = in_box("memcheck.%d.xml", o.pid);
+	size_t count = 1;
+	glob_t found;
+
+	check_status(&o, 0);
+	xml[0] = read_file(first, NULL);
+	check(xml[0] != NULL && glob(in_box("memcheck.*.xml"), 0, NULL, &found) == 0,
+	      "no XML of: %s", o.line);
+	for (size_t i = 0; i < found.gl_pathc && count < room; i++)
+		if (strcmp(found.gl_pathv[i], first) != 0)
+			xml[count++] = read_file(found.gl_pathv[i], NULL);
+	globfree(&found);
+	return count;
+}
+
+static void add_memcheck(struct leak_groups *to, struct running *running)
+{
+	char *xml[16];
+	size_t count = finish_memcheck(running, xml, COUNT_OF(xml));
+	struct leak_groups parent = {0};
+
+	read_memcheck(to, xml[0]);
+	read_memcheck(&parent, xml[0]);
+	for (size_t i = 1; i < count; i++) {
+		struct leak_groups child = {0};
+
+		read_memcheck(&child, xml[i]);
+		add_child(to, &parent, &child);
+	}
+}
+
+/* false: no search was made. */
+static bool by_perfhook(const struct leak_case *c, struct leak_groups *to)
+{
+	struct options options = {.timeout_s = 60, .env = environment};
+	struct outcome o = record(case_command(c), &options);
+
+	cJSON *json;
+
+	check_status(&o, 0);
+	json = leaks_of_all(&o);
+	read_leaks(to, json);
+	return cJSON_IsTrue(json_at(json, "reachability.made"));
+}
+
+/* One line if they are not the same. */
+static int compare_amounts(const char *what, const struct amount *theirs, const struct amount *ours)
+{
+	if (theirs->blocks == ours->blocks && theirs->bytes == ours->bytes)
+		return 0;
+	print_message("    %-15s memcheck %6llu blocks %9llu bytes, perfhook %6llu %9llu\n", what,
+		      (unsigned long long)theirs->blocks, (unsigned long long)theirs->bytes,
+		      (unsigned long long)ours->blocks, (unsigned long long)ours->bytes);
+	return 1;
+}
+
+/* How many classes differ; without a search, whether the sums do. */
+static int compare_group(const struct leak_group *theirs, const struct leak_group *ours, bool made)
+{
+	int differences = 0;
+
+	for (int c = 0; made && c < LEAK_CLASSES; c++)
+		differences += compare_amounts(leak_class_names[c], &theirs->of[c], &ours->of[c]);
+	if (!made)
+		differences = compare_amounts("all", &theirs->all, &ours->all);
+	if (differences > 0)
+		print_message("  of %s\n",
+			      *ours->functions != '\0' ? ours->functions : "(runtime)");
+	return differences;
+}
+
+static void compare(const struct leak_case *c)
+{
+	struct leak_groups theirs = {0}, ours = {0};
+	int differences = 0;
+	struct running *running;
+	bool made;
+
+	need_tool("valgrind");
+	case_needs(c);
+	running = start_memcheck(c);
+	made = by_perfhook(c, &ours);
+	add_memcheck(&theirs, running);
+	for (size_t i = 0; i < ours.count; i++)
+		leak_group(&theirs, ours.list[i].functions);
+	for (size_t i = 0; i < theirs.count; i++)
+		differences += compare_group(&theirs.list[i],
+					     leak_group(&ours, theirs.list[i].functions), made);
+	print_message("%-30s %3zu groups, %d differ%s\n", c->name, theirs.count, differences,
+		      made ? "" : ", no search was made");
+	if (!made || getenv("PERFHOOK_LEAKS_ENFORCE") != NULL)
+		assert_int_equal(differences, 0);
+}
+
+static void one_case(void **state)
+{
+	static size_t next;
+
+	(void)state;
+	compare(&leak_cases[next++]);
+}
+
+int main(void)
+{
+	static struct CMUnitTest tests[100];
+	size_t count = leak_case_count();
+
+	for (size_t i = 0; i < count; i++) {
+		tests[i] = (struct CMUnitTest)boxed(one_case);
+		tests[i].name = leak_cases[i].name;
+	}
+	return _cmocka_run_group_tests("memcheck", tests, count, NULL, NULL);
+}
