@@ -179,6 +179,52 @@ static void note_own(struct replay_heap *h)
 		h->own.high_blocks = now.high_blocks;
 }
 
+/* Periods: what the whole, or a site, has when one is left. */
+
+static struct history_level level_of(const struct heap_site *s)
+{
+	return (struct history_level){s->live_bytes, s->live_blocks, s->allocated_bytes,
+				      s->allocations};
+}
+
+static void leave_period(struct replay_heap *h, struct heap_site *s)
+{
+	const struct history_level level = level_of(s);
+
+	if (s->allocations != 0 || s->live_blocks != 0)
+		h->failed |= !history_put(&s->track, &h->axis, s->place, &level);
+	s->place = h->place;
+}
+
+static void mark_period(struct replay_heap *h)
+{
+	history_mark(h->marks, &h->axis,
+		     &(struct history_mark){
+			     .place = h->place,
+			     .level = {h->sums.live_bytes, h->sums.live_blocks,
+				       h->sums.allocated_bytes, h->sums.allocations},
+			     .requests = h->requests,
+			     .rounds = h->rounds,
+		     });
+}
+
+/* Where an allocation is that is made now. */
+static void find_place(struct replay_heap *h)
+{
+	uint64_t number = h->sums.allocations >> h->number_unit;
+	struct history_place now = {h->born.at,
+				    number < UINT32_MAX ? (uint32_t)number : UINT32_MAX};
+	uint64_t next;
+
+	if (history_moves(&h->axis, h->place, now)) {
+		mark_period(h);
+		h->place = now;
+		h->epoch++;
+	}
+	next = ((uint64_t)now.number >> h->axis.number_shift) + 1;
+	h->next_period = next << h->axis.number_shift << h->number_unit;
+}
+
 /*
  * The peak is only looked for when something is about to be taken away, since
  * it cannot be passed otherwise. Of equal peaks the last counts, as in DHAT. A
@@ -197,31 +243,38 @@ static inline void note_high(struct replay_heap *h)
 		h->sums.peak_blocks = h->sums.live_blocks;
 		h->peak_at = h->grown_at;
 		h->peak_number++;
+		h->epoch++;
 	}
 }
 
-static inline void touch(struct replay_heap *h, struct heap_site *s)
+__attribute__((noinline)) static void enter_epoch(struct replay_heap *h, struct heap_site *s)
 {
 	if (s->peak_number != h->peak_number) {
 		s->saved_bytes = s->live_bytes;
 		s->saved_blocks = s->live_blocks;
 		s->peak_number = h->peak_number;
 	}
+	if (s->place.at != h->place.at || s->place.number != h->place.number)
+		leave_period(h, s);
+	s->epoch = h->epoch;
 }
 
-static inline void site_gains(struct replay_heap *h, uint32_t site, uint64_t size)
+/* Before each change of a site. */
+static inline void touch(struct replay_heap *h, struct heap_site *s)
 {
-	struct heap_site *s = &h->sites[site];
+	if (s->epoch != h->epoch)
+		enter_epoch(h, s);
+}
 
+static inline void site_gains(struct replay_heap *h, struct heap_site *s, uint64_t size)
+{
 	touch(h, s);
 	s->live_bytes += size;
 	s->live_blocks++;
 }
 
-static inline void site_loses(struct replay_heap *h, uint32_t site, uint64_t size)
+static inline void site_loses(struct replay_heap *h, struct heap_site *s, uint64_t size)
 {
-	struct heap_site *s = &h->sites[site];
-
 	touch(h, s);
 	s->live_bytes -= size;
 	s->live_blocks--;
@@ -229,7 +282,7 @@ static inline void site_loses(struct replay_heap *h, uint32_t site, uint64_t siz
 
 static inline void gain(struct replay_heap *h, const struct heap_block *b)
 {
-	site_gains(h, b->site, b->size);
+	site_gains(h, &h->sites[b->site], b->size);
 	h->sums.live_bytes += b->size;
 	h->sums.live_blocks++;
 	h->grown_at = h->now;
@@ -249,7 +302,7 @@ static inline void disinherit(struct replay_heap *h, const struct heap_block *b)
 static inline void lose(struct replay_heap *h, const struct heap_block *b)
 {
 	note_high(h);
-	site_loses(h, b->site, b->size);
+	site_loses(h, &h->sites[b->site], b->size);
 	h->sums.live_bytes -= b->size;
 	h->sums.live_blocks--;
 	disinherit(h, b);
@@ -265,8 +318,8 @@ static void exchange(struct replay_heap *h, const struct heap_block *old,
 		note_high(h);
 	else if (new->size > old->size)
 		h->grown_at = h->now;
-	site_loses(h, old->site, old->size);
-	site_gains(h, new->site, new->size);
+	site_loses(h, &h->sites[old->site], old->size);
+	site_gains(h, &h->sites[new->site], new->size);
 	h->sums.live_bytes += new->size - old->size;
 	disinherit(h, old);
 	if (h->profile != NULL)
@@ -279,7 +332,7 @@ static uint32_t new_site(struct replay_heap *h, uint32_t node)
 		h->failed = true;
 		return 0;
 	}
-	h->sites[h->site_count] = (struct heap_site){.node = node};
+	h->sites[h->site_count] = (struct heap_site){.node = node, .place = h->place};
 	return h->site_of[node] = (uint32_t)h->site_count++;
 }
 
@@ -290,10 +343,38 @@ static inline uint32_t site_at(struct replay_heap *h, uint32_t node)
 	return site ? site : new_site(h, node);
 }
 
-static inline void count_allocation(struct replay_heap *h, const struct heap_block *b)
+static inline void count_up(uint32_t *counter)
+{
+	if (__builtin_expect(++*counter == 0, 0))
+		*counter = UINT32_MAX;
+}
+
+/* Which power of two it has, or is above: 0 is like 1. */
+static inline unsigned log2_of(uint64_t value)
+{
+	return 63 ^ (unsigned)__builtin_clzll(value | 1);
+}
+
+/* A block's life is over. */
+static inline void count_life(const struct replay_heap *h, struct heap_site *s,
+			      const struct heap_block *b)
+{
+	uint64_t us = (h->born.at - b->born.at) * h->us_per_unit >> 20;
+
+	count_up(&s->spread.lifetimes[log2_of(us)]);
+	count_up(&s->spread.ages[log2_of(h->born.number - b->born.number)]);
+}
+
+static inline void count_allocation(struct replay_heap *h, struct heap_block *b)
 {
 	struct heap_site *s = &h->sites[b->site];
 
+	if (h->sums.allocations >= h->next_period)
+		find_place(h);
+	touch(h, s);
+	b->born = h->born;
+	h->born.number += h->number_step;
+	count_up(&s->spread.sizes[log2_of(b->size < UINT32_MAX ? b->size : UINT32_MAX)]);
 	h->sums.allocations++;
 	h->sums.allocated_bytes += b->size;
 	if (s->allocations++ == 0)
@@ -499,6 +580,8 @@ static void finish_realloc(struct replay_heap *h, struct heap_stream *s, const s
 	if (s->matched) {
 		h->sums.frees++;
 		h->sites[s->block.site].frees++;
+		count_up(&h->sites[s->block.site].reallocated);
+		count_life(h, &h->sites[s->block.site], &s->block);
 		exchange(h, &s->block, b);
 	} else {
 		count_unmatched(h, s->early);
@@ -507,21 +590,24 @@ static void finish_realloc(struct replay_heap *h, struct heap_stream *s, const s
 }
 
 static inline void count_temporary(struct replay_heap *h, struct heap_stream *s,
-				   const struct heap_block *b)
+				   struct heap_site *site, const struct heap_block *b)
 {
 	if (b->thread != s->thread || h->last_allocation[s->thread] != b->address)
 		return;
 	h->sums.temporary_allocations++;
-	h->sites[b->site].temporary++;
+	site->temporary++;
 	h->last_allocation[s->thread] = 0;
 }
 
 static inline void count_free(struct replay_heap *h, struct heap_stream *s,
 			      const struct heap_block *b)
 {
+	struct heap_site *site = &h->sites[b->site];
+
 	h->sums.frees++;
-	h->sites[b->site].frees++;
-	count_temporary(h, s, b);
+	site->frees++;
+	count_life(h, site, b);
+	count_temporary(h, s, site, b);
 	lose(h, b);
 }
 
@@ -538,7 +624,7 @@ static void realloc_released(struct replay_heap *h, struct heap_stream *s)
 void heap_alloc(struct replay_heap *h, struct heap_stream *s, uint64_t address, uint64_t size,
 		uint32_t node)
 {
-	struct heap_block b = {address, size, h->now, 0, s->thread};
+	struct heap_block b = {.address = address, .size = size, .thread = s->thread};
 
 	if (address == 0) {
 		if (s->pending)
@@ -614,8 +700,7 @@ void heap_know_site(struct replay_heap *h, uint32_t node)
 
 void heap_inherit(struct replay_heap *h, uint64_t address, uint64_t size, uint32_t node)
 {
-	struct heap_block b = {address, size, h->now, site_at(h, node), HEAP_INHERITED};
-
+	struct heap_block b = {address, size, h->born, site_at(h, node), HEAP_INHERITED};
 	struct heap_block *slot = find(h, address);
 
 	if (address == 0 || slot->address != 0)
@@ -669,11 +754,20 @@ static void fill_to(struct replay_heap *h, double ns)
 	}
 }
 
+static uint32_t at_of(const struct replay_heap *h, uint64_t stamp)
+{
+	uint64_t at = stamp > h->clock->start ? (stamp - h->clock->start) >> h->at_unit : 0;
+
+	return at < UINT32_MAX ? (uint32_t)at : UINT32_MAX;
+}
+
 void heap_advance(struct replay_heap *h, uint64_t stamp)
 {
 	mark(h);
 	fill_to(h, clock_ns(h->clock, stamp));
 	h->now = stamp;
+	h->born.at = at_of(h, stamp);
+	find_place(h);
 }
 
 /* Ties. */
@@ -774,8 +868,25 @@ void heap_break(struct replay_heap *h, uint64_t end, int64_t change)
 
 /* Beginning and end. */
 
+/* Places have 32 bits each: as fine as a run of that length and size allows. */
+static void choose_units(struct replay_heap *h, uint64_t events, uint64_t last)
+{
+	uint64_t ticks = last > h->clock->start ? last - h->clock->start : 0, unit;
+
+	while (ticks >> h->at_unit >= UINT32_MAX / 2)
+		h->at_unit++;
+	while (events >> h->number_unit >= UINT32_MAX)
+		h->number_unit++;
+	h->number_step = h->number_unit == 0;
+	unit = 1ull << h->at_unit;
+	h->us_per_unit =
+		(uint64_t)(clock_span_ns(h->clock, h->clock->start, unit) * (1 << 20) / 1e3);
+	if (h->us_per_unit >= 1ull << 32)
+		h->us_per_unit = (1ull << 32) - 1;
+}
+
 bool heap_init(struct replay_heap *h, struct clock *clock, size_t nodes, size_t threads,
-	       size_t streams)
+	       size_t streams, uint64_t events, uint64_t last)
 {
 	*h = (struct replay_heap){.clock = clock, .node_count = nodes, .stream_count = streams};
 	h->site_of = calloc(nodes + 1, sizeof(*h->site_of));
@@ -785,15 +896,22 @@ bool heap_init(struct replay_heap *h, struct clock *clock, size_t nodes, size_t 
 	h->site_count = 1;
 	h->peak_number = 1;
 	h->now = h->grown_at = h->peak_at = clock->start;
+	h->marks = calloc(1, sizeof(*h->marks));
+	choose_units(h, events, last);
+	h->epoch = 1;
+	h->next_period = 1ull << h->number_unit;
 	return h->site_of != NULL && h->last_allocation != NULL && h->streams != NULL &&
-	       h->freed != NULL && vector_reserve(h->sites, h->site_room, 1) && table_grow(h) &&
-	       memset(h->sites, 0, sizeof(*h->sites)) != NULL;
+	       h->freed != NULL && h->marks != NULL && vector_reserve(h->sites, h->site_room, 1) &&
+	       table_grow(h) && memset(h->sites, 0, sizeof(*h->sites)) != NULL;
 }
 
 void heap_free(struct replay_heap *h)
 {
 	pages_free(h->blocks, h->blocks ? (h->mask + 1) * sizeof(*h->blocks) : 0);
+	for (size_t i = 0; h->sites != NULL && i < h->site_count; i++)
+		free(h->sites[i].track.entries);
 	free(h->sites);
+	free(h->marks);
 	free(h->site_of);
 	free(h->last_allocation);
 	free(h->streams);
@@ -825,7 +943,16 @@ void heap_begin_window(struct replay_heap *h, double ns)
 		struct heap_site *s = &h->sites[i];
 
 		s->allocations = s->allocated_bytes = s->frees = s->temporary = 0;
+		s->reallocated = 0;
+		s->spread = (struct spread){0};
+		s->track.count = s->track.generation = 0;
 	}
+	h->earlier_allocations += before.allocations;
+	h->axis = (struct history_axis){.origin = h->born};
+	h->marks->count = h->marks->generation = 0;
+	h->place = h->born;
+	h->epoch++;
+	find_place(h);
 	h->windowed = true;
 	h->window = h->now;
 	h->window_ns = ns;
@@ -845,106 +972,8 @@ void heap_settle(struct replay_heap *h)
 	}
 }
 
-static void take_timeline(struct replay_heap *h, struct run *run)
+void heap_end(struct replay_heap *h, double end_ns)
 {
-	const struct buckets *b = &h->timeline;
-	struct heap_sample *samples = calloc(b->count + 1, sizeof(*samples));
-
-	if (samples == NULL) {
-		h->failed = true;
-		return;
-	}
-	for (size_t i = 0; i < b->count; i++) {
-		double at_ns = b->origin_ns + (double)(i * b->width_ns);
-
-		samples[i] = (struct heap_sample){at_ns / 1e9, b->values[i][0], b->values[i][1]};
-	}
-	run->heap.timeline = samples;
-	run->heap.timeline_count = b->count;
-}
-
-static void take_site(struct replay_heap *h, const struct heap_site *s, uint64_t last_live,
-		      struct site *to)
-{
-	bool saved = s->peak_number == h->peak_number;
-
-	*to = (struct site){
-		.node = s->node,
-		.allocations = s->allocations,
-		.allocated_bytes = s->allocated_bytes,
-		.frees = s->frees,
-		.temporary = s->temporary,
-		.live_bytes = s->live_bytes,
-		.live_blocks = s->live_blocks,
-		.peak_bytes = saved ? s->saved_bytes : s->live_bytes,
-		.peak_blocks = saved ? s->saved_blocks : s->live_blocks,
-		.first_at_s = s->allocations ? clock_s(h->clock, s->first) : 0,
-		.last_at_s = s->allocations ? clock_s(h->clock, s->last) : 0,
-		.last_live_at_s = s->live_blocks && last_live ? clock_s(h->clock, last_live) : 0,
-	};
-}
-
-static void tally_inherited(const struct replay_heap *h, struct run *run)
-{
-	const struct heap_block *b;
-
-	for (size_t at = 0; (b = heap_next_block(h, &at)) != NULL;) {
-		if (b->thread == HEAP_INHERITED && b->site != 0) {
-			run->sites[b->site - 1].inherited_bytes += b->size;
-			run->sites[b->site - 1].inherited_blocks++;
-		}
-	}
-}
-
-/* What was live before the window is nobody's doing within it. */
-static bool is_older(const struct replay_heap *h, const struct heap_block *b)
-{
-	return h->windowed && b->stamp <= h->window;
-}
-
-static void set_older_apart(const struct replay_heap *h, struct run *run)
-{
-	const struct heap_block *b;
-
-	for (size_t at = 0; (b = heap_next_block(h, &at)) != NULL;) {
-		if (!is_older(h, b) || b->site == 0)
-			continue;
-		run->heap.older_live_bytes += b->size;
-		run->heap.older_live_blocks++;
-		run->sites[b->site - 1].live_bytes -= b->size;
-		run->sites[b->site - 1].live_blocks--;
-	}
-}
-
-static void take_sites(struct replay_heap *h, struct run *run)
-{
-	uint64_t *last_live = calloc(h->site_count, sizeof(*last_live));
-	const struct heap_block *b;
-
-	run->sites = calloc(h->site_count, sizeof(*run->sites));
-	if (run->sites == NULL || last_live == NULL) {
-		h->failed = true;
-		free(last_live);
-		return;
-	}
-	for (size_t at = 0; (b = heap_next_block(h, &at)) != NULL;) {
-		if (b->stamp > last_live[b->site] && !is_older(h, b))
-			last_live[b->site] = b->stamp;
-	}
-	run->site_count = h->site_count - 1;
-	for (size_t i = 1; i < h->site_count; i++)
-		take_site(h, &h->sites[i], last_live[i], &run->sites[i - 1]);
-	free(last_live);
-	if (h->windowed)
-		set_older_apart(h, run);
-	else if (h->sums.inherited_live_blocks != 0)
-		tally_inherited(h, run);
-}
-
-void heap_result(struct replay_heap *h, struct run *run, double end_ns)
-{
-	bool unknown = run->heap.inherited_unknown;
-
 	heap_settle(h);
 	mark(h);
 	if (end_ns > clock_ns(h->clock, h->now))
@@ -952,12 +981,10 @@ void heap_result(struct replay_heap *h, struct run *run, double end_ns)
 	if (h->profile != NULL)
 		profile_end(h->profile);
 	h->failed |= h->profile != NULL && h->profile->failed;
-	run->heap = h->sums;
-	run->heap.inherited_unknown = unknown;
-	run->heap.mapped_bytes = h->mapped.bytes;
-	run->heap.peak_at_s = fmax(clock_s(h->clock, h->peak_at), h->window_ns / 1e9);
-	if (h->bound > h->sums.peak_bytes)
-		run->heap.peak_uncertainty_bytes = h->bound - h->sums.peak_bytes;
-	take_timeline(h, run);
-	take_sites(h, run);
+	mark_period(h);
+	history_fold_marks(h->marks, &h->axis);
+	for (size_t i = 1; i < h->site_count; i++) {
+		leave_period(h, &h->sites[i]);
+		history_fold(&h->sites[i].track, &h->axis);
+	}
 }

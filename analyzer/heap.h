@@ -18,6 +18,7 @@
 
 #include "analyzer/buckets.h"
 #include "analyzer/clock.h"
+#include "analyzer/history.h"
 #include "analyzer/map.h"
 #include "analyzer/mapped.h"
 #include "analyzer/profile.h"
@@ -28,7 +29,7 @@
 struct heap_block {
 	uint64_t address; /* 0: an empty slot */
 	uint64_t size;
-	uint64_t stamp;
+	struct history_place born;
 	uint32_t site;
 	uint32_t thread;
 };
@@ -36,11 +37,16 @@ struct heap_block {
 /* What a stack did: a struct site in the making. */
 struct heap_site {
 	uint32_t node;
+	uint32_t reallocated;
+	uint64_t epoch;	      /* in which it last changed: */
 	uint64_t peak_number; /* saved_* are those of this peak; of an older one: live_* are */
+	struct history_place place; /* in the period then */
 	uint64_t live_bytes, live_blocks;
 	uint64_t allocations, allocated_bytes, frees, temporary;
 	uint64_t first, last; /* stamps of its allocations */
 	uint64_t saved_bytes, saved_blocks;
+	struct history_track track;
+	struct spread spread;
 };
 
 /* What the replay keeps of each stream. */
@@ -72,7 +78,19 @@ struct replay_heap {
 	uint64_t missed_frees; /* blocks whose address was allocated again */
 	uint64_t now;	       /* coarse stamp */
 	uint64_t grown_at, peak_at;
-	uint64_t peak_number;		  /* counts the peaks so far */
+	uint64_t peak_number; /* counts the peaks so far */
+	/* The periods of history.h. */
+	uint64_t epoch;		       /* counts peaks and periods: see touch() */
+	struct history_place born;     /* of what is allocated now */
+	struct history_place place;    /* where this period began */
+	unsigned at_unit, number_unit; /* shifts, from ticks and allocations to places */
+	uint32_t number_step;	       /* 1: number_unit is 0 */
+	uint64_t us_per_unit;	       /* of `at`; times 2^20 */
+	uint64_t earlier_allocations;  /* before the window */
+	uint64_t next_period;	       /* begins with this allocation, at the latest */
+	struct history_axis axis;
+	struct history_marks *marks;
+	uint64_t requests, rounds;	  /* whoever replays counts them: see struct period */
 	uint64_t high_bytes, high_blocks; /* since the last mark */
 	struct buckets timeline;
 	struct mapped mapped;
@@ -99,10 +117,10 @@ struct replay_heap {
 	bool failed; /* out of memory */
 };
 
-/* Nodes are below `nodes`, threads below `threads`. false: out of memory; freed
- * after that, too. */
+/* Nodes are below `nodes`, threads below `threads`. The run has about so many events, the
+ * last at about this stamp. false: out of memory; freed after that, too. */
 bool heap_init(struct replay_heap *h, struct clock *clock, size_t nodes, size_t threads,
-	       size_t streams);
+	       size_t streams, uint64_t events, uint64_t last);
 void heap_free(struct replay_heap *h);
 
 /* That many blocks are to be inherited. They come in the order of a table with the
@@ -163,7 +181,16 @@ void heap_settle(struct replay_heap *h);
 /* Live blocks: begin with *at = 0; NULL at the end. */
 const struct heap_block *heap_next_block(const struct replay_heap *h, size_t *at);
 
-/* Fill run->heap and run->sites; the timeline reaches to end_ns. */
+/* No more events: series reach to end_ns. */
+void heap_end(struct replay_heap *h, double end_ns);
+
+/* The stamp of a block's place, as closely as that tells. */
+static inline uint64_t heap_stamp(const struct replay_heap *h, uint32_t at)
+{
+	return h->clock->start + ((uint64_t)at << h->at_unit);
+}
+
+/* Ends the heap, and fills what run.h has of it and of sites. */
 void heap_result(struct replay_heap *h, struct run *run, double end_ns);
 
 #endif

@@ -57,6 +57,7 @@ struct replay_io {
 	uint32_t closed[IO_CLOSED_MAX];
 	size_t closed_count;
 	struct habits habits;
+	uint64_t requests; /* begun by clients */
 	bool keep_recorders;
 	bool quiet; /* calls only change what is open, and where it stands: they are not counted */
 	double from_ns; /* where what is counted begins, once it has; -INFINITY: at the start */

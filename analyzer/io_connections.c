@@ -178,9 +178,16 @@ static enum turns_side side_of(const struct connection *c)
 					   : TURNS_BY_FIRST;
 }
 
+/* Is a client's request being received? */
+static bool is_asked(const struct turns *t)
+{
+	return t->side == TURNS_SERVER && t->phase == TURNS_REQUEST;
+}
+
 void io_socket_moved(struct replay_io *io, const struct side *side, bool read)
 {
 	struct io_sink *s = &io->sinks[side->sink];
+	bool before;
 
 	if (s->turns == NULL) {
 		s->turns = calloc(1, sizeof(*s->turns));
@@ -192,7 +199,9 @@ void io_socket_moved(struct replay_io *io, const struct side *side, bool read)
 	}
 	s->turns->quiet = io->quiet;
 	s->turns->from = io->from_ns;
+	before = is_asked(s->turns);
 	io->failed |= !turns_note(s->turns, read, side->begin, side->begin + side->ns);
+	io->requests += is_asked(s->turns) && !before;
 }
 
 void io_shut_down(struct replay_io *io, const struct ph_call *call)

@@ -198,6 +198,21 @@ static void take_fork(struct replay *r, const struct ph_call *c)
 		(struct forked){(int)c->result, clock_s(&r->clock, c->entry)};
 }
 
+/* Does whoever waits so go on with another piece of work? */
+static bool is_round(unsigned action)
+{
+	switch (action) {
+	case PH_KIND_POLL:
+	case PH_KIND_SLEEP:
+	case PH_KIND_CONDITION:
+	case PH_KIND_SEMAPHORE:
+	case PH_KIND_QUEUE:
+	case PH_KIND_SIGNAL:
+		return true;
+	}
+	return false;
+}
+
 /* A call whose time counts in its thread's. */
 static void apply_timed(struct replay *r, struct thread *t, unsigned action,
 			const struct ph_call *c)
@@ -220,6 +235,8 @@ static void apply_timed(struct replay *r, struct thread *t, unsigned action,
 		waits_io(&r->waits, t, at, &before, c);
 		coverage_add(&r->coverage, at, c);
 	}
+	r->heap.rounds += is_round(action);
+	r->heap.requests = r->io.requests;
 }
 
 static void apply_call(struct replay *r, struct thread *t, unsigned action, const struct ph_call *c)

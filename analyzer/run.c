@@ -430,17 +430,36 @@ static struct replay *replay_parent(struct replay *r)
 	return NULL;
 }
 
+/* As the blocks' headers say: how many there are, and a stamp that the last may have. */
+static void measure_events(const struct replay *r, uint64_t *events, uint64_t *last)
+{
+	*events = 0;
+	*last = r->meta.has_end ? r->meta.ended_ticks : 0;
+	for (size_t i = 0; i < r->reader.block_count; i++) {
+		const struct ph_block_header *h = &r->reader.blocks[i].header;
+
+		if (h->kind != PH_BLOCK_EVENTS)
+			continue;
+		*events += h->events;
+		if (h->first_stamp > *last)
+			*last = h->first_stamp;
+	}
+}
+
 /* The heap, with what a fork left in it. */
 static bool begin_heap(struct replay *r)
 {
 	struct replay *p = replay_parent(r);
 	struct map known = {0};
+	uint64_t events, last;
 	bool good;
 
 	if (p != NULL)
 		import_stacks(r, p, &known);
-	good = !r->stacks.failed && heap_init(&r->heap, &r->clock, r->stacks.node_count,
-					      r->run->thread_count, r->merge.stream_count);
+	measure_events(r, &events, &last);
+	good = !r->stacks.failed &&
+	       heap_init(&r->heap, &r->clock, r->stacks.node_count, r->run->thread_count,
+			 r->merge.stream_count, events, last);
 	for (size_t i = 0; good && i < r->merge.stream_count; i++)
 		r->heap.streams[i].thread = r->thread_of[i];
 	if (p != NULL) {
@@ -456,14 +475,12 @@ static bool begin_heap(struct replay *r)
 
 static void tell_of_stacks(const struct replay *r)
 {
-	uint64_t events = 0;
+	uint64_t events, last;
 
 	/* A parent's are the child's only in part. */
 	if (r->child != NULL || r->options == NULL || r->options->stacks_known == NULL)
 		return;
-	for (size_t i = 0; i < r->reader.block_count; i++)
-		if (r->reader.blocks[i].header.kind == PH_BLOCK_EVENTS)
-			events += r->reader.blocks[i].header.events;
+	measure_events(r, &events, &last);
 	r->options->stacks_known(r->options->stacks_context, r->run, events);
 }
 
@@ -759,6 +776,9 @@ void run_free(struct run *run)
 	free(run->notices);
 	free(run->heap.timeline);
 	free(run->sites);
+	free(run->periods);
+	free(run->history);
+	free(run->spreads);
 	free(run->io.timeline);
 	free(run->sockets.timeline);
 	free(run->stack_traffic);

@@ -77,11 +77,51 @@ struct reach {
 	size_t note_count;
 };
 
+#define LIFETIMES    44
+#define AGES	     32
+#define SIZE_CLASSES 32
+
+/*
+ * How a stack's blocks are spread: [i] counts those with 2^i <= x < 2^(i+1), [0] zero too,
+ * the last any more. Each count stops at UINT32_MAX.
+ */
+struct spread {
+	uint32_t sizes[SIZE_CLASSES]; /* bytes of each allocation */
+	/* Of blocks that were freed (what a fork left: since then): microseconds, as finely
+	 * as memory events' coarse stamps tell, and allocations of the process meanwhile,
+	 * its own included. */
+	uint32_t lifetimes[LIFETIMES], ages[AGES];
+};
+
+#define PERIODS_MAX 97
+
+/*
+ * The run cut into periods, as many as its time and its allocations ask for: none is
+ * longer than 1/32 of the time, nor has more than 1/16 of the allocations. Sums are
+ * of the run up to the period's end.
+ */
+struct period {
+	double from_s, until_s;
+	uint64_t allocations, allocated_bytes, live_bytes, live_blocks;
+	uint64_t requests; /* of clients, to this process */
+	uint64_t rounds;   /* waits for something to do */
+};
+
+/* A stack at the end of a period in which it did something. */
+struct history_point {
+	uint32_t period;
+	uint64_t live_bytes, live_blocks;
+	uint64_t allocated_bytes, allocations; /* up to here */
+	/* Of what was allocated in the period: still live at the run's end. Not a fork's. */
+	uint64_t kept_bytes, kept_blocks;
+};
+
 /* What one stack did to the heap. Only stacks that did something stand here. */
 struct site {
 	uint32_t node;
 	uint64_t allocations, allocated_bytes;
-	uint64_t frees; /* of blocks that this stack allocated */
+	uint64_t frees;	      /* of blocks that this stack allocated */
+	uint64_t reallocated; /* of these: by realloc, which made another block of it */
 	uint64_t temporary;
 	uint64_t live_bytes, live_blocks;
 	uint64_t peak_bytes, peak_blocks; /* at the process's peak */
@@ -96,6 +136,10 @@ struct site {
 	struct holder live_in, peak_in;
 	uint32_t early_processes; /* of live_in's: with one early block, see site_is_early() */
 	uint32_t other_ends;	  /* of live_in's: that did not end by exit */
+	/* Where it did nothing, all stays as it was: history_at(). */
+	const struct history_point *history;
+	size_t history_count;
+	const struct spread *spread;
 };
 
 struct heap_sample {
@@ -465,6 +509,10 @@ struct run {
 	struct heap heap;
 	struct site *sites; /* unsorted */
 	size_t site_count;
+	struct period *periods;
+	size_t period_count;
+	struct history_point *history; /* of all sites: owns */
+	struct spread *spreads;	       /* likewise */
 	struct io io, sockets;
 	struct stack_traffic *stack_traffic; /* one a stack, unsorted */
 	size_t stack_traffic_count;

@@ -147,7 +147,9 @@ static void add_site(struct tree *t, const struct tree_image *image, const struc
 	to->allocations += s->allocations;
 	to->allocated_bytes += s->allocated_bytes;
 	to->frees += s->frees;
+	to->reallocated += s->reallocated;
 	to->temporary += s->temporary;
+	tree_add_history(t, image, s, to);
 }
 
 /* What was held at the process's own peak: that may be the tree's. */
@@ -383,6 +385,8 @@ static void drop_details(struct run *run)
 {
 	run_free_recorders(run);
 	free(run->sites);
+	free(run->history);
+	free(run->spreads);
 	free(run->stack_traffic);
 	free(run->addresses);
 	free(run->nodes);
@@ -390,6 +394,8 @@ static void drop_details(struct run *run)
 	free(run->waits);
 	free(run->findings);
 	run->sites = NULL;
+	run->history = NULL;
+	run->spreads = NULL;
 	run->stack_traffic = NULL;
 	run->stack_traffic_count = 0;
 	run->waits = NULL;
@@ -925,6 +931,7 @@ int tree_finish(struct tree *t, const struct run_options *options, struct error 
 	t->failed |= !tree_settle_connections(t);
 	if (tree_find_peak(t, options, e) != 0)
 		return -1;
+	t->failed |= !tree_settle_history(t);
 	stacks_publish(&t->stacks, &t->run);
 	return t->failed || t->stacks.failed ? out_of_memory(e) : 0;
 }
@@ -952,6 +959,7 @@ void tree_free(struct tree *t)
 	free(t->processes);
 	map_free(&t->site_by_node);
 	tree_free_io(t);
+	tree_free_history(t);
 	index_free(&t->wait_by_all);
 	index_free(&t->finding_by_all);
 	stacks_free(&t->stacks);

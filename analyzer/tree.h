@@ -67,6 +67,8 @@ struct tree {
 	struct endpoints endpoints;
 	size_t site_room, traffic_room, file_room, wait_room, finding_room, notice_room,
 		function_room, resolved_room;
+	struct tree_track *tracks; /* by site: its history in the making */
+	size_t track_count, track_room;
 	uint64_t base_ns; /* since 1970: time 0 */
 	bool unreadable;  /* a trace was left out */
 	bool failed;	  /* out of memory */
@@ -99,7 +101,13 @@ void tree_free(struct tree *t);
 /* What one image was, over its stacks in the tree: borrows from both. */
 struct run tree_image_run(const struct tree *t, size_t image);
 
-/* Its parts (tree_io.c, tree_links.c, tree_peak.c). */
+/* Its parts (tree_history.c, tree_io.c, tree_links.c, tree_peak.c). */
+
+/* An image's site becomes part of the tree's, whose history is there when it is settled. */
+void tree_add_history(struct tree *t, const struct tree_image *image, const struct site *s,
+		      const struct site *to);
+bool tree_settle_history(struct tree *t); /* false: out of memory */
+void tree_free_history(struct tree *t);
 
 /* Files, connections and what belongs to them; the image's nodes become the tree's. */
 void tree_add_io(struct tree *t, struct tree_image *image, struct map *known);
