@@ -42,7 +42,8 @@ TRACE_OBJ    := $(call obj,$(TRACE_SRC))
 PRELOAD_OBJ  := $(call obj,$(PRELOAD_SRC)) $(BUILD)/obj/preload/shared/functions.c.o \
 	$(BUILD)/obj/preload/shared/image.c.o
 # Everything of the perfhook binary but its main: the tests link it too.
-LIBRARY_OBJ  := $(TRACE_OBJ) $(call obj,$(COLLECTOR_SRC) $(filter-out analyzer/main.c,$(ANALYZER_SRC)))
+LIBRARY_OBJ  := $(TRACE_OBJ) $(call obj,$(COLLECTOR_SRC) $(filter-out analyzer/main.c,$(ANALYZER_SRC))) \
+	$(call obj,analyzer/html_page.S)
 MAIN_OBJ     := $(call obj,analyzer/main.c)
 
 .PHONY: all
@@ -70,6 +71,20 @@ $(BUILD)/obj/%.c.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# The page that a report goes into: html/ in two pieces. Needs nothing from elsewhere;
+# `make vendor` compares the libraries in it with npm's.
+PAGE     := $(BUILD)/html/before.html $(BUILD)/html/after.html
+PAGE_SRC := $(wildcard html/*.html html/*.css html/js/*.js html/vendor/*.js html/vendor/*.css)
+$(PAGE) &: $(PAGE_SRC) html/build.sh
+	$(SAY) PAGE $(BUILD)/html
+	$(Q)html/build.sh $(BUILD)/html
+$(call obj,analyzer/html_page.S): $(PAGE)
+$(call obj,analyzer/html_page.S): CPPFLAGS += -Wa,-I$(BUILD)/html
+
+.PHONY: vendor
+vendor:
+	@html/vendor/make.sh
 
 $(BUILD)/obj/%.S.o: %.S
 	@mkdir -p $(@D)
@@ -228,6 +243,8 @@ build-deps:
 	$(call install,$(BUILD_PACKAGES))
 test-deps:
 	$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
+	@[ -z "$(strip $(BROWSER_PACKAGES))" ] || DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -q \
+		--no-install-recommends $(BROWSER_PACKAGES) || echo "no $(strip $(BROWSER_PACKAGES)): the page's tests will be skipped"
 lint-deps:
 	$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES) $(LINT_PACKAGES))
 deps: test-deps
@@ -253,7 +270,13 @@ check-all: test-deps
 
 run-tests: all judge programs $(TESTS) check-layers
 	@PERFHOOK_BUILD=$(BUILD) tests/run.sh $(BUILD)/tests/bin $(TEST_ONLY)
+	@tests/browser/run.sh $(BUILD)
 	@$(MAKE) --no-print-directory check-sanitizers
+
+# The HTML page in a browser.
+.PHONY: check-browser
+check-browser: all $(BUILD)/tests/programs/page
+	@tests/browser/run.sh $(BUILD)
 
 # Units under AddressSanitizer and UndefinedBehaviorSanitizer, what has threads under
 # ThreadSanitizer.
@@ -320,6 +343,7 @@ help:
 	@echo "make check      install what is missing, build, run the tests (a sample of the long ones)"
 	@echo "make check-all  the tests whole"
 	@echo "make lint       clang, clang-tidy, cppcheck and the format"
+	@echo "make vendor     compare the page's libraries, html/vendor, with what npm has"
 	@echo "make bench      what recording costs, beside heaptrack: ROWS=pattern BENCH_RUNS=5"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR="
 	@echo "V=1 shows commands; SAN=address,undefined builds with sanitizers"

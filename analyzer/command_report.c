@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* `perfhook report`, `leaks` and `io`: the same way, other sections. */
 #include <errno.h>
+#include <unistd.h>
 
 #include "analyzer/command_load.h"
 #include "analyzer/commands.h"
 #include "analyzer/report.h"
+#include "analyzer/report_html.h"
 
 static int print_json(struct loaded *l, const struct options *o, enum report_kind kind,
 		      struct error *e)
@@ -37,16 +39,38 @@ static int print_text(struct loaded *l, const struct options *o, enum report_kin
 	return output_close(&out, e);
 }
 
+static int print_html(struct loaded *l, const struct options *o, struct error *e)
+{
+	struct output out;
+	int rc;
+
+	if (output_open(&out, o, e) != 0)
+		return -1;
+	rc = report_html(&l->report, out.file, e);
+	if (rc != 0) {
+		output_close(&out, NULL);
+		return rc;
+	}
+	return output_close(&out, e);
+}
+
 static int print_report(const struct options *o, enum report_kind kind, struct error *e)
 {
 	struct loaded l;
 	int rc;
 
+	if (o->html && o->json)
+		return fail(e, ERROR_USAGE, 0, "report: either --json or --html");
+	if (o->html && o->output == NULL && isatty(STDOUT_FILENO))
+		return fail(e, ERROR_USAGE, 0,
+			    "report: --html is for a browser: name a file with -o page.html");
 	/* Nothing is written before all was read: a mistake in a name leaves an older
 	 * answer as it is. */
 	rc = loaded_open(&l, o->arguments, (size_t)o->argument_count, o, e);
 	if (rc == 0)
-		rc = o->json ? print_json(&l, o, kind, e) : print_text(&l, o, kind, e);
+		rc = o->html   ? print_html(&l, o, e)
+		     : o->json ? print_json(&l, o, kind, e)
+			       : print_text(&l, o, kind, e);
 	loaded_close(&l);
 	return rc;
 }

@@ -27,7 +27,7 @@ static const struct command {
 	{"record", "[-o FILE] [--] COMMAND [ARG...]", "run a command and record it",
 	 OPTION_RECORD_OUTPUT | OPTION_STOP_AT_WORD, 1, -1, command_record},
 	{"report", "TRACE... [OPTION...]", "findings, peak, leaks, files, connections and threads",
-	 OPTIONS_REPORT | OPTIONS_VIEW | OPTION_THRESHOLD, 1, -1, command_report},
+	 OPTIONS_REPORT | OPTIONS_VIEW | OPTION_HTML | OPTION_THRESHOLD, 1, -1, command_report},
 	{"leaks", "TRACE... [OPTION...]", "only what was never freed, suspects first",
 	 OPTIONS_REPORT | OPTIONS_VIEW, 1, -1, command_leaks},
 	{"io", "TRACE... [OPTION...]", "only findings, files and connections, with their stacks",

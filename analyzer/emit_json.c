@@ -204,3 +204,21 @@ int json_print_string(FILE *out, const char *value)
 	free(valid);
 	return 0;
 }
+
+enum { DIGITS = 21 }; /* of a number, with its sign or what parts it from the next */
+
+void emit_numbers(struct emit_json *e, const char *key, const int64_t *values, size_t count)
+{
+	char *text = malloc(count * DIGITS + 3), *end = text;
+
+	if (text == NULL) {
+		attach(e, key, NULL);
+		return;
+	}
+	*end++ = '[';
+	for (size_t i = 0; i < count; i++)
+		end += sprintf(end, "%s%" PRId64, i == 0 ? "" : ",", values[i]);
+	memcpy(end, "]", sizeof("]"));
+	attach(e, key, cJSON_CreateRaw(text));
+	free(text);
+}

@@ -8,6 +8,7 @@
 #define PH_ANALYZER_EMIT_JSON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -39,6 +40,8 @@ void emit_double(struct emit_json *e, const char *key, double value); /* NaN, in
 /* NULL: null. Bytes that are no valid UTF-8 become U+FFFD. */
 void emit_string(struct emit_json *e, const char *key, const char *value);
 void emit_hex(struct emit_json *e, const char *key, uint64_t value); /* "0x..." */
+/* An array of numbers, as one item: for many of them. */
+void emit_numbers(struct emit_json *e, const char *key, const int64_t *values, size_t count);
 
 /* A string by itself, quoted, for what is written as it is made; as emit_string(). -1: out
  * of memory. */

@@ -22,12 +22,14 @@ struct option_row {
 
 static const struct option_row rows[] = {
 	{OPTION_JSON, "json", 0, NULL, "print JSON instead of text"},
+	{OPTION_HTML, "html", 0, NULL, "write one HTML page that needs nothing else"},
 	{OPTION_OUTPUT, "output", 'o', "FILE", "write the answer to FILE"},
 	{OPTION_RECORD_OUTPUT, "output", 'o', "FILE",
 	 "where the trace goes; %p is the pid, %e the program"},
 	{OPTION_PACK_OUTPUT, "output", 'o', "FILE",
 	 "where the packed trace goes; may be TRACE itself. Else x.trace is x.packed.trace"},
-	{OPTION_TOP, "top", 'n', "N", "length of lists: 10 in text, 100 in JSON; 0 is all"},
+	{OPTION_TOP, "top", 'n', "N",
+	 "length of lists: 10 in text, 100 in JSON, 200 in HTML; 0 is all"},
 	{OPTION_FULL, "full", 0, NULL, "whole stacks and whole names"},
 	{OPTION_THRESHOLD, "threshold", 0, "NAME=VALUE",
 	 "what a finding is judged by; repeatable (see docs/findings.md)"},
@@ -173,6 +175,9 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 	case OPTION_JSON:
 		o->json = true;
 		return 0;
+	case OPTION_HTML:
+		o->html = true;
+		return 0;
 	case OPTION_FULL:
 		o->full = true;
 		return 0;
@@ -306,5 +311,5 @@ size_t options_top(const struct options *o)
 {
 	if (o->top_given)
 		return o->top == 0 || o->top > SIZE_MAX ? SIZE_MAX : (size_t)o->top;
-	return o->json ? 100 : 10;
+	return o->html ? 200 : o->json ? 100 : 10;
 }

@@ -37,13 +37,14 @@ enum option_bit {
 	OPTION_COST = 1 << 21,
 	OPTION_FLAME = 1 << 22,	 /* all that only `flame` takes */
 	OPTION_EXPORT = 1 << 30, /* likewise `export` */
+	OPTION_HTML = 1 << 23,
 };
 
 #define OPTIONS_SYMBOLS (OPTION_SYSROOT | OPTION_DEBUG_PATH)
 #define OPTIONS_VIEW	OPTION_WINDOW /* what of a run is counted: command_view.h */
 
 struct options {
-	bool json, full, help;
+	bool json, html, full, help;
 	bool pager;	    /* the command's long answers go through one on a terminal */
 	const char *output; /* NULL: standard output */
 	bool top_given;
@@ -72,7 +73,7 @@ void options_free(struct options *o);
 /* The help lines of the options in `accepted`. */
 void options_help(FILE *out, unsigned accepted);
 
-/* How long a list may be: what was asked, else 100 in JSON and 10 in text. */
+/* How long a list may be: what was asked, else 100 in JSON, 200 in HTML and 10 in text. */
 size_t options_top(const struct options *o);
 
 #endif

@@ -40,6 +40,12 @@ struct nameless {
 
 struct looked_up; /* an address's frames, once asked for */
 
+/* Where frames are kept once for all stacks: JSON names a stack by its number there. */
+struct stack_numbers {
+	uint32_t (*number)(void *context, uint32_t node);
+	void *context;
+};
+
 struct report {
 	const struct run *run;
 	const struct tree *tree; /* of which the run is the sum; NULL: it is one trace's */
@@ -59,7 +65,8 @@ struct report {
 	size_t nameless_count;
 	uint64_t nameless_bytes; /* at the peak, of stacks whose telling frame has no name */
 
-	struct looked_up *looked_up; /* one an address of the run */
+	struct looked_up *looked_up;	     /* one an address of the run */
+	const struct stack_numbers *numbers; /* NULL: JSON lists a stack's frames */
 };
 
 /* 0, or -1 with *e filled. report_close() in any case. */

@@ -147,6 +147,10 @@ void json_stack(struct report *r, struct emit_json *e, uint32_t node)
 {
 	struct stack stack;
 
+	if (r->numbers != NULL) {
+		emit_u64(e, "stack", r->numbers->number(r->numbers->context, node));
+		return;
+	}
 	emit_array(e, "stack");
 	if (report_stack(r, node, &stack) != 0)
 		e->failed = true;

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// What is selected, and who is told.
+
+const state = {
+	span: null, // [from, to] in seconds
+	thread: null, // a place in model.threads
+	process: null, // a pid
+};
+
+const listeners = [];
+
+function onChange(run) {
+	listeners.push(run);
+}
+
+function change(what) {
+	Object.assign(state, what);
+	for (const run of listeners) run();
+}
+
+function isFiltered() {
+	return state.span !== null || state.thread !== null || state.process !== null;
+}
+
+function spanText() {
+	const step = (state.span[1] - state.span[0]) / 100;
+	return `${formatInstant(state.span[0], step)} to ${formatInstant(state.span[1], step)}`;
+}
+
+function threadText(index) {
+	const thread = model.threads[index];
+	return `thread ${thread.tid}${thread.name ? ` (${thread.name})` : ""}`;
+}
+
+function chip(text, clear) {
+	return el("span", {class: "chip"}, text,
+		el("button", {type: "button", "aria-label": `No longer only ${text}`, onclick: clear}, "×"));
+}
+
+function drawChips() {
+	const chips = [];
+	if (state.span) chips.push(chip(spanText(), () => change({span: null})));
+	if (state.thread !== null) chips.push(chip(threadText(state.thread), () => change({thread: null})));
+	if (state.process !== null) chips.push(chip(`process ${state.process}`, () => change({process: null})));
+	replace(byId("chips"), ...chips);
+	byId("filters").hidden = chips.length === 0;
+}
+
+onChange(drawChips);
+byId("clear").addEventListener("click", () => change({span: null, thread: null, process: null}));

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// What ran, its figures, and the findings: the text report's words.
+
+function card(label, value, more, target) {
+	return el("a", {class: "card", href: target},
+		el("span", {class: "card-label"}, label),
+		el("span", {class: "card-value"}, value),
+		el("span", {class: "card-more"}, more));
+}
+
+function drawCards() {
+	const cards = [];
+	const {memory, io, sockets} = model;
+	if (memory && memory.peak_bytes !== null) {
+		cards.push(card("Heap peak", formatBytes(memory.peak_bytes), `at ${formatSeconds(memory.peak_at_s)}`, "#flame"));
+		const suspects = model.leaks.filter((leak) => leak.suspect);
+		cards.push(card("Live at the end", formatBytes(memory.live_bytes),
+			suspects.length ? `${formatBytes(sum(suspects, "bytes"))} suspect` : "none suspect", "#tables"));
+		cards.push(card("Allocated", formatBytes(memory.allocated_bytes), formatCounted(memory.allocations, "allocation"), "#flame"));
+	}
+	if (io && io.read_bytes !== null) {
+		cards.push(card("Files read", formatBytes(io.read_bytes), formatCounted(io.read_calls, "call"), "#tables"));
+		cards.push(card("Files written", formatBytes(io.written_bytes), formatCounted(io.write_calls, "call"), "#tables"));
+	}
+	if (sockets && sockets.sent_bytes !== null && sockets.sent_bytes + sockets.received_bytes > 0)
+		cards.push(card("Network", formatBytes(sockets.sent_bytes + sockets.received_bytes),
+			`${formatBytes(sockets.sent_bytes)} sent`, "#tables"));
+	const waited = costs.get("waited");
+	if (waited && waited.total > 0)
+		cards.push(card("Waited", formatSeconds(waited.total / 1e9), "all threads added up", "#flame"));
+	replace(byId("cards"), ...cards);
+}
+
+function sum(list, key) {
+	return list.reduce((all, one) => all + one[key], 0);
+}
+
+function drawWords() {
+	replace(byId("words"), ...page.summary.map((part, i) => el("div", {class: "part"},
+		i === 0 ? null : el("h3", {}, part.title),
+		el("dl", {}, ...part.rows.flatMap((row) => [
+			el("dt", {class: row.style}, row.label),
+			el("dd", {class: row.style}, row.text),
+		])))));
+}
+
+function drawHead() {
+	const p = model.process;
+	const command = p.command && p.command.length ? p.command.join(" ") : p.executable || "(unknown program)";
+	byId("command").textContent = command;
+	document.title = `${baseName(p.executable || command)} — perfhook report`;
+	replace(byId("facts"), [
+		formatSeconds(p.duration_s),
+		isTree ? `${model.processes.length} traces` : `process ${p.pid}`,
+		p.host ? `on ${p.host}` : null,
+		p.started ? p.started.replace("T", " ").replace(/\.\d+Z$/, " UTC") : null,
+	].filter(Boolean).join(" · "));
+}
+
+const SEVERITIES = {high: "bad", medium: "warning", low: "faint"};
+
+function evidenceText(key, value) {
+	if (value === null) return "-";
+	if (typeof value === "string") return value;
+	if (key.endsWith("_bytes_per_s")) return formatRate(value);
+	if (key.endsWith("_bytes")) return formatBytes(value);
+	if (key.endsWith("_us")) return formatSeconds(value / 1e6);
+	if (key.endsWith("_s")) return formatSeconds(value);
+	if (key.endsWith("_percent")) return `${value.toFixed(1)}%`;
+	return Number.isInteger(value) ? formatCount(value) : String(Number(value.toPrecision(4)));
+}
+
+function evidenceName(key) {
+	return key.replace(/_(bytes_per_s|bytes|us|s|percent)$/, "").replace(/_/g, " ");
+}
+
+function findingLine(finding) {
+	const object = "object" in finding.evidence ? ` ${finding.evidence.object || "something"}` : "";
+	return `${finding.kind}: ${finding.what}${object}`;
+}
+
+function drawFinding(finding) {
+	const line = findingLine(finding);
+	return el("li", {class: "finding"},
+		el("div", {class: "finding-head"},
+			el("span", {class: `tag ${SEVERITIES[finding.severity] || ""}`}, finding.severity),
+			finding.saves_s > 0 ? el("span", {class: "saves"}, `${formatSeconds(finding.saves_s)} at most`) : null,
+			finding.processes > 1 ? el("span", {class: "muted"}, `in ${formatCount(finding.processes)} processes`) : null),
+		el("p", {class: "finding-what"}, line),
+		el("p", {class: "finding-advice"}, finding.advice),
+		el("dl", {class: "evidence"}, ...Object.entries(finding.evidence).filter(([key]) => key !== "object").flatMap(([key, value]) => [
+			el("dt", {}, evidenceName(key)),
+			el("dd", {}, evidenceText(key, value)),
+		])),
+		finding.stack ? el("p", {}, stackButton(finding.stack, line)) : null);
+}
+
+// Leads to a stack.
+function stackButton(node, title) {
+	const path = pathOf(node);
+	const frame = frameOf(path.find((n) => isOwn(frameOf(n))) || node);
+	return el("button", {type: "button", class: "link", onclick: (event) => showStack(node, title, event.currentTarget)},
+		`${frame.function} `, el("span", {class: "muted"}, placeOf(frame)));
+}
+
+// A frame of the program itself, and not of a runtime library.
+function isOwn(frame) {
+	return frame.module !== "" && !/^(libc|libm|libpthread|libdl|librt|libresolv|libstdc\+\+|libgcc_s|ld-linux|ld64|libnss_)/.test(baseName(frame.module));
+}
+
+function drawFindings() {
+	const none = el("p", {class: "note"}, "Nothing stood out of what was looked for.");
+	replace(byId("findings-body"), model.findings.length
+		? el("ol", {class: "findings"}, ...model.findings.map(drawFinding))
+		: none);
+}

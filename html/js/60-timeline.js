@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// Everything that has a time, on one axis. A row is drawn where there is something in it.
+
+const {uPlot} = vendor;
+
+// Evenly spaced samples as steps that go on to the end.
+function series(name, list, value, tone) {
+	const x = list.map((sample) => sample.at_s);
+	const y = list.map(value);
+	if (x.length > 0) {
+		x.push(Math.max(duration, x[x.length - 1]));
+		y.push(y[y.length - 1]);
+	}
+	return {name, x, y, tone};
+}
+
+function timelineRows() {
+	const rows = [];
+	const of = (section) => (model[section] && model[section].timeline) || [];
+	const heap = of("memory"), io = of("io"), net = of("sockets"), use = of("resources");
+	rows.push({title: "Heap", unit: "bytes", series: [series("live", heap, (s) => s.live_bytes, "one")]});
+	rows.push({title: "RSS", unit: "bytes", series: [series("resident", use, (s) => s.rss_bytes, "one")]});
+	rows.push({title: "CPU", unit: "percent", series: [series("used", use, (s) => s.cpu_percent, "three")]});
+	rows.push({title: "Files", unit: "bytes/s", series: [
+		series("read", io, (s) => s.read_bytes_per_s, "two"),
+		series("written", io, (s) => s.written_bytes_per_s, "three"),
+	]});
+	rows.push({title: "Network", unit: "bytes/s", series: [
+		series("sent", net, (s) => s.sent_bytes_per_s, "two"),
+		series("received", net, (s) => s.received_bytes_per_s, "three"),
+	]});
+	rows.push(...moreRows());
+	return rows.filter((row) => row.series.some((s) => s.y.some((y) => y > 0)));
+}
+
+// Rows that come from what stacks did.
+function moreRows() {
+	return [];
+}
+
+let plots = [];
+let view = [0, duration]; // what the axis shows
+
+// Nothing but plain numbers on the axis of values: a few, with their units.
+function valueAxis(unit) {
+	return {
+		size: 68,
+		gap: 4,
+		space: 22,
+		stroke: colour("muted"),
+		font: axisFont(),
+		grid: {stroke: colour("line"), width: 1},
+		ticks: {show: false},
+		values: (u, splits) => splits.map((v) => (v === 0 ? "0" : formatValue(v, unit))),
+		splits: (u, axis, low, high) => [0, high / 2, high],
+	};
+}
+
+function timeAxis(shown) {
+	return {
+		show: true,
+		size: shown ? 26 : 0,
+		gap: 4,
+		space: 90,
+		stroke: colour("muted"),
+		font: axisFont(),
+		grid: {stroke: colour("line"), width: 1},
+		ticks: {show: shown, stroke: colour("line"), size: 4},
+		values: (u, splits, axis, space, step) => (shown ? splits.map((s) => formatInstant(s, step)) : splits.map(() => "")),
+	};
+}
+
+function axisFont() {
+	return `12px ${colour("font")}`;
+}
+
+// One row of the timeline: x is common to its series.
+function drawRow(row, index, last) {
+	const x = [...new Set(row.series.flatMap((s) => s.x))].sort((a, b) => a - b);
+	const data = [x, ...row.series.map((s) => {
+		let at = -1;
+		return x.map((t) => {
+			while (at + 1 < s.x.length && s.x[at + 1] <= t) at++;
+			return at < 0 ? null : s.y[at];
+		});
+	})];
+	const holder = el("div", {class: "plot", role: "img", "aria-label": rowSays(row)});
+	const readouts = row.series.map((s) => el("span", {class: "value"}, ""));
+	const label = el("div", {class: "row-label"},
+		el("strong", {}, row.title),
+		...row.series.map((s, i) => el("span", {class: "key"},
+			el("i", {class: `swatch ${s.tone}`}), ` ${s.name} `, readouts[i])));
+	byId("rows").append(el("div", {class: "row"}, label, holder));
+	const top = Math.max(...row.series.flatMap((s) => s.y.filter((y) => y !== null)));
+	const options = {
+		width: holder.clientWidth || 600,
+		height: last ? 96 : 72,
+		padding: [8, 8, 0, 0],
+		legend: {show: false},
+		cursor: {
+			sync: {key: "perfhook", setSeries: false},
+			drag: {x: true, y: false, setScale: false},
+			y: false,
+			points: {show: false},
+		},
+		select: {show: true, over: true},
+		scales: {
+			x: {time: false, range: () => view},
+			y: {range: () => [0, top * 1.05 || 1]},
+		},
+		axes: [timeAxis(last), valueAxis(row.unit)],
+		series: [{}, ...row.series.map((s) => ({
+			label: s.name,
+			stroke: colour(s.tone),
+			fill: `${colour(s.tone)}22`,
+			width: 1.5,
+			points: {show: false},
+			paths: uPlot.paths.stepped({align: 1}),
+		}))],
+		hooks: {
+			setSelect: [(u) => selected(u)],
+			setCursor: [(u) => {
+				const at = u.cursor.idx;
+				readouts.forEach((readout, i) => {
+					const y = at === null || at === undefined ? null : data[i + 1][at];
+					readout.textContent = y === null || y === undefined ? "" : formatValue(y, row.unit);
+				});
+			}],
+		},
+	};
+	return {plot: new uPlot(options, data, holder), holder};
+}
+
+function rowSays(row) {
+	return `${row.title} over time. ` + row.series.map((s) => {
+		const top = Math.max(...s.y);
+		return `Highest ${s.name}: ${formatValue(top, row.unit)} at ${formatSeconds(s.x[s.y.indexOf(top)])}.`;
+	}).join(" ");
+}
+
+let settling = false; // what is drawn as selected is not a selection
+
+// A drag has ended: that is the span. A click is none.
+function selected(u) {
+	if (settling) return;
+	const {left, width} = u.select;
+	if (width < 3) {
+		if (state.span) change({span: null});
+		return;
+	}
+	const clamp = (s) => Math.min(Math.max(s, 0), duration);
+	change({span: [clamp(u.posToVal(left, "x")), clamp(u.posToVal(left + width, "x"))]});
+}
+
+function showSpan() {
+	settling = true;
+	for (const {plot} of plots) {
+		if (state.span) {
+			const left = plot.valToPos(state.span[0], "x"), right = plot.valToPos(state.span[1], "x");
+			plot.setSelect({left, width: Math.max(right - left, 1), top: 0, height: plot.over.clientHeight}, false);
+		} else {
+			plot.setSelect({left: 0, width: 0, top: 0, height: 0}, false);
+		}
+	}
+	settling = false;
+	byId("span-from").value = state.span ? Number(state.span[0].toPrecision(6)) : "";
+	byId("span-to").value = state.span ? Number(state.span[1].toPrecision(6)) : "";
+	byId("span-zoom").disabled = !state.span;
+	byId("span-out").disabled = view[0] === 0 && view[1] === duration;
+}
+
+function zoomTime(from, to) {
+	view = [from, to];
+	for (const {plot} of plots) plot.redraw(true, true);
+	for (const {plot} of plots) plot.setScale("x", {min: from, max: to});
+	showSpan();
+}
+
+function drawTimeline() {
+	const rows = timelineRows();
+	for (const {plot} of plots) plot.destroy();
+	replace(byId("rows"));
+	plots = [];
+	byId("timeline").hidden = rows.length === 0;
+	rows.forEach((row, i) => plots.push(drawRow(row, i, i === rows.length - 1)));
+	byId("timeline-hint").textContent = "Drag across to select a span: everything below is then of that span.";
+	showSpan();
+}
+
+function fitTimeline() {
+	for (const {plot, holder} of plots) plot.setSize({width: Math.max(holder.clientWidth, 120), height: plot.height});
+	showSpan();
+}
+
+function readSeconds(input) {
+	const text = input.value.trim().replace(",", ".");
+	const value = Number(text);
+	return text !== "" && Number.isFinite(value) ? Math.min(Math.max(value, 0), duration) : null;
+}
+
+byId("span").addEventListener("submit", (event) => {
+	event.preventDefault();
+	const from = readSeconds(byId("span-from")) ?? 0, to = readSeconds(byId("span-to")) ?? duration;
+	change({span: from < to ? [from, to] : null});
+});
+byId("span-zoom").addEventListener("click", () => state.span && zoomTime(...state.span));
+byId("span-out").addEventListener("click", () => zoomTime(0, duration));
+onChange(showSpan);

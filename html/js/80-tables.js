@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: MIT
+// Tables: each sorts, filters and leads to stacks. Real tables, for who reads by table.
+
+const ROWS_AT_FIRST = 40;
+
+// A column: {key, label, value(row), text(row), name: left-aligned, minor: not on a phone}.
+// A table: {id, title, note, columns, rows(), open(row, button)}.
+class Table {
+	constructor(spec) {
+		this.spec = spec;
+		this.sort = {column: spec.sort || spec.columns[1], down: true};
+		this.term = "";
+		this.limit = ROWS_AT_FIRST;
+		this.body = el("tbody");
+		this.head = el("thead");
+		this.more = el("button", {type: "button", class: "quiet", onclick: () => this.grow()});
+		this.says = el("p", {class: "hint", "aria-live": "polite"});
+		this.find = el("input", {type: "search", autocomplete: "off", spellcheck: "false", "aria-label": `Filter ${spec.title.toLowerCase()}`, placeholder: "Filter"});
+		this.find.addEventListener("input", debounced(100, () => {
+			this.term = this.find.value.trim().toLowerCase();
+			this.limit = ROWS_AT_FIRST;
+			this.draw();
+		}));
+		this.panel = el("div", {id: `panel-${spec.id}`, role: "tabpanel", "aria-labelledby": `tab-${spec.id}`, class: "panel", hidden: true},
+			el("div", {class: "toolbar"}, this.find, this.says),
+			el("div", {class: "scroller", role: "region", tabindex: "0", "aria-label": `Table of ${spec.title.toLowerCase()}`},
+				el("table", {}, el("caption", {class: "unseen"}, spec.title), this.head, this.body)),
+			this.more);
+	}
+
+	grow() {
+		this.limit *= 4;
+		this.draw();
+	}
+
+	chosen() {
+		const {columns} = this.spec;
+		const {column, down} = this.sort;
+		const all = this.spec.rows();
+		const rows = this.term === "" ? all : all.filter((row) => columns.some((c) => c.name && c.text(row).toLowerCase().includes(this.term)));
+		const sign = down ? -1 : 1;
+		// NaN and null are last, either way.
+		const compare = (a, b) => {
+			const x = column.value(a), y = column.value(b);
+			if (typeof x === "string") return sign * (x < y ? -1 : x > y ? 1 : 0);
+			const noX = x === null || Number.isNaN(x), noY = y === null || Number.isNaN(y);
+			return noX || noY ? noX - noY : sign * (x - y);
+		};
+		return {all, rows: [...rows].sort(compare)};
+	}
+
+	sortBy(column) {
+		this.sort = {column, down: this.sort.column === column ? !this.sort.down : !column.name};
+		this.draw();
+		const button = this.head.querySelector(`[data-key="${column.key}"]`);
+		if (button) button.focus();
+	}
+
+	drawHead() {
+		replace(this.head, el("tr", {}, ...this.spec.columns.map((c) => {
+			const sorted = this.sort.column === c;
+			return el("th", {scope: "col", class: classOf(c), "aria-sort": sorted ? (this.sort.down ? "descending" : "ascending") : null},
+				el("button", {type: "button", "data-key": c.key, title: c.help, onclick: () => this.sortBy(c)}, c.label,
+					el("span", {class: "arrow", "aria-hidden": "true"}, sorted ? (this.sort.down ? "▼" : "▲") : "")));
+		})));
+	}
+
+	drawRow(row) {
+		const [first, ...rest] = this.spec.columns;
+		const text = first.text(row) || "(no name)";
+		const name = this.spec.open
+			? el("button", {type: "button", class: "link", onclick: (event) => this.spec.open(row, event.currentTarget)}, text)
+			: el("span", {}, text);
+		return el("tr", {class: this.spec.rowClass ? this.spec.rowClass(row) : null},
+			el("th", {scope: "row", class: classOf(first)}, name, first.more ? el("span", {class: "more"}, first.more(row)) : null),
+			...rest.map((c) => el("td", {class: classOf(c)}, c.text(row))));
+	}
+
+	draw() {
+		const {all, rows} = this.chosen();
+		this.drawHead();
+		replace(this.body, ...rows.slice(0, this.limit).map((row) => this.drawRow(row)));
+		this.says.textContent = [
+			this.term === "" ? `${formatCount(rows.length)} ${rows.length === 1 ? "row" : "rows"}.` : `${formatCount(rows.length)} of ${formatCount(all.length)} rows.`,
+			this.spec.note ? this.spec.note() : "",
+		].join(" ");
+		this.more.hidden = rows.length <= this.limit;
+		this.more.textContent = `Show more (${formatCount(rows.length - this.limit)} left)`;
+	}
+}
+
+function classOf(column) {
+	return [column.name ? "name" : "number", column.minor ? "minor" : ""].join(" ").trim();
+}
+
+function number(key, label, value, format, more) {
+	return {key, label, value, text: (row) => {
+		const v = value(row);
+		return v === null || v === undefined || Number.isNaN(v) ? "-" : format(v);
+	}, ...more};
+}
+
+function word(key, label, value, more) {
+	return {key, label, name: true, value: (row) => value(row) || "", text: (row) => value(row) || "", ...more};
+}
+
+// ---- the tables ----
+
+function stackTitle(node) {
+	const path = pathOf(node);
+	const own = path.find((n) => isOwn(frameOf(n)));
+	return own === undefined && path.length === 0 ? "(no stack)" : frameOf(own || path[0]).function;
+}
+
+function stackPlace(node) {
+	const path = pathOf(node);
+	const own = path.find((n) => isOwn(frameOf(n)));
+	return path.length === 0 ? "" : placeOf(frameOf(own || path[0]));
+}
+
+const listNote = (section, key, what) => () => {
+	const shown = (model[section] && (key ? model[section][key] : model[section]) || []).length;
+	return shown >= 200 ? `The ${formatCount(shown)} with most; --top 0 shows all ${what}.` : "";
+};
+
+function leakTable() {
+	return new Table({
+		id: "leaks",
+		title: "Leaks",
+		note: listNote("leaks", null, "stacks"),
+		rows: () => model.leaks,
+		open: (row, from) => showLeak(row, from),
+		rowClass: (row) => (row.suspect ? "suspect" : null),
+		columns: [
+			word("where", "Allocated by", (row) => stackTitle(row.stack), {more: (row) => stackPlace(row.stack)}),
+			number("score", "Score", (row) => (row.suspect ? row.score : -1), (v) => (v < 0 ? "not suspect" : formatCount(v)), {help: "0 to 100; what speaks for a leak"}),
+			number("bytes", "Bytes", (row) => row.bytes, formatBytes),
+			number("blocks", "Blocks", (row) => row.blocks, formatCount),
+			number("first", "First", (row) => row.first_at_s, formatSeconds, {minor: true}),
+			number("last", "Last", (row) => row.last_at_s, formatSeconds, {minor: true}),
+			word("why", "Why", (row) => row.why.join("; "), {minor: true}),
+		],
+	});
+}
+
+function siteRows() {
+	const names = ["allocated", "peak", "leaked", "temporary"];
+	const columns = Object.fromEntries(names.filter((n) => costs.has(n)).map((n) => [n, valuesOf(n)]));
+	const rows = [];
+	for (let s = 0; s < stackCount; s++) {
+		const of = (name, what) => (columns[name] ? columns[name][what][s] : 0);
+		if (names.every((name) => of(name, "value") === 0)) continue;
+		rows.push({
+			stack: s,
+			allocated: of("allocated", "value"),
+			allocations: of("allocated", "count"),
+			peak: of("peak", "value"),
+			leaked: of("leaked", "value"),
+			temporary: of("temporary", "value"),
+		});
+	}
+	return rows;
+}
+
+function siteName(row) {
+	const others = stackOthers[row.stack];
+	if (others > 0) return `other (${formatCounted(others, "stack")})`;
+	return stackNode[row.stack] === 0 ? "(no stack)" : frameOf(stackTelling[row.stack]).function;
+}
+
+function siteTable() {
+	const bytes = (key, label, more) => number(key, label, (row) => row[key], formatBytes, more);
+	return new Table({
+		id: "sites",
+		title: "Allocation sites",
+		note: () => keptSays(costs.get("allocated")),
+		rows: () => siteRows(),
+		open: (row, from) => showStack(stackNode[row.stack], siteName(row), from),
+		columns: [
+			word("where", "Allocated by", siteName, {more: (row) => (stackOthers[row.stack] > 0 || stackNode[row.stack] === 0 ? "" : placeOf(frameOf(stackTelling[row.stack])))}),
+			bytes("allocated", "Allocated"),
+			number("allocations", "Allocations", (row) => row.allocations, formatCount),
+			bytes("peak", "At the peak"),
+			bytes("leaked", "Never freed"),
+			number("temporary", "Temporary", (row) => row.temporary, formatCount, {minor: true}),
+		],
+	});
+}
+
+function latency(key, label, more) {
+	return number(key, label, (row) => (row.latency_us && row.latency_us.count > 0 ? row.latency_us[key] : null), (us) => formatSeconds(us / 1e6), more);
+}
+
+function fileTable() {
+	return new Table({
+		id: "files",
+		title: "Files",
+		note: listNote("io", "files", "files"),
+		rows: () => model.io.files,
+		open: (row, from) => showUse(row, row.path, from),
+		columns: [
+			word("path", "File", (row) => row.path),
+			number("read", "Read", (row) => row.read_bytes, formatBytes),
+			number("written", "Written", (row) => row.written_bytes, formatBytes),
+			number("calls", "Calls", (row) => row.read_calls + row.write_calls, formatCount),
+			number("time", "Time", (row) => row.time_s, formatSeconds),
+			latency("p50", "p50", {minor: true}),
+			latency("p99", "p99", {minor: true}),
+			latency("max", "Longest", {minor: true}),
+			number("errors", "Failed", (row) => row.errors, formatCount, {minor: true}),
+		],
+	});
+}
+
+function connectionName(row) {
+	const peer = row.peer_name ? `${row.peer_name} (${row.peer})` : row.peer;
+	return [row.local, peer].filter(Boolean).join(row.opened_by === "accept" ? " ← " : " → ") || `fd ${row.fd}`;
+}
+
+function connectionTable() {
+	return new Table({
+		id: "connections",
+		title: "Connections",
+		note: listNote("sockets", "connections", "connections"),
+		rows: () => model.sockets.connections,
+		open: (row, from) => showUse(row, connectionName(row), from),
+		columns: [
+			word("name", "Connection", connectionName, {more: (row) => [row.family, row.type, row.opened_by].filter(Boolean).join(" ")}),
+			number("sent", "Sent", (row) => row.sent_bytes, formatBytes),
+			number("received", "Received", (row) => row.received_bytes, formatBytes),
+			number("calls", "Calls", (row) => row.send_calls + row.receive_calls, formatCount),
+			number("opened", "Opened", (row) => row.opened_at_s, formatSeconds),
+			number("closed", "Closed", (row) => row.closed_at_s, formatSeconds, {minor: true}),
+			latency("p50", "p50", {minor: true}),
+			latency("p99", "p99", {minor: true}),
+			latency("max", "Longest", {minor: true}),
+		],
+	});
+}
+
+function threadTable() {
+	const time = (key, label, more) => number(key, label, (row) => row[key], formatSeconds, more);
+	return new Table({
+		id: "threads",
+		title: "Threads",
+		note: listNote("threads", null, "threads"),
+		rows: () => model.threads,
+		columns: [
+			word("name", "Thread", (row) => row.name || "(no name)", {more: (row) => (isTree ? `${row.tid} of ${row.pid}` : String(row.tid))}),
+			time("running_s", "Running"),
+			number("io", "Files", (row) => nullSum(row.reading_s, row.writing_s), formatSeconds),
+			time("network_s", "Network"),
+			time("waiting_s", "Waiting"),
+			time("sleeping_s", "Sleeping"),
+			number("allocated", "Allocated", (row) => row.allocated_bytes, formatBytes),
+			number("moved", "Read and written", (row) => nullSum(row.read_bytes, row.written_bytes), formatBytes, {minor: true}),
+			time("started_at_s", "Began", {minor: true}),
+			time("ended_at_s", "Ended", {minor: true}),
+		],
+	});
+}
+
+function nullSum(a, b) {
+	return a === null || b === null ? null : a + b;
+}
+
+function waitTable() {
+	return new Table({
+		id: "waits",
+		title: "Waits",
+		note: listNote("waits", null, "waits"),
+		rows: () => model.waits,
+		open: (row, from) => showStack(row.stack, `${row.kind}${row.object ? ` ${row.object}` : ""}`, from),
+		columns: [
+			word("object", "Waited for", (row) => row.object || row.kind, {more: (row) => row.kind}),
+			number("time", "Time", (row) => row.time_s, formatSeconds),
+			number("count", "Times", (row) => row.count, formatCount),
+			latency("p50", "p50"),
+			latency("p99", "p99", {minor: true}),
+			latency("max", "Longest"),
+			word("by", "By", (row) => stackTitle(row.stack), {minor: true}),
+		],
+	});
+}
+
+function processTable() {
+	const of = (row, section, key) => (row[section] ? row[section][key] : null);
+	return new Table({
+		id: "processes",
+		title: "Processes",
+		rows: () => model.processes,
+		columns: [
+			word("name", "Process", (row) => (row.process.command || []).join(" ") || row.process.executable, {more: (row) => String(row.process.pid)}),
+			number("peak", "Heap peak", (row) => of(row, "memory", "peak_bytes"), formatBytes),
+			number("live", "Live at the end", (row) => of(row, "memory", "live_bytes"), formatBytes),
+			number("allocations", "Allocations", (row) => of(row, "memory", "allocations"), formatCount),
+			number("read", "Read", (row) => of(row, "io", "read_bytes"), formatBytes),
+			number("written", "Written", (row) => of(row, "io", "written_bytes"), formatBytes),
+			number("began", "Began", (row) => row.process.started_at_s, formatSeconds, {minor: true}),
+			number("ran", "Ran", (row) => row.process.duration_s, formatSeconds, {minor: true}),
+			word("end", "End", (row) => (row.process.status === null ? row.process.end : `${row.process.end} ${row.process.status}`), {minor: true}),
+		],
+	});
+}
+
+const tables = new Map();
+
+function openTab(id, focus) {
+	for (const [other, {tab, table}] of tables) {
+		const chosen = other === id;
+		tab.setAttribute("aria-selected", String(chosen));
+		tab.tabIndex = chosen ? 0 : -1;
+		table.panel.hidden = !chosen;
+		if (chosen) table.draw();
+	}
+	if (focus) tables.get(id).tab.focus();
+}
+
+function tabKey(event, id) {
+	const ids = [...tables.keys()], at = ids.indexOf(id);
+	const to = {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: ids.length - 1}[event.key];
+	if (to === undefined) return;
+	event.preventDefault();
+	openTab(ids[(to + ids.length) % ids.length], true);
+}
+
+function startTables() {
+	const made = [
+		model.leaks && model.leaks.length ? leakTable() : null,
+		costs.has("allocated") && costs.get("allocated").total > 0 ? siteTable() : null,
+		model.io && model.io.files && model.io.files.length ? fileTable() : null,
+		model.sockets && model.sockets.connections && model.sockets.connections.length ? connectionTable() : null,
+		model.waits && model.waits.length ? waitTable() : null,
+		model.threads.length ? threadTable() : null,
+		isTree ? processTable() : null,
+	].filter(Boolean);
+	for (const table of made) {
+		const {id, title} = table.spec;
+		const tab = el("button", {type: "button", role: "tab", id: `tab-${id}`, "aria-controls": `panel-${id}`,
+			onclick: () => openTab(id), onkeydown: (event) => tabKey(event, id)}, title);
+		tables.set(id, {tab, table});
+		byId("tabs").append(tab);
+		byId("panels").append(table.panel);
+	}
+	byId("tables").hidden = made.length === 0;
+	if (made.length) openTab(made[0].spec.id);
+	onChange(() => {
+		for (const {table} of tables.values()) if (!table.panel.hidden) table.draw();
+	});
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// What a row leads to: its stack, what that cost, its place in the flame graph, its source.
+
+let detailFrom = null; // who gets the focus back
+
+function openDetail(title, from, ...content) {
+	detailFrom = from;
+	byId("detail-title").textContent = title;
+	replace(byId("detail-body"), ...content);
+	byId("detail").hidden = false;
+	document.body.classList.add("with-detail");
+	byId("detail-title").focus();
+}
+
+function closeDetail() {
+	byId("detail").hidden = true;
+	document.body.classList.remove("with-detail");
+	if (detailFrom && detailFrom.isConnected) detailFrom.focus();
+}
+
+byId("detail-close").addEventListener("click", closeDetail);
+document.addEventListener("keydown", (event) => {
+	if (event.key === "Escape" && !byId("detail").hidden && byId("detail").contains(document.activeElement)) closeDetail();
+});
+
+// What a stack cost, and where to see it.
+function costList(node) {
+	const stacks = [];
+	for (let s = 0; s < stackCount; s++) if (stackNode[s] === node && stackOthers[s] === 0) stacks.push(s);
+	const rows = [];
+	for (const cost of seenCosts) {
+		const {value, count} = valuesOf(cost.name);
+		const v = stacks.reduce((all, s) => all + value[s], 0), c = stacks.reduce((all, s) => all + count[s], 0);
+		if (v === 0) continue;
+		rows.push(el("tr", {},
+			el("th", {scope: "row", class: "name"}, cost.title),
+			el("td", {class: "number"}, formatValue(v, cost.unit)),
+			el("td", {class: "number"}, cost.unit === "allocations" ? "" : formatCounted(c, countNoun(cost))),
+			el("td", {}, el("button", {type: "button", class: "link", "aria-label": `Show in the flame graph of ${cost.title}`, onclick: () => showInFlame(node, cost.name)}, "flame graph"))));
+	}
+	return rows.length === 0 ? null : el("table", {class: "plain"}, el("caption", {class: "unseen"}, "What this stack cost"), el("tbody", {}, ...rows));
+}
+
+function frameItem(node) {
+	const frame = frameOf(node);
+	return el("li", {class: isOwn(frame) ? "own" : "runtime"},
+		el("span", {class: "fn"}, frame.function, frame.inlined ? el("span", {class: "muted"}, " inlined") : null),
+		el("span", {class: "place"}, placeOf(frame, true)));
+}
+
+function stackList(node) {
+	const path = pathOf(node);
+	if (path.length === 0) return el("p", {class: "note"}, "No stack was recorded.");
+	return el("ol", {class: "stack"}, ...path.map(frameItem));
+}
+
+function stackParts(node) {
+	return [
+		costList(node),
+		el("h3", {}, "Stack"),
+		stackList(node),
+	];
+}
+
+function showStack(node, title, from) {
+	openDetail(title, from, ...stackParts(node));
+}
+
+function showLeak(leak, from) {
+	openDetail(stackTitle(leak.stack), from,
+		el("p", {}, el("strong", {}, formatBytes(leak.bytes)), ` in ${formatCounted(leak.blocks, "block")}, `,
+			leak.suspect ? el("span", {class: "warning"}, `suspect, score ${leak.score}`) : "not suspect"),
+		el("ul", {class: "why"}, ...leak.why.map((why) => el("li", {}, why))),
+		...stackParts(leak.stack));
+}
+
+// A file or a connection: who used it.
+function showUse(row, title, from) {
+	const uses = row.stacks || [];
+	openDetail(title, from,
+		el("h3", {}, "By stack, most time first"),
+		uses.length === 0 ? el("p", {class: "note"}, "No calls were recorded.") : null,
+		...uses.map((use) => el("details", {class: "use", open: use === uses[0]},
+			el("summary", {}, `${use.function}: ${formatCounted(use.calls, "call")}, ${formatBytes(use.bytes)}, ${formatSeconds(use.time_s)}`),
+			...stackParts(use.stack))));
+}

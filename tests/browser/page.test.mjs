@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+import assert from "node:assert/strict";
+import { readFileSync, rmSync } from "node:fs";
+import { after, before, describe, it } from "node:test";
+import { build, launch, lowContrast, makePage, open, perfhook, record, source, work } from "./page.mjs";
+
+let browser, trace, file, report;
+
+before(async () => {
+	trace = record("page", work);
+	// So that there are findings.
+	file = makePage("page.html", trace, "--threshold", "temporary-calls=1000", "--threshold", "tiny-write-calls=100");
+	report = JSON.parse(perfhook("report", "--json", trace));
+	browser = await launch();
+});
+
+after(async () => {
+	await browser.close();
+	rmSync(work, {recursive: true});
+});
+
+// One open page for a test, which must not have complained in the end.
+function onPage(name, options, run) {
+	it(name, async () => {
+		const {page, bad, close} = await open(browser, file, options);
+		try {
+			await run(page);
+			assert.deepEqual(bad, []);
+		} finally {
+			await close();
+		}
+	});
+}
+
+describe("page", () => {
+	onPage("loads without a complaint or a request", {}, async (page) => {
+		assert.match(await page.title(), /^page — perfhook report$/);
+		assert.ok((await page.locator(".finding").count()) > 1);
+		assert.match(await page.locator("#words").innerText(), /exited with status 0/);
+		assert.equal(await page.locator(".row").count(), 3);
+	});
+
+	it("is small", () => {
+		assert.ok(source(file).length < 3e6);
+	});
+
+	onPage("shows the names in the trace and runs none", {}, async (page) => {
+		await page.click("#tab-files");
+		const names = await page.locator("#panel-files tbody th").allInnerTexts();
+		assert.ok(names.some((name) => name.includes("<img src=x onerror=document.title=1>")));
+		await page.click("#tab-threads");
+		assert.ok((await page.locator("#panel-threads tbody th").allInnerTexts()).some((name) => name.includes("<i>worker</i>")));
+		assert.equal(await page.locator("img").count(), 0);
+		assert.match(await page.title(), /perfhook/);
+	});
+
+	it("runs no script but its own", async () => {
+		const {page, bad, close} = await open(browser, file);
+		const ran = await page.evaluate(() => {
+			const script = document.createElement("script");
+			script.textContent = "window.ran = 1";
+			document.body.append(script);
+			return window.ran;
+		});
+		await close();
+		assert.equal(ran, undefined);
+		assert.match(bad.join(), /Content Security Policy/);
+	});
+
+	onPage("says what the report says", {}, async (page) => {
+		const cards = await page.locator("#cards").innerText();
+		assert.match(cards, new RegExp(`${(report.memory.peak_bytes / 1048576).toFixed(1)} MiB`));
+		await page.selectOption("#cost", "allocated");
+		const total = await page.evaluate(() => document.querySelector("#graph g.frame").getAttribute("aria-label"));
+		assert.match(total, new RegExp(`^all: ${(report.memory.allocated_bytes / 1048576).toFixed(1)} MiB \\(100.0%\\)`));
+	});
+});
+
+describe("flame graph", () => {
+	onPage("zooms by click and back", {}, async (page) => {
+		await page.selectOption("#cost", "allocated");
+		const frame = page.locator("#graph g.frame", {hasText: "scratch"}).first();
+		const before = (await frame.boundingBox()).width;
+		await frame.click();
+		const zoomed = page.locator("#graph g.frame:not(.fade)", {hasText: "scratch"}).first();
+		assert.ok((await zoomed.boundingBox()).width > before * 2);
+		await page.click("#unzoom");
+		assert.equal((await page.locator("#graph g.frame", {hasText: "scratch"}).first().boundingBox()).width, before);
+	});
+
+	onPage("finds", {}, async (page) => {
+		await page.fill("#find", "build_index");
+		await page.waitForSelector("#graph g.match");
+		assert.match(await page.locator("#flame-says").innerText(), /“build_index”: 1 function, 1\.9 MiB \(9[78]\.\d%\)/);
+		await page.fill("#find", "no such thing");
+		await page.waitForFunction(() => document.querySelector("#flame-says").textContent.includes("Nothing is called"));
+	});
+
+	onPage("can be inverted", {}, async (page) => {
+		await page.check("#inverted");
+		const below = await page.evaluate(() => [...document.querySelectorAll("#graph g.frame")].map((g) => g.getAttribute("aria-label").split(":")[0]));
+		assert.deepEqual(below.slice(0, 4), ["all", "build_index", "remember", "load"]);
+	});
+
+	onPage("goes by keys", {}, async (page) => {
+		await page.focus("#graph g.frame[tabindex='0']");
+		const name = () => page.evaluate(() => document.activeElement.getAttribute("aria-label").split(":")[0]);
+		const seen = [await name()];
+		for (let i = 0; i < 12 && seen.at(-1) !== "build_index"; i++) {
+			await page.keyboard.press("ArrowDown");
+			seen.push(await name());
+		}
+		assert.deepEqual(seen.slice(-2), ["load", "build_index"]);
+		await page.keyboard.press("Enter");
+		assert.equal(await name(), "build_index");
+		assert.equal(await page.isEnabled("#unzoom"), true);
+		await page.keyboard.press("Escape");
+		assert.equal(await name(), "load");
+	});
+});
+
+describe("tables", () => {
+	onPage("sort both ways", {}, async (page) => {
+		await page.click("#tab-sites");
+		const column = async () => page.locator("#panel-sites tbody tr td:nth-child(2)").allInnerTexts();
+		assert.equal((await column())[0], "1.9 MiB");
+		await page.click("#panel-sites [data-key=allocations]");
+		assert.equal(await page.getAttribute("#panel-sites th:nth-child(3)", "aria-sort"), "descending");
+		assert.equal((await page.locator("#panel-sites tbody tr td:nth-child(3)").first().innerText()), "2,000");
+		await page.click("#panel-sites [data-key=allocations]");
+		assert.equal(await page.getAttribute("#panel-sites th:nth-child(3)", "aria-sort"), "ascending");
+		assert.equal((await page.locator("#panel-sites tbody tr td:nth-child(3)").first().innerText()), "1");
+	});
+
+	onPage("filter", {}, async (page) => {
+		await page.click("#tab-files");
+		await page.fill("#panel-files input", "RECORDS");
+		await page.waitForFunction(() => document.querySelectorAll("#panel-files tbody tr").length === 1);
+		assert.match(await page.locator("#panel-files .hint").innerText(), /^1 of \d+ rows/);
+	});
+
+	onPage("lead to a stack and from there to its frame", {}, async (page) => {
+		await page.click("#tab-leaks");
+		await page.click("#panel-leaks tbody button >> nth=0");
+		assert.equal(await page.locator("#detail-title").innerText(), "remember");
+		assert.deepEqual((await page.locator("#detail .stack .own .fn").allInnerTexts()).slice(0, 3), ["remember", "load", "main"]);
+		assert.match(await page.locator("#detail .why").innerText(), /none of its 10 blocks was ever freed/);
+		await page.click("#detail [aria-label='Show in the flame graph of never freed']");
+		assert.equal(await page.inputValue("#cost"), "leaked");
+		assert.match(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), /^remember: 40\.0 KiB/);
+	});
+});
+
+describe("who reads it", () => {
+	for (const colorScheme of ["light", "dark"]) {
+		for (const width of [1280, 390]) {
+			onPage(`${colorScheme}, ${width} pixels: contrast and width`, {colorScheme, viewport: {width, height: 800}}, async (page) => {
+				const [own, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+				assert.ok(own <= seen, `the page is ${own} pixels wide`);
+				for (const tab of await page.locator("[role=tab]").all()) {
+					await tab.click();
+					assert.deepEqual(await lowContrast(page), []);
+					assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
+				}
+				await page.fill("#find", "load");
+				await page.waitForSelector("#graph g.match");
+				await page.click("#tab-leaks");
+				await page.click("#panel-leaks tbody button >> nth=0");
+				assert.deepEqual(await lowContrast(page), []);
+				assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
+			});
+
+			onPage(`${colorScheme}, ${width} pixels: axe`, {colorScheme, viewport: {width, height: 800}}, async (page) => {
+				// The policy would not let it in by a script element.
+				await page.evaluate(readFileSync(`${build}/browser/node_modules/axe-core/axe.min.js`, "utf8"));
+				for (const part of ["body", "#panel-files", "#panel-threads"]) {
+					if (part !== "body") await page.click(part.replace("panel", "tab"));
+					const {violations} = await page.evaluate((within) => window.axe.run(within), part);
+					assert.deepEqual(violations.map((v) => `${v.impact} ${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 120)).join(" | ")}`), []);
+				}
+			});
+		}
+	}
+
+	onPage("reaches everything by keys", {}, async (page) => {
+		const reached = new Set();
+		for (let i = 0; i < 400; i++) {
+			await page.keyboard.press("Tab");
+			const id = await page.evaluate(() => {
+				const at = document.activeElement;
+				return at === document.body ? null : at.id || at.getAttribute("data-key") || (at.closest("[id]") || {id: at.tagName}).id;
+			});
+			if (id === null) break;
+			reached.add(id);
+		}
+		for (const id of ["theme", "span-from", "span-to", "cost", "find", "inverted", "graph", "tab-leaks", "score", "panel-leaks"])
+			assert.ok(reached.has(id), `${id} in ${[...reached]}`);
+		await page.focus("#tab-leaks");
+		await page.keyboard.press("ArrowRight");
+		assert.equal(await page.getAttribute("#tab-sites", "aria-selected"), "true");
+		await page.focus("#panel-sites tbody button >> nth=0");
+		await page.keyboard.press("Enter");
+		assert.equal(await page.isVisible("#detail"), true);
+		await page.keyboard.press("Escape");
+		assert.equal(await page.isVisible("#detail"), false);
+		assert.equal(await page.evaluate(() => document.activeElement.closest("[id]").id), "panel-sites");
+	});
+});
