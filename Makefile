@@ -121,7 +121,8 @@ $(call obj,analyzer/flame_assets.S): analyzer/flame.js analyzer/flame.css
 
 # Small programs: the tests' targets and the examples, one file each.
 LEAK_HELP    := tests/leaks/cases.c tests/leaks/memcheck.c
-PROGRAM_SRC  := $(filter-out tests/programs/lib_% tests/leaks/lib_% tests/leaks/test_% $(LEAK_HELP), \
+PROGRAM_SRC  := $(filter-out tests/programs/lib_% tests/leaks/lib_% tests/leaks/test_% $(LEAK_HELP) \
+	tests/programs/diff_shapes%, \
 	$(wildcard tests/programs/*.c tests/programs/*.cc examples/*.c examples/*.cc \
 		tests/leaks/*.c tests/leaks/*.cc))
 PROGRAM_LIBS := $(patsubst %,$(BUILD)/%.so,$(basename $(wildcard tests/programs/lib_*.c* \
@@ -160,6 +161,27 @@ $(BUILD)/tests/programs/stack_shapes_cxx.%: tests/programs/stack_shapes_cxx.cc
 	@mkdir -p $(@D)
 	$(SAY) CXX "$< $*"
 	$(Q)$(CXX) -I. -g $(SHAPE_FLAGS_$*) -Wall -Wextra -o $@ $< -lpthread
+
+# One program in several builds, for perfhook diff to compare. The lines of all but the
+# first have moved; `bare` has no debug information, `stripped` no names either.
+DIFF_FLAGS_before   := -O0 -g
+DIFF_FLAGS_moved    := -O2 -g -DPH_MOVED
+DIFF_FLAGS_changed  := -O2 -g -DPH_MOVED -DPH_CHANGED
+DIFF_FLAGS_bare     := -O2 -DPH_MOVED
+DIFF_FLAGS_stripped := -O2 -DPH_MOVED -s
+DIFF_BUILDS := before moved changed bare stripped
+PROGRAMS += $(patsubst %,$(BUILD)/tests/programs/diff_shapes.%,$(DIFF_BUILDS)) \
+	$(patsubst %,$(BUILD)/tests/programs/diff_shapes_cxx.%,$(DIFF_BUILDS))
+
+$(BUILD)/tests/programs/diff_shapes.%: tests/programs/diff_shapes.c
+	@mkdir -p $(@D)
+	$(SAY) CC "$< $*"
+	$(Q)$(CC) -D_GNU_SOURCE -I. -std=gnu17 $(DIFF_FLAGS_$*) -Wall -Wextra -o $@ $< -lpthread
+
+$(BUILD)/tests/programs/diff_shapes_cxx.%: tests/programs/diff_shapes_cxx.cc
+	@mkdir -p $(@D)
+	$(SAY) CXX "$< $*"
+	$(Q)$(CXX) -I. $(DIFF_FLAGS_$*) -Wall -Wextra -o $@ $<
 
 .PHONY: programs
 programs: $(PROGRAMS)

@@ -32,6 +32,8 @@ static const struct command {
 	 OPTIONS_REPORT | OPTIONS_VIEW, 1, -1, command_leaks},
 	{"io", "TRACE... [OPTION...]", "only findings, files and connections, with their stacks",
 	 OPTIONS_REPORT | OPTIONS_VIEW | OPTION_THRESHOLD, 1, -1, command_io},
+	{"diff", "BEFORE AFTER [OPTION...]", "what two runs differ in: stacks, files and peers",
+	 OPTIONS_REPORT | OPTIONS_VIEW | OPTION_MIN_CHANGE, 1, 2, command_diff},
 	{"dump", "TRACE [--json] [-o FILE]", "every event in time order, one a line",
 	 OPTION_JSON | OPTION_OUTPUT | OPTION_NO_PAGER | OPTIONS_VIEW, 1, 1, command_dump},
 	{"flame", "TRACE... [--cost COST] [--diff BEFORE] [-o FILE.svg]",

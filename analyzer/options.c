@@ -36,6 +36,8 @@ static const struct option_row rows[] = {
 	{OPTION_WINDOW, "from", 0, "MOMENT", "count only what came after: 12.5, 500ms, 2m, -10s"},
 	{OPTION_WINDOW, "to", 0, "MOMENT", "and up to it: 50%, a date, a mark, start, end, peak"},
 	{OPTION_WINDOW, "at", 0, "MOMENT", "the state at that moment: as --to"},
+	{OPTION_MIN_CHANGE, "min-change", 0, "AMOUNT",
+	 "leave out smaller changes: bytes (64K), a part (5%), a time (20ms); repeatable"},
 	{OPTION_SYSROOT, "sysroot", 0, "DIR", "look for binaries below DIR first; repeatable"},
 	{OPTION_DEBUG_PATH, "debug-path", 0, "DIR", "look for debug files in DIR too; repeatable"},
 	{OPTION_COLOR, "color", 0, "WHEN", "auto (on a terminal; the default), always, never"},
@@ -202,6 +204,8 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		return parse_top(o, value, e);
 	case OPTION_THRESHOLD:
 		return thresholds_set(&o->thresholds, value, e);
+	case OPTION_MIN_CHANGE:
+		return diff_noise_set(&o->noise, value, e);
 	case OPTION_COLOR:
 		return parse_color(o, value, e);
 	case OPTION_WINDOW:
@@ -261,6 +265,7 @@ int options_parse(struct options *o, unsigned accepted, int argc, char **argv, s
 	*o = (struct options){.pager = (accepted & OPTION_NO_PAGER) != 0,
 			      .cost = &costs[COST_PEAK]};
 	thresholds_default(&o->thresholds);
+	diff_noise_default(&o->noise);
 	o->sysroots = calloc((size_t)argc + 1, sizeof(*o->sysroots));
 	o->debug_paths = calloc((size_t)argc + 1, sizeof(*o->debug_paths));
 	if (o->sysroots == NULL || o->debug_paths == NULL)

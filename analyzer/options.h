@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "analyzer/diff_noise.h"
 #include "analyzer/emit_text.h"
 #include "analyzer/error.h"
 #include "analyzer/moment.h"
@@ -38,6 +39,7 @@ enum option_bit {
 	OPTION_FLAME = 1 << 22,	 /* all that only `flame` takes */
 	OPTION_EXPORT = 1 << 30, /* likewise `export` */
 	OPTION_HTML = 1 << 23,
+	OPTION_MIN_CHANGE = 1 << 19,
 };
 
 #define OPTIONS_SYMBOLS (OPTION_SYSROOT | OPTION_DEBUG_PATH)
@@ -56,6 +58,7 @@ struct options {
 	const char *diff;		    /* the trace before; NULL */
 	bool folded, inverted;		    /* of a flame graph */
 	const struct export_format *format; /* NULL: not given */
+	struct diff_noise noise;
 	const char **sysroots, **debug_paths;
 	size_t sysroot_count, debug_path_count;
 	char **arguments; /* what is no option; within argv, NULL at its end */

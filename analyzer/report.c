@@ -88,6 +88,15 @@ static const struct looked_up *look_up(struct report *r, uint32_t node)
 	return found;
 }
 
+const struct frame *report_frames(struct report *r, uint32_t node, size_t *count)
+{
+	const struct looked_up *found =
+		node_address(r->run, node) != NULL ? look_up(r, node) : NULL;
+
+	*count = found != NULL ? found->count : 0;
+	return found != NULL ? found->frames : NULL;
+}
+
 const char *node_function(struct report *r, uint32_t node)
 {
 	const struct looked_up *found =

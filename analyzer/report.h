@@ -115,6 +115,10 @@ const struct address *node_address(const struct run *run, uint32_t node);
  * 0: none. */
 uint32_t telling_node(struct report *r, uint32_t node);
 
+/* The frames at a node's own address, innermost first; the report's. NULL: no such
+ * node, or out of memory. */
+const struct frame *report_frames(struct report *r, uint32_t node, size_t *count);
+
 /* The innermost frame's function at a node, or NULL. */
 const char *node_function(struct report *r, uint32_t node);
 

@@ -10,6 +10,7 @@
 
 #include "analyzer/address_ranges.h"
 #include "analyzer/arena.h"
+#include "analyzer/call_target.h"
 #include "analyzer/debug_files.h"
 #include "analyzer/demangle.h"
 #include "analyzer/dwarf_index.h"
@@ -272,6 +273,95 @@ size_t symbols_lookup(struct symbols *s, const char *path, const char *build_id,
 {
 	settle(s);
 	return look_up(s, path, build_id, base, pc, frames, room);
+}
+
+/* A function of the module by its first address; NULL: none begins there. */
+static const struct symbol *function_at(const struct module_symbols *m, uint64_t start)
+{
+	const struct symbol *symbol = symbol_table_find(&m->table, start);
+
+	return symbol != NULL && symbol->start == start ? symbol : NULL;
+}
+
+/* "f" and "f.cold" are one function. */
+static bool is_one_function(const struct symbol *a, const struct symbol *b)
+{
+	size_t length = strcspn(a->name, ".");
+
+	return a == b ||
+	       (length == strcspn(b->name, ".") && strncmp(a->name, b->name, length) == 0);
+}
+
+/* What compilers put between a call through a pointer and its target. */
+static bool is_thunk(const struct symbol *symbol)
+{
+	return strncmp(symbol->name, "__x86_indirect_thunk", 20) == 0 ||
+	       strncmp(symbol->name, "__llvm_retpoline", 16) == 0;
+}
+
+/* The one function of the module that a function can end in; NULL: none, or it may be
+ * another. `*reached`: `inner` is where it can end, or with no `inner` another module. */
+static const struct symbol *next_by_jump(const struct module_symbols *m, const struct symbol *from,
+					 const struct symbol *inner, bool *reached)
+{
+	uint64_t targets[JUMP_TARGETS_MAX];
+	size_t count = jump_targets(m->files.module, from->start, from->size, &m->code, targets);
+	const struct symbol *only = count == 1 ? function_at(m, targets[0]) : NULL;
+
+	*reached = false;
+	for (size_t i = 0; i < count; i++) {
+		const struct symbol *to = function_at(m, targets[i]);
+
+		*reached |= inner == NULL ? to == NULL : to == inner;
+	}
+	return *reached ? NULL : only;
+}
+
+/* The functions from the called one to where it ends; as above. */
+static size_t follow_jumps(const struct module_symbols *m, const struct symbol *called,
+			   const struct symbol *inner, const struct symbol **passed)
+{
+	size_t count = 0;
+	bool reached = false;
+
+	while (called != NULL && count < SYMBOLS_JUMPS_MAX && !reached) {
+		if (inner != NULL && is_one_function(called, inner))
+			return count;
+		passed[count++] = called;
+		called = next_by_jump(m, called, inner, &reached);
+	}
+	/* Where it went is not known, only that it was called. */
+	return reached || count == 0 ? count : 1;
+}
+
+size_t symbols_jumped(struct symbols *s, const struct symbols_place *call,
+		      const struct symbols_place *inner, struct frame frames[SYMBOLS_JUMPS_MAX])
+{
+	const struct symbol *called, *next = NULL, *passed[SYMBOLS_JUMPS_MAX];
+	struct frame all[SYMBOLS_FRAMES_MAX];
+	struct module_symbols *m;
+	uint64_t target;
+	size_t count;
+
+	settle(s);
+	m = get_module(s, call->path, call->build_id);
+	if (m == NULL || call->pc < call->base ||
+	    !call_target(m->files.module, call->pc - call->base + 1, &target))
+		return 0;
+	called = function_at(m, target);
+	if (called == NULL || is_thunk(called))
+		return 0;
+	if (inner->path != NULL && inner->pc >= inner->base &&
+	    get_module(s, inner->path, inner->build_id) == m)
+		next = symbol_table_find(&m->table, inner->pc - inner->base);
+	count = follow_jumps(m, called, next, passed);
+	for (size_t i = 0; i < count; i++) {
+		size_t outermost = answer_once(s, m, passed[i]->start, all) - 1;
+
+		frames[i] = all[outermost];
+		frames[i].address = call->base + passed[i]->start;
+	}
+	return count;
 }
 
 static void *work(void *argument)

@@ -64,6 +64,17 @@ void symbols_expect(struct symbols *s, const struct symbols_place *places, size_
 size_t symbols_lookup(struct symbols *s, const char *path, const char *build_id, uint64_t base,
 		      uint64_t pc, struct frame *frames, size_t room);
 
+enum { SYMBOLS_JUMPS_MAX = 8 };
+
+/*
+ * Functions without a frame: `call` went to one that ended in a jump, to another one or to
+ * the function that `inner` is in (path NULL: a function of another module). Told by
+ * direct calls and jumps within one module only; a function that jumps to several is the
+ * last one. Their own frames, at their beginnings, outermost first. Returns how many.
+ */
+size_t symbols_jumped(struct symbols *s, const struct symbols_place *call,
+		      const struct symbols_place *inner, struct frame frames[SYMBOLS_JUMPS_MAX]);
+
 /* The variable at an address of a module, and how far into it that is; NULL: none is
  * known. */
 const char *symbols_variable(struct symbols *s, const char *path, const char *build_id,
