@@ -585,27 +585,53 @@ static int visit(void *context, const struct run *run, int tid, double t_s,
 	return d->failed || ferror(d->out);
 }
 
-int command_dump(const struct options *o, struct error *e)
+static int dump_events(struct dump *d, const struct options *o, const struct run_view *view,
+		       struct error *e)
 {
+	const struct run_options options = {.view = view};
 	const char *path = o->arguments[0];
-	struct dump dump = {.json = o->json};
-	struct run_view view;
-	const struct run_options options = {.view = &view};
-	struct run run;
 	struct output out;
+	struct run run;
 
-	if (collector_finish_wait(path, e) != 0 || load_view(path, o, &view, e) != 0 ||
-	    output_open(&out, o, e) != 0)
+	if (output_open(&out, o, e) != 0)
 		return -1;
-	dump.out = out.file;
-	if (run_dump(&run, path, &options, visit, &dump, e) != 0) {
+	d->out = out.file;
+	if (run_dump(&run, path, &options, visit, d, e) != 0) {
 		output_close(&out, NULL);
 		return -1;
 	}
 	run_free(&run);
-	if (dump.failed && !ferror(out.file)) {
+	if (d->failed && !ferror(out.file)) {
 		output_close(&out, NULL);
 		return fail(e, ERROR_MEMORY, 0, "%s: out of memory", path);
 	}
 	return output_close(&out, e);
+}
+
+int command_dump(const struct options *o, struct error *e)
+{
+	const char *path = o->arguments[0];
+	const struct symbols_options where = {
+		.sysroots = o->sysroots,
+		.sysroot_count = o->sysroot_count,
+		.debug_paths = o->debug_paths,
+		.debug_path_count = o->debug_path_count,
+	};
+	struct dump dump = {.json = o->json};
+	struct symbols *symbols;
+	struct view_filter filter;
+	struct run_view view;
+	int rc;
+
+	if (collector_finish_wait(path, e) != 0)
+		return -1;
+	symbols = symbols_open(&where);
+	if (symbols == NULL)
+		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	rc = load_view(path, o, view_filter(&filter, o, symbols), &view, e);
+	if (rc == 0)
+		rc = dump_events(&dump, o, &view, e);
+	view_filter_free(&filter);
+	symbols_close(symbols);
+	return rc;
 }

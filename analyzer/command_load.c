@@ -68,6 +68,12 @@ static void expect_names(void *context, const struct run *run, uint64_t events)
 		symbols_expect(b->symbols, places, count);
 }
 
+/* Only where nobody looks names up before. */
+static void (*expects(const struct options *o))(void *, const struct run *, uint64_t)
+{
+	return o->stacks.count == 0 ? expect_names : NULL;
+}
+
 static int load_run(struct run *run, const char *path, const struct run_options *wanted,
 		    struct error *e)
 {
@@ -85,18 +91,19 @@ static int load_run(struct run *run, const char *path, const struct run_options 
 	return rc;
 }
 
-int load_view(const char *path, const struct options *o, struct run_view *view, struct error *e)
+int load_view(const char *path, const struct options *o, const struct run_filter *filter,
+	      struct run_view *view, struct error *e)
 {
 	struct run whole;
 	int rc;
 
-	*view = (struct run_view){.windowed = false};
-	if (!view_is_given(o))
+	*view = (struct run_view){.filter = filter};
+	if (!view_has_moments(o))
 		return 0;
 	if (run_outline(&whole, path, e) != 0)
 		return -1;
 	if (view_needs_all(o, &whole)) {
-		const struct run_options all = {.thresholds = &o->thresholds};
+		const struct run_options all = {.thresholds = &o->thresholds, .view = view};
 
 		run_free(&whole);
 		if (load_run(&whole, path, &all, e) != 0)
@@ -112,13 +119,14 @@ static int load_one(struct loaded *l, const char *path, const struct options *o,
 	struct background background = {.symbols = l->symbols};
 	struct run_view view;
 	const struct run_options options = {
-		.stacks_known = expect_names,
+		.stacks_known = expects(o),
 		.stacks_context = &background,
 		.thresholds = &o->thresholds,
 		.view = &view,
 	};
 
-	if (collector_finish_wait(path, e) != 0 || load_view(path, o, &view, e) != 0)
+	if (collector_finish_wait(path, e) != 0 ||
+	    load_view(path, o, view_filter(&l->filter, o, l->symbols), &view, e) != 0)
 		return -1;
 	return load_run(&l->run, path, &options, e);
 }
@@ -157,8 +165,9 @@ static int add_trace(struct tree *tree, const struct tree_trace *trace, double a
 static int finish_tree(struct tree *tree, const struct tree_trace *traces, struct error *e)
 {
 	struct progress progress;
-	const struct run_options options = {.progress = progress_update,
-					    .progress_context = &progress};
+	const struct run_view view = {.filter = tree->view.filter};
+	const struct run_options options = {
+		.progress = progress_update, .progress_context = &progress, .view = &view};
 	int rc;
 
 	if (tree->image_count == 0) {
@@ -212,7 +221,7 @@ static int build_tree(struct tree *tree, const struct traces *t, const struct ru
 		.thresholds = &o->thresholds,
 		.known = t->known,
 		.known_count = t->count,
-		.stacks_known = symbols != NULL ? expect_names : NULL,
+		.stacks_known = symbols != NULL ? expects(o) : NULL,
 		.stacks_context = &background,
 	};
 
@@ -249,11 +258,13 @@ static struct run outline_tree(const struct traces *t)
 static int find_tree_view(const struct traces *t, const struct options *o, struct run_view *view,
 			  struct error *e)
 {
-	static const struct run_view everything = {.windowed = false};
+	const struct run_view everything = *view;
 	struct run whole = outline_tree(t);
 	struct tree tree;
 	int rc;
 
+	if (!view_has_moments(o))
+		return 0;
 	if (!view_needs_all(o, &whole))
 		return view_resolve(o, &whole, view, e);
 	rc = build_tree(&tree, t, &everything, NULL, o, e);
@@ -268,12 +279,12 @@ static int find_tree_view(const struct traces *t, const struct options *o, struc
 static int load_tree(struct loaded *l, char *const *paths, size_t count, const struct options *o,
 		     struct error *e)
 {
-	struct run_view view = {.windowed = false};
+	struct run_view view = {.filter = view_filter(&l->filter, o, l->symbols)};
 	struct traces t;
 	int rc = open_traces(&t, paths, count, e);
 
 	l->is_tree = true;
-	if (rc == 0 && view_is_given(o))
+	if (rc == 0)
 		rc = find_tree_view(&t, o, &view, e);
 	if (rc == 0)
 		rc = build_tree(&l->tree, &t, &view, l->symbols, o, e);
@@ -295,6 +306,7 @@ int loaded_open(struct loaded *l, char *const *paths, size_t count, const struct
 	if (l->symbols == NULL)
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
 	if ((count > 1 ? load_tree(l, paths, count, o, e) : load_one(l, paths[0], o, e)) != 0 ||
+	    view_check_threads(l->is_tree ? &l->tree.run : &l->run, e) != 0 ||
 	    report_open(&l->report, l->is_tree ? &l->tree.run : &l->run, l->symbols, options_top(o),
 			e) != 0)
 		return -1;
@@ -311,6 +323,7 @@ void loaded_close(struct loaded *l)
 		tree_free(&l->tree);
 	else
 		run_free(&l->run);
+	view_filter_free(&l->filter);
 	if (l->symbols != NULL)
 		symbols_close(l->symbols);
 	*l = (struct loaded){0};

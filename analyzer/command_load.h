@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "analyzer/command_view.h"
 #include "analyzer/error.h"
 #include "analyzer/options.h"
 #include "analyzer/report.h"
@@ -22,7 +23,8 @@ struct loaded {
 	struct tree tree;
 	bool is_tree;
 	struct symbols *symbols;
-	struct report report; /* of the one, or of the tree's sum */
+	struct view_filter filter; /* the run's view borrows it: not to be moved */
+	struct report report;	   /* of the one, or of the tree's sum */
 };
 
 /*
@@ -35,6 +37,7 @@ int loaded_open(struct loaded *l, char *const *paths, size_t count, const struct
 void loaded_close(struct loaded *l);
 
 /* What of one trace `o` asks for, for who loads it himself. 0, or -1 with *e filled. */
-int load_view(const char *path, const struct options *o, struct run_view *view, struct error *e);
+int load_view(const char *path, const struct options *o, const struct run_filter *filter,
+	      struct run_view *view, struct error *e);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "analyzer/format_text.h"
 
-bool view_is_given(const struct options *o)
+bool view_has_moments(const struct options *o)
 {
 	return o->from.kind != MOMENT_NONE || o->to.kind != MOMENT_NONE ||
 	       o->at.kind != MOMENT_NONE;
@@ -59,7 +59,9 @@ int view_resolve(const struct options *o, const struct run *whole, struct run_vi
 	const struct moment *end = at ? &o->at : &o->to;
 	const char *end_name = at ? "--at" : "--to";
 
-	*view = (struct run_view){.windowed = true, .from_s = -INFINITY, .to_s = INFINITY};
+	view->windowed = true;
+	view->from_s = -INFINITY;
+	view->to_s = INFINITY;
 	if (o->from.kind != MOMENT_NONE &&
 	    moment_resolve(&o->from, "--from", &span, &view->from_s, e) != 0)
 		return -1;
@@ -78,4 +80,40 @@ int view_resolve(const struct options *o, const struct run *whole, struct run_vi
 	if (view->from_s <= 0)
 		view->from_s = -INFINITY;
 	return 0;
+}
+
+const struct run_filter *view_filter(struct view_filter *f, const struct options *o,
+				     struct symbols *symbols)
+{
+	*f = (struct view_filter){
+		.filter = {.threads = o->threads,
+			   .modules = o->modules,
+			   .sized = o->sized,
+			   .least_bytes = o->least_bytes,
+			   .most_bytes = o->most_bytes},
+		.stacks = {.patterns = &o->stacks, .symbols = symbols},
+	};
+	if (o->stacks.count != 0) {
+		f->filter.stacks = &o->stacks;
+		f->filter.begin = stack_filter_begin;
+		f->filter.allows = stack_filter_allows;
+		f->filter.context = &f->stacks;
+	}
+	return o->threads.count + o->modules.count + o->stacks.count + o->sized != 0 ? &f->filter
+										     : NULL;
+}
+
+void view_filter_free(struct view_filter *f)
+{
+	stack_filter_free(&f->stacks);
+}
+
+int view_check_threads(const struct run *run, struct error *e)
+{
+	if (run->view.filter == NULL || run->view.filter->threads.count == 0 ||
+	    run->thread_count != 0)
+		return 0;
+	return fail(e, ERROR_USAGE, 0, "--thread lets no thread through%s%s",
+		    run->view.other_threads != NULL ? "; the threads are " : "",
+		    run->view.other_threads != NULL ? run->view.other_threads : "");
 }

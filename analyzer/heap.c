@@ -211,18 +211,22 @@ static void mark_period(struct replay_heap *h)
 /* Where an allocation is that is made now. */
 static void find_place(struct replay_heap *h)
 {
-	uint64_t number = h->sums.allocations >> h->number_unit;
+	uint64_t number = (h->earlier_allocations + h->sums.allocations) >> h->number_unit;
 	struct history_place now = {h->born.at,
 				    number < UINT32_MAX ? (uint32_t)number : UINT32_MAX};
+	uint32_t origin = h->axis.origin.number;
 	uint64_t next;
+
+	h->born.number = now.number;
 
 	if (history_moves(&h->axis, h->place, now)) {
 		mark_period(h);
 		h->place = now;
 		h->epoch++;
 	}
-	next = ((uint64_t)now.number >> h->axis.number_shift) + 1;
-	h->next_period = next << h->axis.number_shift << h->number_unit;
+	next = ((uint64_t)(now.number - origin) >> h->axis.number_shift) + 1;
+	next = origin + (next << h->axis.number_shift);
+	h->next_period = (next << h->number_unit) - h->earlier_allocations;
 }
 
 /*
@@ -502,8 +506,10 @@ static inline void place_block(struct replay_heap *h, const struct heap_block *b
 		shadow_put(h, there);
 		*there = *b;
 	} else {
-		h->missed_frees++;
-		lose(h, there);
+		if (there->site != 0) {
+			h->missed_frees++;
+			lose(h, there);
+		}
 		*there = *b;
 	}
 }
@@ -568,6 +574,9 @@ static void put_back(struct replay_heap *h, struct heap_stream *s)
 /* An early one's block may yet come: that is known when its tie ends. */
 static void count_unmatched(struct replay_heap *h, bool early)
 {
+	/* Whose it was is not known. */
+	if (h->filtered)
+		return;
 	h->sums.frees++;
 	h->sums.unmatched_frees += !early;
 }
@@ -577,14 +586,15 @@ static void finish_realloc(struct replay_heap *h, struct heap_stream *s, const s
 {
 	place_block(h, b);
 	s->pending = false;
-	if (s->matched) {
+	if (s->matched && s->block.site != 0) {
 		h->sums.frees++;
 		h->sites[s->block.site].frees++;
 		count_up(&h->sites[s->block.site].reallocated);
 		count_life(h, &h->sites[s->block.site], &s->block);
 		exchange(h, &s->block, b);
 	} else {
-		count_unmatched(h, s->early);
+		if (!s->matched)
+			count_unmatched(h, s->early);
 		gain(h, b);
 	}
 }
@@ -615,10 +625,10 @@ static inline void count_free(struct replay_heap *h, struct heap_stream *s,
 static void realloc_released(struct replay_heap *h, struct heap_stream *s)
 {
 	s->pending = false;
-	if (s->matched)
-		count_free(h, s, &s->block);
-	else
+	if (!s->matched)
 		count_unmatched(h, s->early);
+	else if (s->block.site != 0)
+		count_free(h, s, &s->block);
 }
 
 void heap_alloc(struct replay_heap *h, struct heap_stream *s, uint64_t address, uint64_t size,
@@ -637,6 +647,7 @@ void heap_alloc(struct replay_heap *h, struct heap_stream *s, uint64_t address, 
 	if (h->early_count != 0 && early_settles(h, s, address)) {
 		h->last_allocation[s->thread] = 0;
 		h->sites[b.site].frees++;
+		h->sums.frees += h->filtered;
 		if (s->pending)
 			realloc_released(h, s);
 		return;
@@ -649,7 +660,25 @@ void heap_alloc(struct replay_heap *h, struct heap_stream *s, uint64_t address, 
 	gain(h, &b);
 }
 
-void heap_release(struct replay_heap *h, struct heap_stream *s, uint64_t address)
+void heap_leave_out(struct replay_heap *h, struct heap_stream *s, uint64_t address, uint64_t size)
+{
+	const struct heap_block b = {
+		.address = address, .size = size, .born = h->born, .thread = s->thread};
+
+	/* What is reallocated is not freed before another allocation. */
+	if (address != 0)
+		h->last_allocation[s->thread] = 0;
+	if (s->pending)
+		realloc_released(h, s);
+	if (address == 0)
+		return;
+	h->last_allocation[s->thread] = address;
+	if (h->early_count == 0 || !early_settles(h, s, address))
+		place_block(h, &b);
+}
+
+static inline void release(struct replay_heap *h, struct heap_stream *s, uint64_t address,
+			   bool filtered)
 {
 	struct heap_block b;
 
@@ -658,12 +687,25 @@ void heap_release(struct replay_heap *h, struct heap_stream *s, uint64_t address
 	if (s->pending)
 		put_back(h, s);
 	if (take_block(h, s, address, &b)) {
-		count_free(h, s, &b);
+		if (!filtered || b.site != 0)
+			count_free(h, s, &b);
+		else if (b.thread == s->thread && h->last_allocation[s->thread] == address)
+			h->last_allocation[s->thread] = 0;
 		return;
 	}
 	count_unmatched(h, h->tied);
 	if (h->tied)
 		early_put(h, s, address);
+}
+
+void heap_release(struct replay_heap *h, struct heap_stream *s, uint64_t address)
+{
+	release(h, s, address, false);
+}
+
+void heap_release_filtered(struct replay_heap *h, struct heap_stream *s, uint64_t address)
+{
+	release(h, s, address, true);
 }
 
 void heap_realloc_begin(struct replay_heap *h, struct heap_stream *s, uint64_t address)
@@ -711,6 +753,15 @@ void heap_inherit(struct replay_heap *h, uint64_t address, uint64_t size, uint32
 	h->sums.inherited_blocks++;
 	h->sums.inherited_live_bytes += size;
 	h->sums.inherited_live_blocks++;
+}
+
+void heap_inherit_left_out(struct replay_heap *h, uint64_t address, uint64_t size)
+{
+	const struct heap_block b = {address, size, h->born, 0, HEAP_INHERITED};
+	struct heap_block *slot = find(h, address);
+
+	if (address != 0 && slot->address == 0)
+		table_put(h, slot, &b);
 }
 
 /* Time. */
@@ -813,10 +864,10 @@ void heap_tie_ends(struct replay_heap *h)
 	if (bound > h->bound)
 		h->bound = bound;
 	h->tied = false;
-	for (size_t i = 0; i < h->early_count; i++)
+	for (size_t i = 0; i < h->early_count && !h->filtered; i++)
 		h->sums.unmatched_frees += h->early[i].stream != NULL;
 	for (size_t i = 0; i < h->shadow_count; i++) {
-		if (h->shadows[i].block.address == 0)
+		if (h->shadows[i].block.address == 0 || h->shadows[i].block.site == 0)
 			continue;
 		h->missed_frees++;
 		lose(h, &h->shadows[i].block);

@@ -100,6 +100,7 @@ struct replay_heap {
 	bool own_changed;
 	/* Only what has a later stamp than this counts; see heap_begin_window(). */
 	bool windowed;
+	bool filtered; /* some blocks are left out: see heap_leave_out() */
 	uint64_t window;
 	double window_ns;
 
@@ -133,6 +134,9 @@ void heap_know_site(struct replay_heap *h, uint32_t node);
 /* A block that was live when the process began. */
 void heap_inherit(struct replay_heap *h, uint64_t address, uint64_t size, uint32_t node);
 
+/* Likewise, and it is not counted: as heap_leave_out(). */
+void heap_inherit_left_out(struct replay_heap *h, uint64_t address, uint64_t size);
+
 /* The coarse stamp of what follows; does not go back. */
 void heap_advance(struct replay_heap *h, uint64_t stamp);
 
@@ -145,6 +149,10 @@ static inline void heap_time(struct replay_heap *h, uint64_t stamp)
 void heap_alloc(struct replay_heap *h, struct heap_stream *s, uint64_t address, uint64_t size,
 		uint32_t node);
 void heap_release(struct replay_heap *h, struct heap_stream *s, uint64_t address);
+/* A block that is not counted. It is there, so that its address is taken, but belongs to
+ * no site (0); with such blocks `filtered` must be set, and what is freed goes this way. */
+void heap_leave_out(struct replay_heap *h, struct heap_stream *s, uint64_t address, uint64_t size);
+void heap_release_filtered(struct replay_heap *h, struct heap_stream *s, uint64_t address);
 void heap_realloc_begin(struct replay_heap *h, struct heap_stream *s, uint64_t address);
 void heap_realloc_failed(struct replay_heap *h, struct heap_stream *s);
 

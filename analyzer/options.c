@@ -34,8 +34,16 @@ static const struct option_row rows[] = {
 	{OPTION_THRESHOLD, "threshold", 0, "NAME=VALUE",
 	 "what a finding is judged by; repeatable (see docs/findings.md)"},
 	{OPTION_WINDOW, "from", 0, "MOMENT", "count only what came after: 12.5, 500ms, 2m, -10s"},
-	{OPTION_WINDOW, "to", 0, "MOMENT", "and up to it: 50%, a date, a mark, start, end, peak"},
-	{OPTION_WINDOW, "at", 0, "MOMENT", "the state at that moment: as --to"},
+	{OPTION_TO, "to", 0, "MOMENT", "and up to it: 50%, a date, a mark, start, end, peak"},
+	{OPTION_WINDOW, "until", 0, "MOMENT", "the same"},
+	{OPTION_WINDOW, "at", 0, "MOMENT", "the state at that moment: the same"},
+	{OPTION_FILTER, "thread", 0, "PATTERN",
+	 "only threads of that name or id; repeatable, !: none"},
+	{OPTION_FILTER, "module", 0, "PATTERN",
+	 "only what code of that module asked for; likewise"},
+	{OPTION_FILTER, "stack", 0, "PATTERN", "only below a function or file like that; likewise"},
+	{OPTION_FILTER, "size", 0, "MIN..MAX",
+	 "only allocations of so many bytes: 1k..1M, 64, 4k.."},
 	{OPTION_MIN_CHANGE, "min-change", 0, "AMOUNT",
 	 "leave out smaller changes: bytes (64K), a part (5%), a time (20ms); repeatable"},
 	{OPTION_SYSROOT, "sysroot", 0, "DIR", "look for binaries below DIR first; repeatable"},
@@ -126,9 +134,72 @@ static int parse_color(struct options *o, const char *text, struct error *e)
 	return fail(e, ERROR_USAGE, 0, "--color takes auto, always or never: not '%s'", text);
 }
 
+/* "64", "4k", "1.5MiB", "2G". What follows; NULL: it is none. */
+static const char *parse_bytes(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "kmgt";
+	const char *end = text, *unit;
+	double value = 0, scale = 1;
+
+	for (; isdigit((unsigned char)*end); end++)
+		value = value * 10 + (*end - '0');
+	if (end == text)
+		return NULL;
+	if (*end == '.' && isdigit((unsigned char)end[1]))
+		for (end++; isdigit((unsigned char)*end); end++)
+			value += (*end - '0') * (scale /= 10);
+	unit = *end != '\0' ? strchr(units, tolower((unsigned char)*end)) : NULL;
+	if (unit != NULL) {
+		value *= (double)(UINT64_C(1024) << 10 * (unit - units));
+		end += end[1] == 'i' && end[2] == 'B' ? 2 : 1;
+	}
+	if (!(value < 0x1p63))
+		return NULL;
+	*bytes = (uint64_t)value;
+	return end + (*end == 'B');
+}
+
+static int parse_sizes(struct options *o, const char *text, struct error *e)
+{
+	const char *at = text;
+
+	o->sized = true;
+	o->least_bytes = 0;
+	o->most_bytes = UINT64_MAX;
+	if (strncmp(at, "..", 2) != 0)
+		at = parse_bytes(at, &o->least_bytes);
+	if (at != NULL && *at == '\0')
+		o->most_bytes = o->least_bytes;
+	else if (at != NULL && strncmp(at, "..", 2) == 0 && at[2] != '\0')
+		at = parse_bytes(at + 2, &o->most_bytes);
+	else if (at != NULL)
+		at = strcmp(at, "..") == 0 ? at + 2 : NULL;
+	if (at == NULL || *at != '\0' || o->least_bytes > o->most_bytes)
+		return fail(e, ERROR_USAGE, 0,
+			    "--size takes MIN..MAX in bytes (64, 1k..1M, 4k..): not '%s'", text);
+	return 0;
+}
+
+static int apply_filter(struct options *o, const char *name, const char *value, struct error *e)
+{
+	struct patterns *to = strcmp(name, "thread") == 0   ? &o->threads
+			      : strcmp(name, "module") == 0 ? &o->modules
+							    : &o->stacks;
+
+	if (strcmp(name, "size") == 0)
+		return parse_sizes(o, value, e);
+	if (*value == '\0' || strcmp(value, "!") == 0)
+		return fail(e, ERROR_USAGE, 0, "--%s takes a name, or a part of one: not '%s'",
+			    name, value);
+	if (to->count == PATTERNS_MAX)
+		return fail(e, ERROR_USAGE, 0, "--%s is given too often", name);
+	to->list[to->count++] = value;
+	return 0;
+}
+
 static struct moment *moment_of(struct options *o, const char *name)
 {
-	return strcmp(name, "from") == 0 ? &o->from : strcmp(name, "to") == 0 ? &o->to : &o->at;
+	return strcmp(name, "from") == 0 ? &o->from : strcmp(name, "at") == 0 ? &o->at : &o->to;
 }
 
 static int take_cost(struct options *o, const char *value, struct error *e)
@@ -208,6 +279,9 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		return diff_noise_set(&o->noise, value, e);
 	case OPTION_COLOR:
 		return parse_color(o, value, e);
+	case OPTION_FILTER:
+		return apply_filter(o, row->name, value, e);
+	case OPTION_TO:
 	case OPTION_WINDOW:
 		*moment_of(o, row->name) = moment_parse(value);
 		return 0;
@@ -268,7 +342,11 @@ int options_parse(struct options *o, unsigned accepted, int argc, char **argv, s
 	diff_noise_default(&o->noise);
 	o->sysroots = calloc((size_t)argc + 1, sizeof(*o->sysroots));
 	o->debug_paths = calloc((size_t)argc + 1, sizeof(*o->debug_paths));
-	if (o->sysroots == NULL || o->debug_paths == NULL)
+	o->threads.list = calloc((size_t)argc + 1, sizeof(*o->threads.list));
+	o->modules.list = calloc((size_t)argc + 1, sizeof(*o->modules.list));
+	o->stacks.list = calloc((size_t)argc + 1, sizeof(*o->stacks.list));
+	if (o->sysroots == NULL || o->debug_paths == NULL || o->threads.list == NULL ||
+	    o->modules.list == NULL || o->stacks.list == NULL)
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
 	fill_tables(&g, accepted | OPTION_HELP);
 	opterr = 0;
@@ -293,7 +371,11 @@ void options_free(struct options *o)
 {
 	free(o->sysroots);
 	free(o->debug_paths);
+	free(o->threads.list);
+	free(o->modules.list);
+	free(o->stacks.list);
 	o->sysroots = o->debug_paths = NULL;
+	o->threads.list = o->modules.list = o->stacks.list = NULL;
 }
 
 void options_help(FILE *out, unsigned accepted)

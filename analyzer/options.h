@@ -15,6 +15,7 @@
 #include "analyzer/emit_text.h"
 #include "analyzer/error.h"
 #include "analyzer/moment.h"
+#include "analyzer/pattern.h"
 #include "analyzer/thresholds.h"
 
 struct cost;
@@ -33,7 +34,9 @@ enum option_bit {
 	OPTION_HELP = 1 << 9,	      /* every command's */
 	OPTION_PACK_OUTPUT = 1 << 10,
 	OPTION_THRESHOLD = 1 << 11,
-	OPTION_WINDOW = 1 << 12, /* --from, --to, --at */
+	OPTION_WINDOW = 1 << 12, /* --from, --until, --at */
+	OPTION_FILTER = 1 << 13, /* --thread, --module, --size, --stack */
+	OPTION_TO = 1 << 14,	 /* --to: as --until, where it has no other meaning */
 	OPTION_NO_PAGER = 1 << 24,
 	OPTION_COST = 1 << 21,
 	OPTION_FLAME = 1 << 22,	 /* all that only `flame` takes */
@@ -43,7 +46,8 @@ enum option_bit {
 };
 
 #define OPTIONS_SYMBOLS (OPTION_SYSROOT | OPTION_DEBUG_PATH)
-#define OPTIONS_VIEW	OPTION_WINDOW /* what of a run is counted: command_view.h */
+/* What of a run is counted: command_view.h. */
+#define OPTIONS_VIEW (OPTION_WINDOW | OPTION_TO | OPTION_FILTER)
 
 struct options {
 	bool json, html, full, help;
@@ -54,6 +58,9 @@ struct options {
 	enum color_choice color;
 	struct thresholds thresholds;
 	struct moment from, to, at;
+	struct patterns threads, modules, stacks;
+	bool sized; /* --size */
+	uint64_t least_bytes, most_bytes;
 	const struct cost *cost;	    /* never NULL */
 	const char *diff;		    /* the trace before; NULL */
 	bool folded, inverted;		    /* of a flame graph */

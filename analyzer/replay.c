@@ -221,14 +221,14 @@ static void apply_timed(struct replay *r, struct thread *t, unsigned action,
 	uint32_t node = stacks_node(&r->stacks, c->node);
 	size_t at = (size_t)(t - r->run->threads);
 
-	if (!r->before && (waits_is_about(action) || io_is_about(action)))
+	if (!r->io.quiet && (waits_is_about(action) || io_is_about(action)))
 		loops_call(&r->loops, (uint32_t)at, action, r->meta.names[c->op], c, node,
 			   clock_span_ns(&r->clock, c->entry, c->duration));
 	if (waits_is_about(action)) {
 		waits_call(&r->waits, t, at, action, c, node, &r->io, &r->heap);
 		/* For something to do. */
-		if (!r->before && (action == PH_KIND_CONDITION || action == PH_KIND_SEMAPHORE ||
-				   action == PH_KIND_QUEUE))
+		if (!r->io.quiet && (action == PH_KIND_CONDITION || action == PH_KIND_SEMAPHORE ||
+				     action == PH_KIND_QUEUE))
 			habits_got_work(&r->io.habits, t);
 	} else if (io_is_about(action)) {
 		io_call(&r->io, t, action, c, node);
@@ -304,11 +304,87 @@ static void show(struct replay *r, const struct thread *t, const struct ph_event
 		r->stopped = true;
 }
 
+/* Events of which some are left out. */
+
+static bool apply_alloc_filtered(struct replay *r, struct heap_stream *s, const struct ph_event *e)
+{
+	struct thread *t = &r->run->threads[s->thread];
+	uint32_t node = stacks_node(&r->stacks, e->node);
+
+	if (e->address == 0 || !filter_allows_size(r->filter, e->size) ||
+	    !filter_allows(r->filter, s->thread, node)) {
+		heap_leave_out(&r->heap, s, e->address, e->size);
+		return false;
+	}
+	heap_alloc(&r->heap, s, e->address, e->size, node);
+	t->allocations++;
+	t->allocated_bytes += e->size;
+	return true;
+}
+
+/* Frees count where their blocks do. */
+static bool apply_free_filtered(struct replay *r, struct heap_stream *s, uint64_t address)
+{
+	uint64_t frees = r->heap.sums.frees;
+
+	heap_release_filtered(&r->heap, s, address);
+	return r->heap.sums.frees != frees;
+}
+
+static bool apply_call_filtered(struct replay *r, struct heap_stream *s, const struct ph_call *c)
+{
+	unsigned action = r->actions[c->op];
+	bool counts = filter_allows(r->filter, s->thread, stacks_node(&r->stacks, c->node));
+
+	r->io.quiet = r->waits.quiet = r->before || !counts;
+	apply_call(r, &r->run->threads[s->thread], action, c);
+	return counts && (io_is_about(action) || waits_is_about(action));
+}
+
+static void apply_filtered(struct replay *r, struct heap_stream *s, const struct ph_event *e)
+{
+	unsigned action = r->actions[e->op];
+	bool counts = false, may_count = true;
+
+	switch (e->call == NULL ? action : 0) {
+	case PH_KIND_ALLOC | ACTION_MEMORY:
+		counts = apply_alloc_filtered(r, s, e);
+		break;
+	case PH_KIND_FREE | ACTION_MEMORY:
+		counts = apply_free_filtered(r, s, e->address);
+		break;
+	case ACTION_REALLOC_BEGIN | ACTION_MEMORY:
+		heap_realloc_begin(&r->heap, s, e->address);
+		may_count = false;
+		break;
+	case ACTION_REALLOC_FAILED | ACTION_MEMORY:
+		heap_realloc_failed(&r->heap, s);
+		may_count = false;
+		break;
+	default:
+		may_count = io_is_about(action) || waits_is_about(action);
+		if (e->call != NULL && !(action & ACTION_MEMORY))
+			counts = apply_call_filtered(r, s, e->call);
+		else
+			r->unknown_events++;
+	}
+	if (r->before)
+		return;
+	r->filter->of_events += may_count;
+	r->filter->events += counts;
+	if (r->visit != NULL && counts)
+		show(r, &r->run->threads[s->thread], e);
+}
+
 static inline void apply(struct replay *r, struct heap_stream *s, const struct ph_event *e)
 {
 	struct thread *t = &r->run->threads[s->thread];
 	unsigned action = r->actions[e->op];
 
+	if (r->filter != NULL) {
+		apply_filtered(r, s, e);
+		return;
+	}
 	switch (e->call == NULL ? action : 0) {
 	case PH_KIND_ALLOC | ACTION_MEMORY:
 		heap_alloc(&r->heap, s, e->address, e->size, stacks_node(&r->stacks, e->node));

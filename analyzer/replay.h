@@ -13,6 +13,7 @@
 #include "analyzer/arena.h"
 #include "analyzer/clock.h"
 #include "analyzer/coverage.h"
+#include "analyzer/filter.h"
 #include "analyzer/heap.h"
 #include "analyzer/io.h"
 #include "analyzer/loops.h"
@@ -62,6 +63,7 @@ struct replay {
 	const struct run_view *view; /* of which one is wanted; NULL: all counts */
 	bool before;		     /* what counts has not begun */
 	bool watched;		     /* `seeks`, or within a view's times */
+	struct filter *filter;	     /* NULL: nothing is left out */
 	/* For the notices. */
 	uint64_t lost, lost_from, lost_to; /* ticks */
 	uint64_t unknown_events, unknown_blocks;

@@ -14,6 +14,7 @@
 #include "analyzer/emit_json.h"
 #include "analyzer/emit_text.h"
 #include "analyzer/error.h"
+#include "analyzer/module_class.h"
 #include "analyzer/run.h"
 #include "analyzer/symbols.h"
 #include "analyzer/tree.h"
@@ -84,18 +85,6 @@ struct stack {
 int report_stack(struct report *r, uint32_t node, struct stack *stack);
 void stack_free(struct stack *stack);
 
-/* What a module is to a program's author, by its base name. */
-enum module_class {
-	MODULE_PROGRAM, /* the program's own, and every library not named below */
-	MODULE_OURS,
-	MODULE_LIBC,
-	MODULE_LOADER,
-	MODULE_CXX, /* libstdc++, libgcc_s, libc++ */
-};
-
-enum module_class module_class(const char *path); /* path may be NULL */
-const char *base_name(const char *path);
-
 /* The frames at a node's address, innermost first; *count 0: node 0, or our own
  * library's. NULL with *count 1: out of memory. Valid as long as the report. */
 const struct frame *node_frames(struct report *r, uint32_t node, size_t *count);
@@ -103,12 +92,6 @@ const struct frame *node_frames(struct report *r, uint32_t node, size_t *count);
 /* A frame in one word: its function, or the place in its module's file ("lib.so+0x12"), or
  * the address of generated code. Malloc'ed; NULL: out of memory. */
 char *frame_label(const struct frame *f);
-
-/* The class of an address's module. */
-enum module_class address_class(const struct run *run, const struct address *address);
-
-/* The address of a node, or NULL: node 0, or one that the run does not have. */
-const struct address *node_address(const struct run *run, uint32_t node);
 
 /* The node of the frame that answers for an allocation: the innermost that is
  * neither ours nor of a runtime library nor _start, else the innermost but ours.

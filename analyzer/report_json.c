@@ -75,6 +75,40 @@ void json_window(struct report *r, struct emit_json *e)
 	emit_double(e, "duration_s", run_span_s(run));
 }
 
+static void emit_known(struct emit_json *e, const char *key, bool known, uint64_t value)
+{
+	if (known)
+		emit_u64(e, key, value);
+	else
+		emit_null(e, key);
+}
+
+static void json_patterns(struct emit_json *e, const char *key, const struct patterns *p)
+{
+	emit_array(e, key);
+	for (size_t i = 0; p != NULL && i < p->count; i++)
+		emit_string(e, NULL, p->list[i]);
+	emit_end(e);
+}
+
+/* All null where nothing is left out. */
+void json_filter(struct report *r, struct emit_json *e)
+{
+	static const struct run_filter none = {.sized = false};
+	const struct run_view *v = &r->run->view;
+	const struct run_filter *f = v->filter != NULL ? v->filter : &none;
+
+	e->unknown = v->filter == NULL;
+	json_patterns(e, "threads", &f->threads);
+	json_patterns(e, "modules", &f->modules);
+	json_patterns(e, "stacks", f->stacks);
+	emit_known(e, "least_bytes", f->sized, f->least_bytes);
+	emit_known(e, "most_bytes", f->sized && f->most_bytes != UINT64_MAX, f->most_bytes);
+	emit_u64(e, "events", v->events);
+	emit_u64(e, "of_events", v->of_events);
+	e->unknown = false;
+}
+
 void json_trace(struct report *r, struct emit_json *e)
 {
 	emit_u64(e, "events", r->run->events);
@@ -332,14 +366,6 @@ static void json_nameless(struct report *r, struct emit_json *e)
 		    r->run->heap.peak_bytes > 0
 			    ? 100 * (double)r->nameless_bytes / (double)r->run->heap.peak_bytes
 			    : (double)NAN);
-}
-
-static void emit_known(struct emit_json *e, const char *key, bool known, uint64_t value)
-{
-	if (known)
-		emit_u64(e, key, value);
-	else
-		emit_null(e, key);
 }
 
 void json_coverage(struct report *r, struct emit_json *e)

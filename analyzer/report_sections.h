@@ -9,6 +9,7 @@
 void json_perfhook(struct report *r, struct emit_json *e);
 void json_process(struct report *r, struct emit_json *e);
 void json_window(struct report *r, struct emit_json *e);
+void json_filter(struct report *r, struct emit_json *e);
 void json_trace(struct report *r, struct emit_json *e);
 void json_in_tree(const struct tree *t, size_t place, struct emit_json *e);
 void json_inherited(struct report *r, struct emit_json *e);

@@ -246,10 +246,41 @@ static void print_tree_end(const struct tree *tree, struct emit_text *t)
 }
 
 /* What of the run the figures are about. */
+static void print_patterns(struct emit_text *t, const char *what, const struct patterns *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		text_say(t, "%s ", what);
+		text_name(t, p->list[i], 40);
+		text_say(t, "; ");
+	}
+}
+
+static void print_filter(const struct run *run, struct emit_text *t)
+{
+	const struct run_filter *f = run->view.filter;
+	char n[FORMAT_ROOM], of[FORMAT_ROOM];
+
+	if (f == NULL)
+		return;
+	text_label(t, "filtered");
+	print_patterns(t, "thread", &f->threads);
+	print_patterns(t, "module", &f->modules);
+	if (f->stacks != NULL)
+		print_patterns(t, "stack", f->stacks);
+	if (f->sized && f->most_bytes == UINT64_MAX)
+		text_say(t, "from %s on; ", format_bytes(n, (double)f->least_bytes));
+	else if (f->sized)
+		text_say(t, "%s to %s; ", format_bytes(n, (double)f->least_bytes),
+			 format_bytes(of, (double)f->most_bytes));
+	text_styled(t, STYLE_STRONG, "%s of %s are counted\n", format_count(n, run->view.events),
+		    format_counted(of, run->view.of_events, "event"));
+}
+
 static void print_view(const struct run *run, struct emit_text *t)
 {
 	char from[FORMAT_ROOM], to[FORMAT_ROOM], span[FORMAT_ROOM];
 
+	print_filter(run, t);
 	if (!run->view.windowed)
 		return;
 	text_label(t, "window");

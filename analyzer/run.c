@@ -19,7 +19,10 @@
 #include "analyzer/findings.h"
 #include "analyzer/replay.h"
 
-enum { FORKS_MAX = 64 }; /* generations that are followed up */
+enum {
+	FORKS_MAX = 64,	   /* generations that are followed up */
+	THREADS_NAMED = 8, /* of those that a filter leaves out */
+};
 
 /* The describing blocks. */
 
@@ -284,6 +287,7 @@ static void replay_close(struct replay *r)
 	stacks_free(&r->stacks);
 	clock_free(&r->clock);
 	meta_free(&r->meta);
+	filter_free(r->filter);
 	free(r->thread_of);
 	free(r->unrecorded);
 	if (r->reader.fd >= 0)
@@ -395,9 +399,34 @@ static void import_blocks(struct replay *r, const struct replay *p, const struct
 		if (p->heap.sites[i].live_blocks != 0)
 			heap_know_site(&r->heap, (uint32_t)map_get(known, p->heap.sites[i].node));
 	heap_expect(&r->heap, p->heap.block_count);
-	for (size_t at = 0; (b = heap_next_block(&p->heap, &at)) != NULL;)
-		heap_inherit(&r->heap, b->address, b->size,
-			     (uint32_t)map_get(known, p->heap.sites[b->site].node));
+	for (size_t at = 0; (b = heap_next_block(&p->heap, &at)) != NULL;) {
+		uint32_t node = (uint32_t)map_get(known, p->heap.sites[b->site].node);
+
+		if (r->filter == NULL || filter_allows_inherited(r->filter, node, b->size))
+			heap_inherit(&r->heap, b->address, b->size, node);
+		else
+			heap_inherit_left_out(&r->heap, b->address, b->size);
+	}
+}
+
+/* What was asked for, of one that is no parent. */
+static const struct run_filter *wanted_filter(const struct replay *r)
+{
+	const struct run_view *v = r->options != NULL ? r->options->view : NULL;
+
+	return r->child == NULL && v != NULL ? v->filter : NULL;
+}
+
+/* All stacks are known. False: out of memory. */
+static bool begin_filter(struct replay *r)
+{
+	const struct run_filter *wanted = wanted_filter(r);
+
+	if (wanted == NULL)
+		return true;
+	r->filter = filter_new(wanted, r->run);
+	r->heap.filtered = true;
+	return r->filter != NULL;
 }
 
 /* The parent at the moment of the fork, or NULL when that cannot be known. */
@@ -460,6 +489,8 @@ static bool begin_heap(struct replay *r)
 	good = !r->stacks.failed &&
 	       heap_init(&r->heap, &r->clock, r->stacks.node_count, r->run->thread_count,
 			 r->merge.stream_count, events, last);
+	stacks_publish(&r->stacks, r->run);
+	good = good && begin_filter(r);
 	for (size_t i = 0; good && i < r->merge.stream_count; i++)
 		r->heap.streams[i].thread = r->thread_of[i];
 	if (p != NULL) {
@@ -507,7 +538,6 @@ static int replay_events(struct replay *r, struct error *e)
 	r->heap.profile = r->run->profile;
 	r->watched = r->seeks || r->view != NULL;
 	r->times_by_calls = (for_tree || r->watched) && r->merge.stream_count == 1;
-	stacks_publish(&r->stacks, r->run);
 	tell_of_stacks(r);
 	if (!merge_run(&r->merge) || r->heap.failed || r->io.failed || r->waits.failed ||
 	    r->loops.failed)
@@ -586,15 +616,31 @@ static void settle_view(struct replay *r)
 	};
 }
 
-/* Those that lived in the window. */
-static void drop_other_threads(struct run *run)
+static void name_other(struct replay *r, const struct thread *t, size_t number)
 {
-	size_t kept = 0;
+	const char **list = &r->run->view.other_threads;
+
+	if (number >= THREADS_NAMED)
+		return;
+	*list = arena_print(r->arena, "%s%s%s (%d)", *list != NULL ? *list : "",
+			    *list != NULL ? ", " : "", t->name, t->tid);
+}
+
+/* Those stay that lived in the window and that the filter lets through. */
+static void drop_other_threads(struct replay *r)
+{
+	struct run *run = r->run;
+	size_t kept = 0, left_out = 0;
 
 	for (size_t i = 0; i < run->thread_count; i++) {
 		const struct thread *t = &run->threads[i];
 
-		if (t->started_at_s <= run->view.to_s && !(t->ended_at_s < run->view.from_s))
+		if (r->view != NULL &&
+		    (t->started_at_s > run->view.to_s || t->ended_at_s < run->view.from_s))
+			continue;
+		if (r->filter != NULL && !r->filter->threads[i])
+			name_other(r, t, left_out++);
+		else
 			run->threads[kept++] = *t;
 	}
 	run->thread_count = kept;
@@ -612,15 +658,19 @@ static int replay_finish(struct replay *r, struct error *e)
 		settle_view(r);
 		end_ns = run->view.to_s * 1e9;
 	}
+	if (r->filter != NULL) {
+		run->view.filter = r->filter->wanted;
+		run->view.events = r->filter->events;
+		run->view.of_events = r->filter->of_events;
+	}
 	heap_result(&r->heap, run, end_ns);
 	io_result(&r->io, run, end_ns);
 	waits_result(&r->waits, run, &r->meta);
-	if (r->view == NULL) /* the kernel counted all */
+	if (r->view == NULL && r->filter == NULL) /* the kernel counted all */
 		compare_with_kernel(r);
 	if (r->heap.failed || r->io.failed || r->waits.failed || !find_findings(r))
 		return out_of_memory(r, e);
-	if (r->view != NULL)
-		drop_other_threads(run);
+	drop_other_threads(r);
 	replay_note_all(r);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "analyzer/error.h"
+#include "analyzer/pattern.h"
 
 /* A latency distribution, microseconds. count 0: the rest means nothing. */
 struct latency {
@@ -439,6 +440,22 @@ struct mark {
 	int pid; /* in a tree of processes; else 0 */
 };
 
+struct run;
+
+/* Who and what is counted. Everything is replayed; what is left out is counted nowhere. */
+struct run_filter {
+	struct patterns threads;       /* names; or a thread's id, as a number */
+	struct patterns modules;       /* whose code asked: asking_node() of module_class.h */
+	const struct patterns *stacks; /* what `allows` goes by, for the report; NULL */
+	bool sized;		       /* allocations: */
+	uint64_t least_bytes, most_bytes;
+	/* What else must hold for a stack: NULL, or called once for each run before its
+	 * events (false: out of memory), and for each of its nodes once, 0 too. */
+	bool (*begin)(void *context, const struct run *run);
+	bool (*allows)(void *context, uint32_t node);
+	void *context;
+};
+
 /* What of a run is counted. What comes before is replayed, so that what is live and open
  * is right; what comes after is not looked at. */
 struct run_view {
@@ -447,6 +464,11 @@ struct run_view {
 	double from_s, to_s; /* may be infinite */
 	/* Not 0: it begins, or ends, once so many bytes are live, not before that time. */
 	uint64_t from_level, to_level;
+	const struct run_filter *filter; /* the caller's; NULL: nothing is left out */
+	/* In a run: of the window's events that are about memory, descriptors or waits, those
+	 * that count. Only with a filter. */
+	uint64_t events, of_events;
+	const char *other_threads; /* some that are left out, as text; NULL: none */
 };
 
 /* Something lost or not seen: the report's first screen says it. */

@@ -366,6 +366,10 @@ static void add_sums(struct tree *t, const struct run *run)
 
 	to->events += run->events;
 	to->dropped += run->dropped;
+	to->view.events += run->view.events;
+	to->view.of_events += run->view.of_events;
+	if (to->view.other_threads == NULL)
+		to->view.other_threads = run->view.other_threads;
 	to->off = t->image_count == 1 ? run->off : to->off & run->off;
 	to->asked_for = t->image_count == 1 ? run->asked_for : to->asked_for;
 	to->trace_bytes += run->trace_bytes;
@@ -903,12 +907,12 @@ static void describe(struct tree *t)
 	memcpy(run->started, first->started, sizeof(run->started));
 	for (size_t i = 0; i < t->image_count; i++)
 		run->duration_s = fmax(run->duration_s, t->images[i].until_s);
-	if (t->view.windowed)
-		run->view = (struct run_view){
-			.windowed = true,
-			.from_s = fmin(fmax(t->view.from_s, 0), run->duration_s),
-			.to_s = fmin(fmax(t->view.to_s, 0), run->duration_s),
-		};
+	run->view.filter = t->view.filter;
+	run->view.windowed = t->view.windowed;
+	if (!t->view.windowed)
+		return;
+	run->view.from_s = fmin(fmax(t->view.from_s, 0), run->duration_s);
+	run->view.to_s = fmin(fmax(t->view.to_s, 0), run->duration_s);
 }
 
 int tree_finish(struct tree *t, const struct run_options *options, struct error *e)

@@ -265,6 +265,32 @@ static void test_reallocs(void **state)
 	assert_int_equal(site(0xa)->live_bytes, 100);
 }
 
+/* A window's periods are its own, as fine as a run's. */
+static void test_periods(void **state)
+{
+	enum { BEFORE = 10000, WITHIN = 2000 };
+	uint32_t a = make_node(&t, 0, 0xa);
+	const struct site *s;
+
+	(void)state;
+	for (uint64_t i = 0; i < BEFORE + WITHIN; i++)
+		alloc(i < BEFORE ? 1 : 3, 0x1000 + 0x10 * i, 1, a);
+	write_trace("periods", 10);
+	load(2, -1);
+	assert_true(run.period_count >= 16);
+	assert_ms(run.periods[0].from_s, 2);
+	assert_int_equal(run.periods[run.period_count - 1].allocations, WITHIN);
+	assert_int_equal(run.periods[run.period_count - 1].live_bytes, BEFORE + WITHIN);
+	for (size_t i = 1; i < run.period_count; i++)
+		assert_true(run.periods[i].allocations - run.periods[i - 1].allocations <=
+			    WITHIN / 16);
+	s = site(0xa);
+	assert_true(s->history_count >= 16);
+	assert_int_equal(s->history[s->history_count - 1].allocations, WITHIN);
+	assert_int_equal(s->live_blocks, WITHIN);
+	assert_int_equal(run.heap.older_live_blocks, BEFORE);
+}
+
 /* ---- files, sockets, waits -------------------------------------------------------- */
 
 static void test_files(void **state)
@@ -557,6 +583,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_heap_at_a_moment, begin, end),
 		cmocka_unit_test_setup_teardown(test_levels, begin, end),
 		cmocka_unit_test_setup_teardown(test_reallocs, begin, end),
+		cmocka_unit_test_setup_teardown(test_periods, begin, end),
 		cmocka_unit_test_setup_teardown(test_files, begin, end),
 		cmocka_unit_test_setup_teardown(test_read_again, begin, end),
 		cmocka_unit_test_setup_teardown(test_connections, begin, end),
