@@ -49,7 +49,7 @@ static size_t finish_memcheck(struct running *running, char **xml, size_t room)
 	struct outcome o = finish(running);
 	const char *first = in_box("memcheck.%d.xml", o.pid);
 	size_t count = 1;
-	glob_t found;
+	glob_t found = {0};
 
 	check_status(&o, 0);
 	xml[0] = read_file(first, NULL);
