@@ -2,19 +2,11 @@
 /* The table of leak cases; see cases.h. */
 #include "tests/leaks/cases.h"
 
-#define CASE(name, ...)                                                                            \
+#include <signal.h>
+
+#define CASE(title, ...)                                                                           \
 	{                                                                                          \
-		name, {__VA_ARGS__},                                                               \
-		{                                                                                  \
-			NULL                                                                       \
-		}                                                                                  \
-	}
-#define CLEAN(name)                                                                                \
-	{                                                                                          \
-		name, {NULL},                                                                      \
-		{                                                                                  \
-			NULL                                                                       \
-		}                                                                                  \
+		.name = title, .planted = { __VA_ARGS__ }                                          \
 	}
 
 const struct leak_case leak_cases[] = {
@@ -31,10 +23,12 @@ const struct leak_case leak_cases[] = {
 	CASE("error_texts", "leak_text"),
 	CASE("event_queue", "leak_event"),
 	CASE("exception_path", "leak_buffer"),
+	CASE("few_large", "leak_picture"),
 	CASE("forked_children", "leak_reply"),
 	CASE("getline_buffer", "leak_first_line"),
 	CASE("iconv_handles", "leak_converter"),
 	CASE("interior_only", "leak_aligned"),
+	CASE("late_activity", "leak_ticket"),
 	CASE("list_error_path", "leak_job"),
 	CASE("lru_cache", "leak_entry"),
 	CASE("map_only_grows", "leak_token"),
@@ -65,33 +59,44 @@ const struct leak_case leak_cases[] = {
 	CASE("tombstones", "leak_value"),
 	CASE("tree_root", "leak_node"),
 	CASE("virtual_base", "leak_answer"),
-	CLEAN("clean_batch"),
-	CLEAN("clean_cache"),
-	CLEAN("clean_containers"),
-	CLEAN("clean_generations"),
-	CLEAN("clean_pool"),
-	CLEAN("clean_server"),
-	{"python3",
-	 {NULL},
-	 {"/usr/bin/python3", "-c",
-	  "import time, json\n"
-	  "cache = {}\n"
-	  "for i in range(1500):\n"
-	  "    cache[i % 200] = json.loads(json.dumps({'item': [i] * (i % 50)}))\n"
-	  "    if i % 20 == 0: time.sleep(0.003)\n"}},
-	{"sqlite3",
-	 {NULL},
-	 {"sqlite3", ":memory:",
-	  "create table t(a integer primary key, b text);"
-	  "with recursive n(i) as (select 1 union all select i + 1 from n where i < 40000)"
-	  " insert into t select i, hex(randomblob(20)) from n;"
-	  "select count(*) from t x join t y on y.a = x.a + 1 where x.b < y.b;"
-	  "delete from t where a % 3 = 0;"
-	  "select count(*), max(length(b)) from t;"}},
-	{"jq",
-	 {NULL},
-	 {"jq", "-n",
-	  "[range(60000) | {a: ., b: (. | tostring)}] | group_by(.a % 7) | map(length)"}},
+	{.name = "killed_daemon", .planted = {"leak_cookie"}, .signal = SIGKILL},
+	/* What is called by ctypes, and nothing else, goes through libffi. */
+	{.name = "python_native",
+	 .sizes_vary = true,
+	 .planted = {"ffi_call"},
+	 .command = {"/usr/bin/python3", "-c",
+		     "import ctypes, time\n"
+		     "libc = ctypes.CDLL(None)\n"
+		     "cache = {}\n"
+		     "for i in range(1200):\n"
+		     "    cache[i % 100] = ('entry %d ' % i) * (i % 40)\n"
+		     "    if i % 10 == 0: libc.strdup(b'a name that nobody frees')\n"
+		     "    if i % 20 == 0: time.sleep(0.005)\n"}},
+	{.name = "clean_batch"},
+	{.name = "clean_cache"},
+	{.name = "clean_containers"},
+	{.name = "clean_generations"},
+	{.name = "clean_pool"},
+	{.name = "clean_server"},
+	{.name = "python3",
+	 .command = {"/usr/bin/python3", "-c",
+		     "import time, json\n"
+		     "cache = {}\n"
+		     "for i in range(1500):\n"
+		     "    cache[i % 200] = json.loads(json.dumps({'item': [i] * (i % 50)}))\n"
+		     "    if i % 20 == 0: time.sleep(0.003)\n"}},
+	{.name = "sqlite3",
+	 .command = {"sqlite3", ":memory:",
+		     "create table t(a integer primary key, b text);"
+		     "with recursive n(i) as (select 1 union all select i + 1 from n"
+		     " where i < 40000) insert into t select i, hex(randomblob(20)) from n;"
+		     "select count(*) from t x join t y on y.a = x.a + 1 where x.b < y.b;"
+		     "delete from t where a % 3 = 0;"
+		     "select count(*), max(length(b)) from t;"}},
+	{.name = "jq",
+	 .command = {"jq", "-n",
+		     "[range(60000) | {a: ., b: (. | tostring)}] | group_by(.a % 7)"
+		     " | map(length)"}},
 };
 
 size_t leak_case_count(void)
@@ -114,6 +119,14 @@ void case_needs(const struct leak_case *c)
 {
 	if (c->command[0] != NULL && access(c->command[0], X_OK) != 0)
 		need_tool(c->command[0]);
+}
+
+void case_ended(const struct leak_case *c, const struct outcome *o)
+{
+	if (c->signal == 0)
+		check_status(o, 0);
+	else
+		check_u64((uint64_t)o->signal, (uint64_t)c->signal, "signal");
 }
 
 const char *planted_in(const struct leak_case *c, const cJSON *entry)

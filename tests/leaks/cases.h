@@ -5,7 +5,7 @@
 
 #include "tests/integration/harness.h"
 
-enum { CASE_PLANTED = 3, CASE_WORDS = 6 };
+enum { CASE_PLANTED = 3, CASE_WORDS = 6, MOST_CASES = 100 };
 
 struct leak_case {
 	const char *name;
@@ -13,6 +13,9 @@ struct leak_case {
 	const char *planted[CASE_PLANTED + 1];
 	/* The command; none: the program of that name in tests/leaks. */
 	const char *command[CASE_WORDS + 1];
+	/* Blocks' sizes depend on addresses: Python keeps some as numbers. */
+	bool sizes_vary;
+	int signal; /* that it ends by; 0: exit status 0 */
 };
 
 extern const struct leak_case leak_cases[];
@@ -22,6 +25,8 @@ size_t leak_case_count(void);
 const char *const *case_command(const struct leak_case *c);
 /* Lacks the machine what it needs? Skips the running test if so. */
 void case_needs(const struct leak_case *c);
+/* Did it end as it should? */
+void case_ended(const struct leak_case *c, const struct outcome *o);
 /* The planted function in this entry's stack; NULL: none. */
 const char *planted_in(const struct leak_case *c, const cJSON *entry);
 

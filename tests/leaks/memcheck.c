@@ -81,16 +81,35 @@ static bool is_below_main(const char *function)
 	       strcmp(function, "(below main)") == 0;
 }
 
-static const char *add_function(const char *functions, const char *module, const char *function)
+/* "libffi.so" of libffi.so.8 and of what that links to. */
+static const char *library_name(const char *module)
 {
 	const char *base = strrchr(module, '/');
+	const char *so;
+
+	base = base != NULL ? base + 1 : module;
+	so = strstr(base, ".so");
+	return so != NULL ? text("%.*s", (int)(so - base) + 3, base) : base;
+}
+
+static const char *add_function(const char *functions, const char *module, const char *function)
+{
 	const char *separator = *functions != '\0' ? " < " : "";
 
 	if (is_runtime(module))
 		return functions;
 	if (*function == '\0')
-		return text("%s%s[%s]", functions, separator, base != NULL ? base + 1 : module);
+		return text("%s%s[%s]", functions, separator, library_name(module));
 	return text("%s%s%s", functions, separator, short_name(function));
+}
+
+void forget_sizes(struct leak_groups *g)
+{
+	for (size_t i = 0; i < g->count; i++) {
+		g->list[i].all.bytes = 0;
+		for (int c = 0; c < LEAK_CLASSES; c++)
+			g->list[i].of[c].bytes = 0;
+	}
 }
 
 /* ---- memcheck -------------------------------------------------------------- */

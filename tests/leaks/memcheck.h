@@ -29,6 +29,8 @@ void add_child(struct leak_groups *to, const struct leak_groups *parent,
 	       const struct leak_groups *child);
 /* The entries of `perfhook leaks --json`; classes only if a search was made. */
 void read_leaks(struct leak_groups *to, const cJSON *json);
+/* Counts bytes no more. */
+void forget_sizes(struct leak_groups *groups);
 struct leak_group *leak_group(struct leak_groups *groups, const char *functions);
 
 #endif
