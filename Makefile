@@ -246,7 +246,7 @@ TEST_PACKAGES  := libcmocka-dev valgrind strace binutils python3 perl git sqlite
 	default-jre-headless libjemalloc-dev libmimalloc2.0 busybox rsync zstd bzip2 bc vim less man-db
 LINT_PACKAGES  := clang-14 clang-format-14 clang-tidy-14 cppcheck
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-TEST_PACKAGES  += musl-tools clang-14
+TEST_PACKAGES  += musl-tools clang-14 heaptrack golang-go
 
 # $(call install,packages): those that are missing, by apt-get, named first.
 define install
@@ -290,7 +290,23 @@ check: test-deps
 check-all: test-deps
 	@PERFHOOK_STRESS=full $(MAKE) --no-print-directory run-tests
 
-run-tests: all judge programs $(TESTS) check-layers
+# What reads exports, from npm (tests/consumers): without it, or without a network, their
+# tests are skipped.
+CONSUMERS := $(BUILD)/consumers/installed
+.PHONY: consumers
+consumers: $(CONSUMERS)
+$(CONSUMERS): tests/consumers/package.json tests/consumers/package-lock.json
+	@mkdir -p $(@D)
+	$(SAY) NPM $(@D)
+	$(Q)cp $^ $(@D) && if ! command -v npm >/dev/null; then \
+		echo "  npm is not installed: some readers of exports are not tried"; \
+	elif (cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); then \
+		touch $@; \
+	else \
+		rm -rf $(@D)/node_modules; echo "  npm ci failed: some readers of exports are not tried"; \
+	fi
+
+run-tests: all judge programs $(TESTS) check-layers consumers
 	@PERFHOOK_BUILD=$(BUILD) tests/run.sh $(BUILD)/tests/bin $(TEST_ONLY)
 	@tests/browser/run.sh $(BUILD)
 	@$(MAKE) --no-print-directory check-sanitizers

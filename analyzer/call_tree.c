@@ -2,6 +2,7 @@
 /* Stacks merged by the names of their functions. */
 #include "analyzer/call_tree.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@ struct adding {
 	struct call_tree *tree;
 	struct report *report;
 	enum call_side side;
+	struct call_shape shape;
 	uint32_t *at;	/* by the run's node: the tree's, + 1; 0: not known yet */
 	uint32_t *path; /* nodes of one stack, innermost first */
 	size_t path_room;
@@ -50,9 +52,27 @@ static uint32_t child(struct call_tree *t, uint32_t parent, uint32_t name)
 	return node;
 }
 
-static uint32_t frame_child(struct call_tree *t, uint32_t parent, const struct frame *f)
+/* "f (file.c:12)", or "f (in module)". */
+static char *label_with_line(const struct frame *f)
 {
-	return child(t, parent, intern(t, frame_label(f), f->module));
+	char *label = frame_label(f), *whole = NULL;
+	int length = -1;
+
+	if (label != NULL && f->file != NULL)
+		length = asprintf(&whole, "%s (%s:%d)", label, base_name(f->file), f->line);
+	else if (label != NULL && f->module != NULL)
+		length = asprintf(&whole, "%s (in %s)", label, f->module);
+	else
+		return label;
+	free(label);
+	return length >= 0 ? whole : NULL;
+}
+
+static uint32_t frame_child(const struct adding *a, uint32_t parent, const struct frame *f)
+{
+	char *label = a->shape.lines ? label_with_line(f) : frame_label(f);
+
+	return child(a->tree, parent, intern(a->tree, label, f->module));
 }
 
 /* Go down by the frames of one address, the outermost first. UINT32_MAX: out of memory. */
@@ -64,7 +84,7 @@ static uint32_t descend(struct adding *a, uint32_t from, uint32_t node)
 	if (count > 0 && frames == NULL)
 		return UINT32_MAX;
 	while (count-- > 0)
-		if ((from = frame_child(a->tree, from, &frames[count])) == 0)
+		if ((from = frame_child(a, from, &frames[count])) == 0)
 			return UINT32_MAX;
 	return from;
 }
@@ -100,17 +120,17 @@ static uint32_t inverted_place_of(struct adding *a, uint32_t node)
 	if (report_stack(a->report, node, &stack) != 0)
 		return UINT32_MAX;
 	for (size_t i = 0; i < stack.count && at != UINT32_MAX; i++) {
-		at = frame_child(a->tree, at, &stack.frames[i]);
+		at = frame_child(a, at, &stack.frames[i]);
 		at = at != 0 ? at : UINT32_MAX;
 	}
 	stack_free(&stack);
 	return at;
 }
 
-static bool add_sample(struct adding *a, const struct cost_sample *s, bool inverted)
+static bool add_sample(struct adding *a, const struct cost_sample *s)
 {
 	struct call_tree *t = a->tree;
-	uint32_t at = inverted ? inverted_place_of(a, s->node) : place_of(a, s->node);
+	uint32_t at = a->shape.inverted ? inverted_place_of(a, s->node) : place_of(a, s->node);
 
 	if (at == 0) /* not recorded, or frames of our own library alone */
 		at = child(t, 0, intern(t, strdup(CALL_NO_STACK), NULL));
@@ -133,9 +153,9 @@ static bool begin(struct call_tree *t)
 }
 
 int call_tree_add(struct call_tree *t, struct report *r, const struct cost *cost,
-		  enum call_side side, bool inverted, struct error *e)
+		  enum call_side side, struct call_shape shape, struct error *e)
 {
-	struct adding a = {.tree = t, .report = r, .side = side};
+	struct adding a = {.tree = t, .report = r, .side = side, .shape = shape};
 	struct cost_samples samples;
 	bool good;
 
@@ -144,7 +164,7 @@ int call_tree_add(struct call_tree *t, struct report *r, const struct cost *cost
 	a.at = calloc(r->run->node_count + 1, sizeof(*a.at));
 	good = a.at != NULL && begin(t);
 	for (size_t i = 0; good && i < samples.count; i++)
-		good = add_sample(&a, &samples.list[i], inverted);
+		good = add_sample(&a, &samples.list[i]);
 	free(a.at);
 	free(a.path);
 	costs_free(&samples);

@@ -27,6 +27,12 @@ enum call_side {
 	CALL_SIDES,
 };
 
+/* How stacks become a tree. */
+struct call_shape {
+	bool inverted; /* the function called last is below the root, its callers below it */
+	bool lines;    /* frames are one only if their lines are: "f (file.c:12)" */
+};
+
 /* Of a name: as it was met first. */
 struct call_name {
 	enum module_class class;
@@ -45,7 +51,7 @@ struct call_node {
 struct call_tree {
 	struct call_node *nodes;
 	size_t node_count, node_room;
-	struct string_table names; /* as frame_label() says; not made safe */
+	struct string_table names; /* as frame_label() says, or with their lines; not made safe */
 	struct call_name *about;   /* each of the names */
 	size_t about_count, about_room;
 	size_t stack_count[CALL_SIDES]; /* distinct stacks that cost something */
@@ -53,13 +59,12 @@ struct call_tree {
 };
 
 /*
- * Add what a run's stacks cost. `inverted`: the function that was called last is
- * below the root, its callers below it. A stack that was not recorded is one frame,
+ * Add what a run's stacks cost. A stack that was not recorded is one frame,
  * CALL_NO_STACK, so that all adds up. Names borrow from the report, which must live
  * as long. 0, or -1 with *e filled: out of memory. call_tree_free() in any case.
  */
 int call_tree_add(struct call_tree *t, struct report *r, const struct cost *cost,
-		  enum call_side side, bool inverted, struct error *e);
+		  enum call_side side, struct call_shape shape, struct error *e);
 
 /* All are added: sum up, and put children in order, the larger of both sides first. */
 void call_tree_finish(struct call_tree *t);

@@ -21,6 +21,20 @@ static int check_known(const struct report *r, const struct cost *cost, struct e
 		    r->run->asked_for != NULL ? r->run->asked_for : "?");
 }
 
+/* What the format is about, and the cost if it is by one. */
+static int check_recorded(const struct report *r, const struct options *o, struct error *e)
+{
+	unsigned off = o->format->off;
+
+	if (off != 0 && (r->run->off & off) == off)
+		return fail(e, ERROR_USAGE, 0,
+			    "%s: has nothing for %s: it was recorded without that "
+			    "(PERFHOOK_EVENTS=%s)",
+			    r->run->trace_path, o->format->name,
+			    r->run->asked_for != NULL ? r->run->asked_for : "?");
+	return o->format->off == 0 ? check_known(r, o->cost, e) : 0;
+}
+
 static int write_export(const struct options *o, struct report *r, struct error *e)
 {
 	struct output out;
@@ -52,7 +66,7 @@ int command_export(const struct options *o, struct error *e)
 			    "export: no format given: --to FORMAT (see perfhook export --help)");
 	rc = loaded_open(&l, o->arguments, (size_t)o->argument_count, o, e);
 	if (rc == 0)
-		rc = check_known(&l.report, o->cost, e);
+		rc = check_recorded(&l.report, o, e);
 	if (rc == 0)
 		rc = write_export(o, &l.report, e);
 	loaded_close(&l);
@@ -63,12 +77,14 @@ int command_export(const struct options *o, struct error *e)
 static int fill_tree(struct call_tree *t, const struct options *o, struct loaded *after,
 		     struct loaded *before, struct error *e)
 {
+	const struct call_shape shape = {.inverted = o->inverted};
+
 	if (check_known(&after->report, o->cost, e) != 0 ||
-	    call_tree_add(t, &after->report, o->cost, CALL_AFTER, o->inverted, e) != 0)
+	    call_tree_add(t, &after->report, o->cost, CALL_AFTER, shape, e) != 0)
 		return -1;
 	if (o->diff != NULL &&
 	    (check_known(&before->report, o->cost, e) != 0 ||
-	     call_tree_add(t, &before->report, o->cost, CALL_BEFORE, o->inverted, e) != 0))
+	     call_tree_add(t, &before->report, o->cost, CALL_BEFORE, shape, e) != 0))
 		return -1;
 	call_tree_finish(t);
 	return 0;

@@ -10,6 +10,11 @@ const struct export_format export_formats[] = {
 	 export_pprof},
 	{"speedscope", ".speedscope.json", "speedscope.app: one profile a cost", false, 0,
 	 export_speedscope},
+	{"callgrind", ".callgrind",
+	 "kcachegrind, qcachegrind, callgrind_annotate: one event a cost", false, 0,
+	 export_callgrind},
+	{"massif", ".massif", "ms_print, massif-visualizer: the heap over time", false,
+	 RUN_OFF_MEMORY, export_massif},
 	{"folded", ".folded", "flamegraph.pl, inferno, speedscope: one line a stack", false, 0,
 	 export_folded},
 };

@@ -44,6 +44,8 @@ const struct export_format *export_format_by_name(const char *name);
 /* The writers. */
 int export_folded(struct export *x, struct error *e);
 int export_pprof(struct export *x, struct error *e);
+int export_callgrind(struct export *x, struct error *e);
+int export_massif(struct export *x, struct error *e);
 int export_speedscope(struct export *x, struct error *e);
 
 /* A tree's stacks, one a line; `both`: what they cost before, then after. 0, or -1 with

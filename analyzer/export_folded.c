@@ -69,7 +69,7 @@ int folded_write(FILE *out, const struct call_tree *t, bool both, struct error *
 int export_folded(struct export *x, struct error *e)
 {
 	struct call_tree tree = {0};
-	int rc = call_tree_add(&tree, x->report, x->cost, CALL_AFTER, false, e);
+	int rc = call_tree_add(&tree, x->report, x->cost, CALL_AFTER, (struct call_shape){0}, e);
 
 	if (rc == 0) {
 		call_tree_finish(&tree);

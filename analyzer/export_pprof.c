@@ -46,7 +46,8 @@ enum {
 };
 enum { LOCATION_ID = 1, LOCATION_MAPPING_ID = 2, LOCATION_ADDRESS = 3, LOCATION_LINE = 4 };
 enum { LINE_FUNCTION_ID = 1, LINE_LINE = 2 };
-enum { FUNCTION_ID = 1, FUNCTION_NAME = 2, FUNCTION_SYSTEM_NAME = 3, FUNCTION_FILENAME = 4 };
+/* No system_name: with it, pprof takes template arguments and parameters off. */
+enum { FUNCTION_ID = 1, FUNCTION_NAME = 2, FUNCTION_FILENAME = 4 };
 
 /* Costs that one sample holds together. */
 static const struct kind {
@@ -169,7 +170,6 @@ static void put_functions(struct pprof *p)
 	for (size_t i = 0; i < p->function_count; i++) {
 		protobuf_number(&p->part, FUNCTION_ID, i + 1);
 		protobuf_number(&p->part, FUNCTION_NAME, p->functions[i].name);
-		protobuf_number(&p->part, FUNCTION_SYSTEM_NAME, p->functions[i].name);
 		protobuf_number(&p->part, FUNCTION_FILENAME, p->functions[i].file);
 		put_part(p, PROFILE_FUNCTION);
 	}

@@ -168,6 +168,7 @@ static void folded(void **state)
 static struct said flame(const struct run *after, const struct run *before, bool inverted)
 {
 	struct report r = open_report(after), r2 = open_report(before != NULL ? before : after);
+	const struct call_shape shape = {.inverted = inverted};
 	struct call_tree t = {0};
 	struct flame f = {.tree = &t,
 			  .after = &r,
@@ -178,9 +179,9 @@ static struct said flame(const struct run *after, const struct run *before, bool
 	struct error e = {.code = ERROR_NONE};
 	FILE *out = open_memstream(&said.text, &said.length);
 
-	assert_int_equal(call_tree_add(&t, &r, f.cost, CALL_AFTER, inverted, &e), 0);
+	assert_int_equal(call_tree_add(&t, &r, f.cost, CALL_AFTER, shape, &e), 0);
 	if (before != NULL)
-		assert_int_equal(call_tree_add(&t, &r2, f.cost, CALL_BEFORE, inverted, &e), 0);
+		assert_int_equal(call_tree_add(&t, &r2, f.cost, CALL_BEFORE, shape, &e), 0);
 	call_tree_finish(&t);
 	assert_int_equal(flame_write(out, &f, &e), 0);
 	assert_int_equal(fclose(out), 0);

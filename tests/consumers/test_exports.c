@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exports and flame graphs, read by what they are made for: its totals are the
+ * report's. A reader that is not installed is skipped, with a word. The readers from npm
+ * are pinned in package.json here and installed below the build folder.
+ */
+#include "tests/integration/harness.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+
+/* What the function is renamed to: markup, if anything took it for that. */
+#define MARKUP "</script><img src=x onerror=alert(1)>"
+
+struct subject {
+	char *trace;
+	cJSON *json; /* its report */
+};
+
+/* tests/programs/exported, its symbols renamed, without debug information for them. */
+static char *renamed_program(void)
+{
+	char *to = in_box("exported");
+
+	check_status(
+		&(struct outcome){
+			.line = "objcopy",
+			.status = run(ARGV("objcopy", "--strip-debug", "--redefine-sym",
+					   "renamed_by_the_test=" MARKUP, program("exported"), to),
+				      NULL)
+					  .status},
+		0);
+	return to;
+}
+
+static struct subject recorded(char *path)
+{
+	struct outcome o = record(ARGV(path), NULL);
+
+	check_status(&o, 0);
+	return (struct subject){.trace = o.trace, .json = report(o.trace)};
+}
+
+/* What the report says that a cost is in all. */
+static uint64_t total(const struct subject *s, const char *cost)
+{
+	static const char *const at[][2] = {
+		{"peak", "memory.peak_bytes"},
+		{"leaked", "memory.live_bytes"},
+		{"allocated", "memory.allocated_bytes"},
+		{"temporary", "memory.temporary_allocations"},
+		{"read", "io.read_bytes"},
+		{"written", "io.written_bytes"},
+		{"sent", "sockets.sent_bytes"},
+		{"received", "sockets.received_bytes"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(at); i++)
+		if (strcmp(cost, at[i][0]) == 0)
+			return json_u64(s->json, at[i][1]);
+	fail_msg("no total of %s", cost);
+	return 0;
+}
+
+/* Costs whose totals are whole numbers in the report. */
+static const char *const exact_costs[] = {"peak", "leaked",  "allocated", "temporary",
+					  "read", "written", "sent",	  "received"};
+
+/* Seconds, of waits all those that are listed. */
+static double seconds(const struct subject *s, const char *cost)
+{
+	const cJSON *wait;
+	double sum = 0;
+
+	if (strcmp(cost, "time") == 0)
+		return json_at(s->json, "io.time_s")->valuedouble +
+		       json_at(s->json, "sockets.time_s")->valuedouble;
+	cJSON_ArrayForEach(wait, json_at(s->json, "waits"))
+	{
+		sum += json_at(wait, "time_s")->valuedouble;
+	}
+	return sum;
+}
+
+static void check_seconds(double ns, const struct subject *s, const char *cost)
+{
+	double wanted = seconds(s, cost);
+
+	check(wanted > 0, "the report has no %s", cost);
+	check(fabs(ns / 1e9 - wanted) < 1e-6, "%s: %f s, and the report says %f s", cost, ns / 1e9,
+	      wanted);
+}
+
+static char *exported(const struct subject *s, const char *format, const char *cost,
+		      const char *name)
+{
+	char *path = in_box("%s", name);
+	struct outcome o = run(ARGV(perfhook_path(), "export", s->trace, "--to", format, "--cost",
+				    cost, "-o", path),
+			       NULL);
+
+	check(o.status == 0, "%s: %s", o.line, o.err);
+	return path;
+}
+
+/* A reader's answer; it must have nothing to complain of. */
+static struct outcome reads(const char *const *argv, const char *const *env)
+{
+	struct outcome o = run(argv, &(struct options){.env = env, .timeout_s = 120});
+
+	check(o.status == 0, "%s ended with %d:\n%s%s", o.line, o.status, o.out, o.err);
+	return o;
+}
+
+static void has(const struct outcome *o, const char *what)
+{
+	check(strstr(o->out, what) != NULL, "%s does not say '%s' but:\n%s", o->line, what, o->out);
+}
+
+/* A script of ours with what npm installed. */
+static struct outcome node(const char *script, const char *const *arguments)
+{
+	char sources[PATH_MAX], modules[PATH_MAX];
+	const char *argv[16] = {"node"}, *env[2] = {NULL};
+	size_t count = 2;
+
+	need_tool("node");
+	if (realpath(text("%s/consumers/node_modules", getenv("PERFHOOK_BUILD")), modules) == NULL)
+		skip_because("its readers were not installed: make consumers (needs npm)");
+	check(realpath("tests/consumers", sources) != NULL, "not run from the source folder");
+	argv[1] = text("%s/%s", sources, script);
+	while (*arguments != NULL && count < COUNT_OF(argv) - 1)
+		argv[count++] = *arguments++;
+	env[0] = text("NODE_PATH=%s", modules);
+	return reads(argv, env);
+}
+
+static void need_browser(void)
+{
+	if (access("/usr/bin/chromium", X_OK) != 0)
+		skip_because("chromium is not installed");
+}
+
+/* pprof. */
+
+/* Sums of the columns of `pprof -raw`: "peak/bytes peak_blocks/count ...", then a line of
+ * numbers a sample. */
+struct columns {
+	char *names[32];
+	uint64_t sums[32];
+	size_t count;
+};
+
+static struct columns raw_columns(char *raw)
+{
+	struct columns c = {.count = 0};
+	char *rest = NULL, *samples = strstr(raw, "\nSamples:\n"), *end, *line, *word;
+
+	check(samples != NULL, "no samples in:\n%s", raw);
+	samples += strlen("\nSamples:\n");
+	end = strstr(samples, "\nLocations\n");
+	check(end != NULL, "no locations in:\n%s", raw);
+	*end = '\0';
+	line = strtok_r(samples, "\n", &rest);
+	for (char *more = NULL; (word = strtok_r(line, " ", &more)) != NULL; line = NULL) {
+		check(c.count < COUNT_OF(c.names), "too many sample types");
+		c.names[c.count++] = text("%.*s", (int)strcspn(word, "/"), word);
+	}
+	while ((line = strtok_r(NULL, "\n", &rest)) != NULL) {
+		if (strchr(line, ':') == NULL || strchr(line, '[') != NULL)
+			continue;
+		for (size_t i = 0; i < c.count; i++)
+			c.sums[i] += strtoull(line, &line, 10);
+	}
+	return c;
+}
+
+static uint64_t column(const struct columns *c, const char *name)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (strcmp(c->names[i], name) == 0)
+			return c->sums[i];
+	fail_msg("no sample type %s", name);
+	return 0;
+}
+
+static void pprof(void **state)
+{
+	const char *const env[] = {text("HOME=%s", box_dir()), NULL};
+	struct subject s;
+	struct columns c;
+	struct outcome o;
+	char *path;
+
+	(void)state;
+	need_tool("go");
+	s = recorded(program("exported"));
+	path = exported(&s, "pprof", "leaked", "x.pb.gz");
+	o = reads(ARGV("go", "tool", "pprof", "-raw", path), env);
+	has(&o, "Comment: exported (");
+	c = raw_columns(o.out);
+	for (size_t i = 0; i < COUNT_OF(exact_costs); i++)
+		check_u64(column(&c, exact_costs[i]), total(&s, exact_costs[i]), exact_costs[i]);
+	check_u64(column(&c, "peak_blocks"), json_u64(s.json, "memory.peak_blocks"), "peak_blocks");
+	check_u64(column(&c, "leaked_blocks"), json_u64(s.json, "memory.live_blocks"),
+		  "leaked_blocks");
+	check_u64(column(&c, "allocations"), json_u64(s.json, "memory.allocations"), "allocations");
+	check_seconds((double)column(&c, "time"), &s, "time");
+	check_seconds((double)column(&c, "waited"), &s, "waited");
+	/* What was asked for is shown first; inlined functions are frames of their own. */
+	o = reads(ARGV("go", "tool", "pprof", "-symbolize=none", "-top", path), env);
+	has(&o, "Type: leaked");
+	has(&o, "Box<double>::fill");
+	has(&o, "inlined_alloc");
+	o = reads(ARGV("go", "tool", "pprof", "-symbolize=none", "-tags", path), env);
+	has(&o, "memory");
+	has(&o, "transfer");
+	has(&o, "wait");
+	o = reads(ARGV("go", "tool", "pprof", "-symbolize=none", "-sample_index=written",
+		       "-list=use_file", path),
+		  env);
+	has(&o, "exported.cc");
+}
+
+/* Callgrind: "...  PROGRAM TOTALS", by the order of the events. */
+static void callgrind(void **state)
+{
+	struct subject s;
+	struct outcome o;
+	char *line;
+
+	(void)state;
+	need_tool("callgrind_annotate");
+	s = recorded(program("exported"));
+	o = reads(ARGV("callgrind_annotate", "--show-percs=no", "--inclusive=yes", "--auto=no",
+		       "--threshold=100", exported(&s, "callgrind", "peak", "callgrind.out")),
+		  NULL);
+	line = strstr(o.out, "  PROGRAM TOTALS");
+	check(line != NULL, "no totals in:\n%s", o.out);
+	while (line[-1] != '\n')
+		line--;
+	for (size_t i = 0; i < COUNT_OF(exact_costs); i++) {
+		char digits[32] = "";
+		size_t length = 0;
+
+		for (line += strspn(line, " "); *line != ' '; line++)
+			if (*line != ',' && length < sizeof(digits) - 1)
+				digits[length++] = *line;
+		check_u64(strtoull(digits, NULL, 10), total(&s, exact_costs[i]), exact_costs[i]);
+	}
+	/* Of all that was written, all in main and none counted twice in the recursion. */
+	o = reads(ARGV("callgrind_annotate", "--inclusive=yes", "--auto=no", "--threshold=100",
+		       "--show=written,allocated", in_box("callgrind.out")),
+		  NULL);
+	has(&o, "(100.0%)");
+	has(&o, "exported.cc:use_file() [");
+	has(&o, "exported.cc:recurse(int)'2 [");
+	for (const char *at = o.out; (at = strchr(at, '(')) != NULL; at++)
+		check(strtod(at + 1, NULL) <= 100, "more than all:\n%s", at);
+}
+
+static void massif(void **state)
+{
+	struct subject s;
+	struct outcome o;
+	char bytes[32], *with_commas = bytes;
+	uint64_t peak;
+
+	(void)state;
+	need_tool("ms_print");
+	s = recorded(program("exported"));
+	o = reads(ARGV("ms_print", "--threshold=0.1", exported(&s, "massif", "peak", "massif.out")),
+		  NULL);
+	peak = total(&s, "peak");
+	check(peak >= 1000000 && peak < 1000000000, "the peak is %" PRIu64, peak);
+	snprintf(bytes, sizeof(bytes), "%" PRIu64 ",%03" PRIu64 ",%03" PRIu64, peak / 1000000,
+		 peak / 1000 % 1000, peak % 1000);
+	has(&o, with_commas);
+	has(&o, "(peak)");
+	has(&o, "peak() (exported.cc:");
+}
+
+static void speedscope_schema(void **state)
+{
+	struct subject s = recorded(program("exported"));
+	struct outcome o;
+
+	(void)state;
+	o = node("speedscope_schema.js", ARGV(exported(&s, "speedscope", "written", "x.json")));
+	for (size_t i = 0; i < COUNT_OF(exact_costs); i++) {
+		const char *unit = strcmp(exact_costs[i], "temporary") == 0 ? "none" : "bytes";
+
+		has(&o,
+		    text("%s %s %" PRIu64 "\n", exact_costs[i], unit, total(&s, exact_costs[i])));
+	}
+	has(&o, "active written\n");
+}
+
+/* Of all costs that are in main or below, main has all: the thread's and the loader's
+ * are not. What is sent is main's alone. */
+static void speedscope_page(void **state)
+{
+	struct subject s;
+	struct outcome o;
+
+	(void)state;
+	need_browser();
+	s = recorded(program("exported"));
+	o = node("speedscope_page.js", ARGV(exported(&s, "speedscope", "sent", "x.speedscope.json"),
+					    exported(&s, "pprof", "sent", "x.pb.gz"),
+					    exported(&s, "folded", "sent", "x.folded"),
+					    exported(&s, "callgrind", "sent", "callgrind.x")));
+	has(&o, "x.speedscope.json 100%\n");
+	has(&o, "x.pb.gz 100%\n");
+	has(&o, "x.folded 100%\n");
+	has(&o, "callgrind.x 100%\n");
+}
+
+/* Flame graphs. */
+
+static char *flame(const struct subject *s, const char *cost, const char *name)
+{
+	char *path = in_box("%s", name);
+	struct outcome o =
+		run(ARGV(perfhook_path(), "flame", s->trace, "--cost", cost, "-o", path), NULL);
+
+	check(o.status == 0, "%s: %s", o.line, o.err);
+	return path;
+}
+
+static void folded_adds_up(void **state)
+{
+	struct subject s = recorded(program("exported"));
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(exact_costs); i++) {
+		struct outcome o = run(ARGV(perfhook_path(), "flame", "--folded", s.trace, "--cost",
+					    exact_costs[i]),
+				       NULL);
+		uint64_t sum = 0;
+		char *rest = NULL;
+
+		for (char *line = strtok_r(o.out, "\n", &rest); line != NULL;
+		     line = strtok_r(NULL, "\n", &rest))
+			sum += strtoull(strrchr(line, ' '), NULL, 10);
+		check_u64(sum, total(&s, exact_costs[i]), exact_costs[i]);
+	}
+}
+
+static void flame_page(void **state)
+{
+	struct subject s;
+	struct outcome o;
+
+	(void)state;
+	need_browser();
+	need_tool("objcopy");
+	s = recorded(renamed_program());
+	o = node("flame_page.js", ARGV(flame(&s, "leaked", "x.svg"), MARKUP));
+	has(&o, "all 900\n");
+	has(&o, "images 0\n");
+	has(&o, "search matched ");
+	has(&o, "found 1\n");
+	has(&o, "reset \"\"\n");
+	has(&o, "zoomed true 900\n");
+	has(&o, "again true\n");
+	has(&o, "details true\n");
+	has(&o, "swapped  callers and callees swapped 900\n");
+	has(&o, "icicle true true\n");
+	has(&o, "by keys true\n");
+	has(&o, "narrow 320\n");
+}
+
+static void flame_is_xml(void **state)
+{
+	struct subject s;
+
+	(void)state;
+	need_tool("python3");
+	need_tool("objcopy");
+	s = recorded(renamed_program());
+	reads(ARGV("python3", "-c",
+		   "import sys, xml.etree.ElementTree as t\n"
+		   "r = t.parse(sys.argv[1]).getroot()\n"
+		   "n = '{http://www.w3.org/2000/svg}'\n"
+		   "assert {e.tag for e in r.iter()} <= {n + x for x in"
+		   " 'svg style rect text g title script'.split()}, {e.tag for e in r.iter()}\n"
+		   "assert any(sys.argv[2] in (e.text or '') for e in r.iter(n + 'title'))\n",
+		   flame(&s, "leaked", "x.svg"), MARKUP),
+	      NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		boxed(pprof),		boxed(callgrind),
+		boxed(massif),		boxed(speedscope_schema),
+		boxed(speedscope_page), boxed(folded_adds_up),
+		boxed(flame_page),	boxed(flame_is_xml),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
