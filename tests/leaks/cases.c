@@ -54,7 +54,7 @@ const struct leak_case leak_cases[] = {
 	CASE("thread_handles", "leak_thread"),
 	CASE("thread_state", "leak_state"),
 	CASE("timer_list", "leak_timer"),
-	CASE("timer_thread", "leak_sample"),
+	{.name = "timer_thread", .planted = {"leak_sample"}, .by_time = true},
 	CASE("tls_only", "leak_trailer"),
 	CASE("tombstones", "leak_value"),
 	CASE("tree_root", "leak_node"),

@@ -15,6 +15,8 @@ struct leak_case {
 	const char *command[CASE_WORDS + 1];
 	/* Blocks' sizes depend on addresses: Python keeps some as numbers. */
 	bool sizes_vary;
+	/* What leaks does so by time, not by work: no case of its own without pauses. */
+	bool by_time;
 	int signal; /* that it ends by; 0: exit status 0 */
 };
 

@@ -17,7 +17,7 @@ struct verdict {
 	bool good;
 };
 
-static struct verdict verdicts[3 * MOST_CASES];
+static struct verdict verdicts[4 * MOST_CASES];
 static size_t verdict_count;
 
 static void judge_leak(struct verdict *v, const cJSON *entry, int rank)
@@ -152,7 +152,19 @@ static void one_case(void **state)
 	run_variant(&leak_cases[next++], 0);
 }
 
-/* The others rates and sizes. */
+/* A run of some milliseconds. */
+static void one_case_at_once(void **state)
+{
+	static size_t next;
+	const struct leak_case *c = &leak_cases[next++];
+
+	(void)state;
+	if (c->by_time || c->command[0] != NULL)
+		skip_because("%s has its leak by time, or its own pace", c->name);
+	run_variant(c, 3);
+}
+
+/* Other rates and sizes. */
 static void one_case_varied(void **state)
 {
 	static size_t next;
@@ -179,15 +191,14 @@ static int print_table(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[2 * MOST_CASES];
+	static const CMUnitTestFunction ways[] = {one_case, one_case_at_once, one_case_varied};
+	static struct CMUnitTest tests[COUNT_OF(ways) * MOST_CASES];
 	size_t count = leak_case_count();
 
-	for (size_t i = 0; i < count; i++) {
-		tests[i] = (struct CMUnitTest)boxed(one_case);
-		tests[i].name = leak_cases[i].name;
-		tests[count + i] = (struct CMUnitTest)boxed(one_case_varied);
-		tests[count + i].name = leak_cases[i].name;
+	for (size_t i = 0; i < COUNT_OF(ways) * count; i++) {
+		tests[i] = (struct CMUnitTest)boxed(ways[i / count]);
+		tests[i].name = leak_cases[i % count].name;
 	}
-	return _cmocka_run_group_tests("leaks", tests, full_mode() ? 2 * count : count, NULL,
+	return _cmocka_run_group_tests("leaks", tests, (full_mode() ? 3 : 2) * count, NULL,
 				       print_table);
 }
