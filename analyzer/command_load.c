@@ -123,6 +123,7 @@ static int load_one(struct loaded *l, const char *path, const struct options *o,
 		.stacks_context = &background,
 		.thresholds = &o->thresholds,
 		.view = &view,
+		.activity = o->html,
 	};
 
 	if (collector_finish_wait(path, e) != 0 ||
@@ -150,6 +151,7 @@ static int add_trace(struct tree *tree, const struct tree_trace *trace, double a
 	struct run run;
 
 	options.view = &view;
+	options.activity_before_s = at_s;
 	if (trace->usable && view.windowed && view.to_s < 0)
 		return 0;
 	if (trace->usable && load_run(&run, trace->path, &options, &why) == 0)
@@ -221,6 +223,7 @@ static int build_tree(struct tree *tree, const struct traces *t, const struct ru
 		.thresholds = &o->thresholds,
 		.known = t->known,
 		.known_count = t->count,
+		.activity = o->html,
 		.stacks_known = symbols != NULL ? expects(o) : NULL,
 		.stacks_context = &background,
 	};

@@ -284,12 +284,35 @@ static inline void site_loses(struct replay_heap *h, struct heap_site *s, uint64
 	s->live_blocks--;
 }
 
+/* A block comes (+1) or goes (-1). */
+__attribute__((noinline)) static void note_grown(struct replay_heap *h, const struct heap_block *b,
+						 int sign)
+{
+	int64_t *values =
+		activity_now(h->activity, ACTIVITY_HEAP, h->sites[b->site].node, b->thread);
+
+	values[ACTIVITY_GROWN] += sign * (int64_t)b->size;
+	values[ACTIVITY_GROWN_BLOCKS] += sign;
+}
+
+__attribute__((noinline)) static void note_allocated(struct replay_heap *h,
+						     const struct heap_block *b)
+{
+	int64_t *values =
+		activity_now(h->activity, ACTIVITY_HEAP, h->sites[b->site].node, b->thread);
+
+	values[ACTIVITY_ALLOCATED] += (int64_t)b->size;
+	values[ACTIVITY_ALLOCATIONS]++;
+}
+
 static inline void gain(struct replay_heap *h, const struct heap_block *b)
 {
 	site_gains(h, &h->sites[b->site], b->size);
 	h->sums.live_bytes += b->size;
 	h->sums.live_blocks++;
 	h->grown_at = h->now;
+	if (h->activity != NULL)
+		note_grown(h, b, 1);
 	if (h->profile != NULL)
 		note_own(h);
 }
@@ -310,6 +333,8 @@ static inline void lose(struct replay_heap *h, const struct heap_block *b)
 	h->sums.live_bytes -= b->size;
 	h->sums.live_blocks--;
 	disinherit(h, b);
+	if (h->activity != NULL)
+		note_grown(h, b, -1);
 	if (h->profile != NULL)
 		note_own(h);
 }
@@ -326,6 +351,10 @@ static void exchange(struct replay_heap *h, const struct heap_block *old,
 	site_gains(h, &h->sites[new->site], new->size);
 	h->sums.live_bytes += new->size - old->size;
 	disinherit(h, old);
+	if (h->activity != NULL) {
+		note_grown(h, old, -1);
+		note_grown(h, new, 1);
+	}
 	if (h->profile != NULL)
 		note_own(h);
 }
@@ -385,6 +414,8 @@ static inline void count_allocation(struct replay_heap *h, struct heap_block *b)
 		s->first = h->now;
 	s->allocated_bytes += b->size;
 	s->last = h->now;
+	if (h->activity != NULL)
+		note_allocated(h, b);
 }
 
 /* Shadows: within a tie, blocks whose address was forced upon. */
@@ -607,6 +638,9 @@ static inline void count_temporary(struct replay_heap *h, struct heap_stream *s,
 	h->sums.temporary_allocations++;
 	site->temporary++;
 	h->last_allocation[s->thread] = 0;
+	if (h->activity != NULL)
+		activity_now(h->activity, ACTIVITY_HEAP, site->node,
+			     b->thread)[ACTIVITY_TEMPORARY]++;
 }
 
 static inline void count_free(struct replay_heap *h, struct heap_stream *s,
@@ -819,6 +853,8 @@ void heap_advance(struct replay_heap *h, uint64_t stamp)
 	h->now = stamp;
 	h->born.at = at_of(h, stamp);
 	find_place(h);
+	if (h->activity != NULL)
+		activity_time(h->activity, clock_ns(h->clock, stamp));
 }
 
 /* Ties. */

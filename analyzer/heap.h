@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyzer/activity.h"
 #include "analyzer/buckets.h"
 #include "analyzer/clock.h"
 #include "analyzer/history.h"
@@ -95,7 +96,8 @@ struct replay_heap {
 	struct buckets timeline;
 	struct mapped mapped;
 	/* What the process allocated itself, since the last mark. */
-	struct profile *profile; /* the run's; NULL: not wanted */
+	struct profile *profile;   /* the run's; NULL: not wanted */
+	struct activity *activity; /* likewise */
 	struct band own;
 	bool own_changed;
 	/* Only what has a later stamp than this counts; see heap_begin_window(). */

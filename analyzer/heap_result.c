@@ -164,6 +164,14 @@ static void set_apart(const struct replay_heap *h, struct run *run, const struct
 	s->live_blocks--;
 }
 
+static void note_left(struct replay_heap *h, const struct run *run, const struct heap_block *b)
+{
+	/* What is older than a window is in no site's live bytes. */
+	if (!is_older(h, b))
+		activity_left(h->activity, run->sites[b->site - 1].node, b->thread,
+			      clock_ns(h->clock, heap_stamp(h, b->born.at)), b->size);
+}
+
 /* What the live blocks tell; by site, when the newest was made. */
 static void take_blocks(struct replay_heap *h, struct run *run, uint32_t *newest)
 {
@@ -178,6 +186,8 @@ static void take_blocks(struct replay_heap *h, struct run *run, uint32_t *newest
 			set_apart(h, run, b);
 		else
 			keep_block(h, run, b);
+		if (h->activity != NULL)
+			note_left(h, run, b);
 		if (b->born.at > newest[b->site] && !is_older(h, b))
 			newest[b->site] = b->born.at;
 	}

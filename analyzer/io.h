@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyzer/activity.h"
 #include "analyzer/arena.h"
 #include "analyzer/buckets.h"
 #include "analyzer/clock.h"
@@ -36,6 +37,8 @@ struct replay_io {
 	struct map object_by_fd;     /* to its number: what a descriptor now is */
 	uint32_t node;		     /* the stack of the call at hand */
 	uint8_t op;		     /* its function */
+	uint32_t by;		     /* its thread, in activity.h: only where that is kept */
+	struct activity *activity;   /* NULL: not wanted */
 	double twice_s[2];     /* of moves between two files, two sockets: time that both had */
 	struct map sink_by_fd; /* without an object: to its place + 1 */
 	struct index sink_by_path;

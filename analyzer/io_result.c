@@ -410,6 +410,7 @@ static void take_file(struct replay_io *io, struct io_sink *s, struct file *f)
 {
 	*f = (struct file){
 		.path = s->path,
+		.number = (uint32_t)(s - io->sinks),
 		.traffic = s->traffic,
 		.first_at_s = s->first_ns / 1e9,
 		.last_at_s = s->last_ns / 1e9,
@@ -532,6 +533,7 @@ static void take_connection(struct replay_io *io, struct io_sink *s, struct conn
 	struct endpoint *e;
 
 	c->traffic = s->traffic;
+	c->number = (uint32_t)(s - io->sinks);
 	c->top_node = s->top_node;
 	c->facts = s->facts;
 	latency_result(&s->latency, &c->traffic.latency);
@@ -551,6 +553,19 @@ static void take_connection(struct replay_io *io, struct io_sink *s, struct conn
 	io->failed |= !endpoint_record(&e->traffic.recorder, &s->latency) ||
 		      !record_opening(e, c) ||
 		      (s->turns != NULL && !endpoint_record(&e->turn_recorder, &s->turns->latency));
+}
+
+/* What a sink was found to be is known now. */
+static void settle_thing(void *context, struct activity_key *key)
+{
+	const struct replay_io *io = context;
+
+	if ((key->kind != ACTIVITY_FILE && key->kind != ACTIVITY_SOCKET) ||
+	    key->thing >= io->sink_count)
+		return;
+	if (io->sinks[key->thing].into != 0)
+		key->thing = io->sinks[key->thing].into - 1;
+	key->kind = io->sinks[key->thing].connection != 0 ? ACTIVITY_SOCKET : ACTIVITY_FILE;
 }
 
 /* ---- all of it ----------------------------------------------------------------- */
@@ -641,6 +656,8 @@ void io_result(struct replay_io *io, struct run *run, double end_ns)
 	struct endpoints endpoints = {0};
 
 	fold_sinks(io);
+	if (io->activity != NULL)
+		activity_translate(io->activity, settle_thing, io);
 	take_uses(io, run);
 	take_errors(io);
 	run->files = calloc(io->sink_count, sizeof(*run->files));

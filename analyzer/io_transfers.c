@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes in and out, and where in their files. */
 #include <aio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,20 @@
 static bool is_socket(const struct replay_io *io, uint32_t sink)
 {
 	return io->sinks[sink].connection != 0;
+}
+
+/* IN, OUT, NS and CALLS of activity.h. */
+static void note_activity(struct replay_io *io, const struct side *side, const int64_t values[4])
+{
+	const struct activity_key key = {
+		.node = io->node,
+		.thread = io->by,
+		.thing = side->sink,
+		.kind = is_socket(io, side->sink) ? ACTIVITY_SOCKET : ACTIVITY_FILE,
+	};
+
+	if (io->activity != NULL)
+		activity_call(io->activity, &key, values, side->begin, side->begin + side->ns);
 }
 
 /* What the stack did; NULL: it does not count, or out of memory. */
@@ -26,6 +41,7 @@ static struct io_use *take_time(struct replay_io *io, const struct side *side, u
 	use = io_note_use(io, side, bytes);
 	if (use != NULL)
 		use->transfer_ns += side->ns;
+	note_activity(io, side, (const int64_t[4]){0, 0, llround(side->ns), 1});
 	if (s->uses == 0 || side->begin < s->first_ns)
 		s->first_ns = side->begin;
 	if (s->uses++ == 0 || end > s->last_ns)
@@ -222,6 +238,8 @@ static void count_bytes(struct replay_io *io, struct thread *thread, bool read,
 		*(read ? &thread->received_bytes : &thread->sent_bytes) += bytes;
 	else
 		*(read ? &thread->read_bytes : &thread->written_bytes) += bytes;
+	note_activity(io, side,
+		      (const int64_t[4]){read ? side->result : 0, read ? 0 : side->result, 0, 0});
 }
 
 static void count_transfer(struct replay_io *io, struct thread *thread, bool read,
@@ -303,6 +321,7 @@ void io_moved(struct replay_io *io, struct thread *thread, const struct ph_call 
 	use = io_use_of(io, side.sink);
 	if (use != NULL)
 		use->transfer_ns -= side.ns;
+	note_activity(io, &side, (const int64_t[4]){0, 0, -llround(side.ns), 0});
 }
 
 void io_synced(struct replay_io *io, struct thread *thread, bool sync, const struct ph_call *call)

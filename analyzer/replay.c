@@ -231,6 +231,7 @@ static void apply_timed(struct replay *r, struct thread *t, unsigned action,
 				     action == PH_KIND_QUEUE))
 			habits_got_work(&r->io.habits, t);
 	} else if (io_is_about(action)) {
+		r->io.by = (uint32_t)at;
 		io_call(&r->io, t, action, c, node);
 		waits_io(&r->waits, t, at, &before, c);
 		coverage_add(&r->coverage, at, c);
@@ -446,6 +447,9 @@ void replay_begin_window(struct replay *r, double at_s)
 	heap_begin_window(&r->heap, ns);
 	io_begin_window(&r->io, ns);
 	waits_begin_window(&r->waits, ns);
+	/* In a tree, that may be before the process began: slices are the tree's. */
+	if (r->run->activity != NULL)
+		activity_begin_window(r->run->activity, at_s * 1e9);
 	for (size_t i = 0; i < r->run->thread_count; i++)
 		clear_sums(&r->run->threads[i]);
 }

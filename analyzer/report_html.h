@@ -10,12 +10,18 @@
 
 #include "analyzer/emit_json.h"
 #include "analyzer/error.h"
+#include "analyzer/page_stacks.h"
 #include "analyzer/report.h"
 
 /* 0, or -1 with *e filled: out of memory. Write errors stay in `out`. */
 int report_html(struct report *r, FILE *out, struct error *e);
 
-/* A part of it (page_words.c): "summary". */
+/* Its parts. "summary" (page_words.c): */
 void page_words(struct report *r, struct emit_json *e);
+/* "processes", at most so many (page_processes.c): */
+#define PAGE_PROCESSES 2000
+void page_processes(const struct report *r, struct emit_json *e);
+/* "activity" (page_activity.c), in at most so many sums; null if the run has none: */
+void page_activity(struct report *r, struct page_stacks *stacks, size_t most, struct emit_json *e);
 
 #endif

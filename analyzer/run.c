@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "analyzer/activity.h"
 #include "analyzer/endpoints.h"
 #include "analyzer/latency.h"
 #include "analyzer/map.h"
@@ -158,6 +159,7 @@ static size_t add_thread(struct replay *r, uint32_t root, uint64_t first_stamp)
 	r->run->threads[r->run->thread_count] = (struct thread){
 		.tid = s ? s->tid : 0,
 		.name = s ? s->name : "",
+		.number = (uint32_t)r->run->thread_count,
 		.started_at_s = clock_s(&r->clock, s && s->started ? s->started : first_stamp),
 		.ended_at_s = s && s->ended ? clock_s(&r->clock, s->ended) : NAN,
 		.cpu_started_ns = s ? s->cpu_started_ns : 0,
@@ -491,6 +493,7 @@ static bool begin_heap(struct replay *r)
 			 r->merge.stream_count, events, last);
 	stacks_publish(&r->stacks, r->run);
 	good = good && begin_filter(r);
+	r->heap.activity = r->run->activity;
 	for (size_t i = 0; good && i < r->merge.stream_count; i++)
 		r->heap.streams[i].thread = r->thread_of[i];
 	if (p != NULL) {
@@ -533,6 +536,10 @@ static int replay_events(struct replay *r, struct error *e)
 	r->io.quiet = r->waits.quiet = r->before;
 	if (for_tree && (r->run->profile = profile_new()) == NULL)
 		return out_of_memory(r, e);
+	if (r->options != NULL && r->options->activity &&
+	    (r->run->activity = activity_new(-r->options->activity_before_s * 1e9)) == NULL)
+		return out_of_memory(r, e);
+	r->io.activity = r->waits.activity = r->run->activity;
 	if (r->io.failed || !begin_heap(r))
 		return out_of_memory(r, e);
 	r->heap.profile = r->run->profile;
@@ -666,9 +673,12 @@ static int replay_finish(struct replay *r, struct error *e)
 	heap_result(&r->heap, run, end_ns);
 	io_result(&r->io, run, end_ns);
 	waits_result(&r->waits, run, &r->meta);
+	if (run->activity != NULL)
+		activity_settle(run->activity);
 	if (r->view == NULL && r->filter == NULL) /* the kernel counted all */
 		compare_with_kernel(r);
-	if (r->heap.failed || r->io.failed || r->waits.failed || !find_findings(r))
+	if (r->heap.failed || r->io.failed || r->waits.failed ||
+	    (run->activity != NULL && run->activity->failed) || !find_findings(r))
 		return out_of_memory(r, e);
 	drop_other_threads(r);
 	replay_note_all(r);
@@ -822,6 +832,7 @@ void run_free(struct run *run)
 {
 	run_free_recorders(run);
 	profile_free(run->profile);
+	activity_free(run->activity);
 	free(run->forks);
 	free(run->notices);
 	free(run->heap.timeline);

@@ -273,6 +273,7 @@ struct file {
 		*path; /* "pipe:[…]", "anon_inode:[…]" as the kernel says it; "fd 7" if unknown */
 	struct traffic traffic;
 	double first_at_s, last_at_s; /* of its reads and writes: rates are over this span */
+	uint32_t number;	      /* in activity.h */
 	uint64_t opens;
 	uint64_t failed_opens, closes; /* closes: of the last descriptor of an open file */
 	double open_s, open_longest_s; /* from open to close, of those that were closed */
@@ -317,6 +318,7 @@ struct connection {
 	double idle_s; /* open and between two turns */
 	struct io_facts facts;
 	uint32_t endpoint; /* while endpoints are made: its place among them; UINT32_MAX: none */
+	uint32_t number;   /* in activity.h */
 };
 
 /* All connections to one peer, or accepted at one port. */
@@ -396,6 +398,7 @@ struct wait {
 	double time_s;
 	struct latency latency;
 	struct recorder *recorder; /* what `latency` was made of, if it was asked for */
+	uint32_t number;	   /* in activity.h */
 };
 
 /* A thread's time from its start to its end, in parts that add up to it. NaN: not
@@ -415,7 +418,8 @@ struct thread {
 	 * how long it was runnable in between. */
 	uint64_t cpu_started_ns, cpu_ns, cpu_delay_ns;
 	double cpu_at_s;
-	int pid; /* in a tree of processes; else 0 */
+	int pid;	 /* in a tree of processes; else 0 */
+	uint32_t number; /* in activity.h */
 };
 
 /* A child that a call of fork made. */
@@ -569,8 +573,9 @@ struct run {
 
 	struct forked *forks; /* children that may be recorded, in order */
 	size_t fork_count, fork_room;
-	const char *became;	 /* by exec, a program that may be recorded; NULL: none */
-	struct profile *profile; /* only if it was asked for */
+	const char *became;	   /* by exec, a program that may be recorded; NULL: none */
+	struct profile *profile;   /* only if it was asked for */
+	struct activity *activity; /* likewise; settled */
 
 	void *arena; /* owner of the strings */
 };
@@ -608,6 +613,8 @@ struct run_options {
 	const struct thresholds *thresholds; /* of findings; NULL: as they are */
 	struct run_moment *moment;   /* not NULL: the heap, without what was inherited, then */
 	const struct run_view *view; /* NULL: all of it */
+	bool activity;		     /* keep run->activity, in slices that begin so long before */
+	double activity_before_s;    /* the process's start */
 };
 
 /* Read and replay a whole trace. 0, or -1 with *e filled. A damaged trace gives

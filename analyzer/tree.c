@@ -234,6 +234,7 @@ static struct wait *wait_of(struct tree *t, const struct wait *like)
 	run->waits[run->wait_count].count = 0;
 	run->waits[run->wait_count].time_s = 0;
 	run->waits[run->wait_count].recorder = NULL;
+	run->waits[run->wait_count].number = (uint32_t)run->wait_count;
 	return &run->waits[run->wait_count++];
 }
 
@@ -246,6 +247,7 @@ static void add_wait(struct tree *t, const struct run *run, struct wait *from, s
 	to = wait_of(t, from);
 	if (to == NULL)
 		return;
+	tree_number(t, run, ACTIVITY_WAIT, from->number, to->number);
 	to->count += from->count;
 	to->time_s += from->time_s;
 	add_recorder(t, &to->recorder, from->recorder);
@@ -466,6 +468,7 @@ int tree_add(struct tree *t, struct run *run, struct error *e)
 	for (size_t i = 0; i < run->finding_count; i++)
 		add_finding(t, run, &run->findings[i], &known);
 	add_sums(t, run);
+	tree_add_activity(t, run, &known);
 	drop_details(run);
 	map_free(&known);
 	return t->failed || t->stacks.failed ? out_of_memory(e) : 0;

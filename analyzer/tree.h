@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyzer/activity.h"
 #include "analyzer/arena.h"
 #include "analyzer/endpoints.h"
 #include "analyzer/map.h"
@@ -69,9 +70,11 @@ struct tree {
 		function_room, resolved_room;
 	struct tree_track *tracks; /* by site: its history in the making */
 	size_t track_count, track_room;
-	uint64_t base_ns; /* since 1970: time 0 */
-	bool unreadable;  /* a trace was left out */
-	bool failed;	  /* out of memory */
+	struct map thing_by_number; /* of the image that is added: kind and number to the tree's */
+	uint32_t thread_number, connection_number; /* the next ones */
+	uint64_t base_ns;			   /* since 1970: time 0 */
+	bool unreadable;			   /* a trace was left out */
+	bool failed;				   /* out of memory */
 };
 
 /* A trace's place on the command line. */
@@ -118,6 +121,12 @@ void tree_take_connection(struct tree *t, const struct tree_image *image,
 bool tree_settle_files(struct tree *t);	      /* false: out of memory */
 bool tree_settle_connections(struct tree *t); /* likewise */
 void tree_free_io(struct tree *t);
+
+/* A file, connection or wait of the image that is added: the tree's number for its own. */
+void tree_number(struct tree *t, const struct run *run, enum activity_kind kind, uint32_t number,
+		 uint32_t to);
+/* Once all of these have theirs. */
+void tree_add_activity(struct tree *t, struct run *run, struct map *known);
 
 /* Which images are a process, and whose child each process is; then all is put in
  * the tree's order. */

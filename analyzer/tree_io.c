@@ -60,7 +60,8 @@ static struct file *file_of(struct tree *t, const char *path)
 		return NULL;
 	}
 	run->files[run->file_count] =
-		(struct file){.path = arena_copy(t->arena, path, strlen(path))};
+		(struct file){.path = arena_copy(t->arena, path, strlen(path)),
+			      .number = (uint32_t)run->file_count};
 	return &run->files[run->file_count++];
 }
 
@@ -191,6 +192,7 @@ static void add_file(struct tree *t, const struct tree_image *image, const struc
 
 	if (to == NULL)
 		return;
+	tree_number(t, &image->run, ACTIVITY_FILE, f->number, to->number);
 	most = to->traffic.latency.max;
 	if (calls_of(&f->traffic) != 0) {
 		bool first = calls_of(&to->traffic) == 0;
@@ -326,6 +328,9 @@ void tree_add_io(struct tree *t, struct tree_image *image, struct map *known)
 		add_file(t, image, &run->files[i]);
 	}
 	for (size_t i = 0; i < run->connection_count; i++) {
+		tree_number(t, run, ACTIVITY_SOCKET, run->connections[i].number,
+			    t->connection_number);
+		run->connections[i].number = t->connection_number++;
 		translate(t, run, &run->connections[i].top_node, known);
 		translate(t, run, &run->connections[i].opened_node, known);
 		translate_facts(t, run, &run->connections[i].facts, known);
@@ -445,6 +450,7 @@ void tree_free_io(struct tree *t)
 	free(t->endpoints.list);
 	index_free(&t->endpoints.by_name);
 	map_free(&t->traffic_by_node);
+	map_free(&t->thing_by_number);
 	index_free(&t->file_by_path);
 	index_free(&t->function_by_name);
 	index_free(&t->resolved_by_name);

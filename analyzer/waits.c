@@ -365,7 +365,8 @@ static struct wait_sum *sum_of(struct replay_waits *w, const struct wait_key *ke
 		.wait = {.kind = kind_names[key->kind],
 			 .object = object_text(w, key, name),
 			 .address = key->subject == FOR_ADDRESS ? key->what : 0,
-			 .node = key->node},
+			 .node = key->node,
+			 .number = (uint32_t)w->sum_count - 1},
 	};
 	if (s->wait.address != 0)
 		find_home(&s->wait, heap);
@@ -379,6 +380,20 @@ static bool cpu_of(const struct ph_call *call, uint64_t *cpu_ns)
 		return false;
 	memcpy(cpu_ns, call + 1, sizeof(*cpu_ns));
 	return *cpu_ns != 0;
+}
+
+static void note_activity(struct replay_waits *w, const struct wait_sum *s, size_t thread,
+			  double own_ns, double begin_ns, double end_ns)
+{
+	const struct activity_key key = {
+		.node = s->wait.node,
+		.thread = (uint32_t)thread,
+		.thing = s->wait.number,
+		.kind = ACTIVITY_WAIT,
+	};
+
+	activity_call(w->activity, &key, (const int64_t[4]){0, 0, llround(own_ns), 1}, begin_ns,
+		      end_ns);
 }
 
 void waits_call(struct replay_waits *w, struct thread *thread, size_t at, unsigned kind,
@@ -401,6 +416,8 @@ void waits_call(struct replay_waits *w, struct thread *thread, size_t at, unsign
 		return;
 	s->wait.count++;
 	s->wait.time_s += own / 1e9;
+	if (w->activity != NULL)
+		note_activity(w, s, at, own, begin, begin + ns);
 	w->failed |= !latency_record(&s->latency, (uint64_t)ns);
 }
 

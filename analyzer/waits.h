@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyzer/activity.h"
 #include "analyzer/arena.h"
 #include "analyzer/clock.h"
 #include "analyzer/heap.h"
@@ -30,7 +31,8 @@ struct replay_waits {
 	struct index sum_by_key;
 	struct thread_time *times; /* one a thread */
 	size_t time_count;
-	struct map tid_by_handle; /* pthread_self() */
+	struct map tid_by_handle;  /* pthread_self() */
+	struct activity *activity; /* NULL: not wanted */
 	bool keep_recorders;
 	bool quiet;	/* calls only take their thread's time: they are not counted */
 	double from_ns; /* where what is counted begins, once it has; -INFINITY: at the start */

@@ -60,6 +60,7 @@ const UNITS = {
 	"bytes/s": formatRate,
 	count: formatCount,
 	seconds: formatSeconds,
+	threads: (n) => (n < 9.95 ? n.toFixed(1) : formatCount(n)),
 	percent: (p) => `${p.toFixed(1)}%`,
 };
 

@@ -128,8 +128,3 @@ function countNoun(cost) {
 	return COUNTED[cost.name] || "call";
 }
 
-// The whole cost of each stack under the filters: {value, count, total, says}.
-function valuesOf(name) {
-	const cost = costs.get(name);
-	return {value: cost.value, count: cost.count, total: cost.total, says: ""};
-}

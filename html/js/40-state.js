@@ -5,6 +5,7 @@ const state = {
 	span: null, // [from, to] in seconds
 	thread: null, // a place in model.threads
 	process: null, // a pid
+	thing: null, // {kind, place, title}: a file or a connection
 };
 
 const listeners = [];
@@ -15,11 +16,13 @@ function onChange(run) {
 
 function change(what) {
 	Object.assign(state, what);
+	if (what.span) state.span = snapped(what.span);
+	byId("process").value = state.process === null ? "" : String(state.process);
 	for (const run of listeners) run();
 }
 
 function isFiltered() {
-	return state.span !== null || state.thread !== null || state.process !== null;
+	return state.span !== null || state.thread !== null || state.process !== null || state.thing !== null;
 }
 
 function spanText() {
@@ -42,9 +45,10 @@ function drawChips() {
 	if (state.span) chips.push(chip(spanText(), () => change({span: null})));
 	if (state.thread !== null) chips.push(chip(threadText(state.thread), () => change({thread: null})));
 	if (state.process !== null) chips.push(chip(`process ${state.process}`, () => change({process: null})));
+	if (state.thing) chips.push(chip(state.thing.title, () => change({thing: null})));
 	replace(byId("chips"), ...chips);
 	byId("filters").hidden = chips.length === 0;
 }
 
 onChange(drawChips);
-byId("clear").addEventListener("click", () => change({span: null, thread: null, process: null}));
+byId("clear").addEventListener("click", () => change({span: null, thread: null, process: null, thing: null}));

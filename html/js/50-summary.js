@@ -51,7 +51,7 @@ function drawHead() {
 	document.title = `${baseName(p.executable || command)} — perfhook report`;
 	replace(byId("facts"), [
 		formatSeconds(p.duration_s),
-		isTree ? `${model.processes.length} traces` : `process ${p.pid}`,
+		isTree ? `${formatCount(model.process_count)} traces` : `process ${p.pid}`,
 		p.host ? `on ${p.host}` : null,
 		p.started ? p.started.replace("T", " ").replace(/\.\d+Z$/, " UTC") : null,
 	].filter(Boolean).join(" · "));

@@ -30,29 +30,30 @@ function timelineRows() {
 		series("received", net, (s) => s.received_bytes_per_s, "three"),
 	]});
 	rows.push(...moreRows());
-	return rows.filter((row) => row.series.some((s) => s.y.some((y) => y > 0)));
+	for (const row of rows) row.series = row.series.filter((s) => s.y.some((y) => y > 0));
+	return rows.filter((row) => row.series.length > 0);
 }
 
 // Rows that come from what stacks did.
 function moreRows() {
-	return [];
+	return [{title: "Waits", unit: "threads", series: waitSeries()}];
 }
 
 let plots = [];
 let view = [0, duration]; // what the axis shows
 
 // Nothing but plain numbers on the axis of values: a few, with their units.
-function valueAxis(unit) {
+function valueAxis(unit, top) {
 	return {
-		size: 68,
+		size: 80,
 		gap: 4,
 		space: 22,
 		stroke: colour("muted"),
 		font: axisFont(),
 		grid: {stroke: colour("line"), width: 1},
 		ticks: {show: false},
-		values: (u, splits) => splits.map((v) => (v === 0 ? "0" : formatValue(v, unit))),
-		splits: (u, axis, low, high) => [0, high / 2, high],
+		values: (u, splits) => splits.map((v) => (v === 0 ? "" : formatValue(v, unit))),
+		splits: () => [0, top / 2, top],
 	};
 }
 
@@ -106,9 +107,9 @@ function drawRow(row, index, last) {
 		select: {show: true, over: true},
 		scales: {
 			x: {time: false, range: () => view},
-			y: {range: () => [0, top * 1.05 || 1]},
+			y: {range: () => [0, top * 1.12 || 1]},
 		},
-		axes: [timeAxis(last), valueAxis(row.unit)],
+		axes: [timeAxis(last), valueAxis(row.unit, top || 1)],
 		series: [{}, ...row.series.map((s) => ({
 			label: s.name,
 			stroke: colour(s.tone),
@@ -119,6 +120,7 @@ function drawRow(row, index, last) {
 		}))],
 		hooks: {
 			setSelect: [(u) => selected(u)],
+			setScale: [(u, key) => key === "x" && plots.length > 0 && showSpan()],
 			setCursor: [(u) => {
 				const at = u.cursor.idx;
 				readouts.forEach((readout, i) => {
@@ -171,9 +173,7 @@ function showSpan() {
 
 function zoomTime(from, to) {
 	view = [from, to];
-	for (const {plot} of plots) plot.redraw(true, true);
 	for (const {plot} of plots) plot.setScale("x", {min: from, max: to});
-	showSpan();
 }
 
 function drawTimeline() {

@@ -56,6 +56,39 @@ function invertedTree(value) {
 	return growTree(parent, fn, self);
 }
 
+// Each thread's stacks below it.
+function threadTree(threads) {
+	const parent = [0], fn = [0], self = [0];
+	for (const [thread, value] of threads) {
+		const one = flame.inverted ? invertedTree(value) : callTree(value);
+		const to = new Int32Array(one.parent.length);
+		to[0] = parent.length;
+		parent.push(0);
+		fn.push(threadFn(thread));
+		self.push(one.self[0]);
+		for (let i = 1; i < to.length; i++) {
+			if (one.total[i] === 0) continue;
+			to[i] = parent.length;
+			parent.push(to[one.parent[i]]);
+			fn.push(one.fn[i]);
+			self.push(one.self[i]);
+		}
+	}
+	return growTree(parent, fn, self);
+}
+
+const fnOfThread = new Map();
+
+// A thread as if it were a function.
+function threadFn(thread) {
+	if (!fnOfThread.has(thread)) {
+		fnOfThread.set(thread, fnName.length);
+		fnName.push(thread < 0 ? "(other threads)" : threadText(thread));
+		fnModule.push("");
+	}
+	return fnOfThread.get(thread);
+}
+
 // Children of each node, those with most first.
 function listChildren(t) {
 	if (t.children) return t.children;
@@ -190,8 +223,9 @@ function markFound(t) {
 }
 
 function buildFlame() {
-	const values = valuesOf(flame.cost);
-	flame.tree = flame.inverted ? invertedTree(values.value) : callTree(values.value);
+	const byThread = flame.byThread && canSelect();
+	const values = byThread ? valuesByThread(flame.cost) : valuesOf(flame.cost);
+	flame.tree = byThread ? threadTree(values.threads) : flame.inverted ? invertedTree(values.value) : callTree(values.value);
 	flame.says = values.says;
 	markFound(flame.tree);
 	if (flame.focus >= flame.tree.parent.length || flame.tree.total[flame.focus] === 0) flame.focus = 0;
@@ -293,7 +327,7 @@ function frameKey(event, d) {
 // ---- from elsewhere: a stack's place in the graph ----
 
 function flameNodeOf(stackEnd) {
-	if (!flame.inverted) return nodeMerged[stackEnd];
+	if (!flame.inverted) return flame.byThread ? 0 : nodeMerged[stackEnd];
 	let at = 0;
 	const children = listChildren(flame.tree);
 	for (let n = nodeMerged[stackEnd]; n !== 0; n = tree.parent[n]) {
@@ -310,8 +344,8 @@ function showInFlame(node, cost) {
 		flame.cost = cost;
 		byId("cost").value = cost;
 	}
-	flame.inverted = false;
-	byId("inverted").checked = false;
+	flame.inverted = flame.byThread = false;
+	byId("inverted").checked = byId("by-thread").checked = false;
 	flame.focus = 0;
 	buildFlame();
 	flame.focus = flameNodeOf(node);
@@ -338,6 +372,12 @@ function startFlame() {
 	}));
 	byId("inverted").addEventListener("change", (event) => {
 		flame.inverted = event.target.checked;
+		flame.focus = 0;
+		buildFlame();
+	});
+	byId("by-thread-label").hidden = !(canSelect() && activity.threads && model.threads.length > 1);
+	byId("by-thread").addEventListener("change", (event) => {
+		flame.byThread = event.target.checked;
 		flame.focus = 0;
 		buildFlame();
 	});

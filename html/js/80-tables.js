@@ -118,17 +118,34 @@ function stackPlace(node) {
 	return path.length === 0 ? "" : placeOf(frameOf(own || path[0]));
 }
 
+// Of what is selected, sums are known; what else is in a row is not.
+function selectNote() {
+	return isFiltered() && canSelect() ? "Sums are of what is selected." : "";
+}
+
 const listNote = (section, key, what) => () => {
 	const shown = (model[section] && (key ? model[section][key] : model[section]) || []).length;
-	return shown >= 200 ? `The ${formatCount(shown)} with most; --top 0 shows all ${what}.` : "";
+	return [selectNote(), shown >= page.rows ? `The ${formatCount(shown)} with most; --top 0 shows all ${what}.` : ""].filter(Boolean).join(" ");
 };
+
+// What a leak's stack left of what was allocated in what is selected.
+function leakRows() {
+	if (!isFiltered() || !canSelect()) return model.leaks;
+	const {value, count} = valuesOf("leaked");
+	const byNode = new Map();
+	for (let s = 0; s < stackCount; s++) if (stackOthers[s] === 0) byNode.set(stackNode[s], s);
+	return model.leaks.map((leak) => {
+		const s = byNode.get(leak.stack);
+		return {...leak, bytes: s === undefined ? 0 : value[s], blocks: s === undefined ? 0 : count[s]};
+	}).filter((leak) => leak.blocks > 0);
+}
 
 function leakTable() {
 	return new Table({
 		id: "leaks",
 		title: "Leaks",
 		note: listNote("leaks", null, "stacks"),
-		rows: () => model.leaks,
+		rows: leakRows,
 		open: (row, from) => showLeak(row, from),
 		rowClass: (row) => (row.suspect ? "suspect" : null),
 		columns: [
@@ -173,7 +190,7 @@ function siteTable() {
 	return new Table({
 		id: "sites",
 		title: "Allocation sites",
-		note: () => keptSays(costs.get("allocated")),
+		note: () => [selectNote(), keptSays(costs.get("allocated"))].filter(Boolean).join(" "),
 		rows: () => siteRows(),
 		open: (row, from) => showStack(stackNode[row.stack], siteName(row), from),
 		columns: [
@@ -191,13 +208,20 @@ function latency(key, label, more) {
 	return number(key, label, (row) => (row.latency_us && row.latency_us.count > 0 ? row.latency_us[key] : null), (us) => formatSeconds(us / 1e6), more);
 }
 
+function fileRows() {
+	if (!isFiltered() || !canSelect()) return model.io.files;
+	const by = valuesByThing("files", model.io.files.length);
+	return model.io.files.map((file, i) => ({...file, read_bytes: by.in[i], written_bytes: by.out[i], read_calls: by.calls[i],
+		write_calls: 0, time_s: by.ns[i] / 1e9, errors: null, latency_us: null, place: i})).filter((file) => file.read_calls > 0);
+}
+
 function fileTable() {
 	return new Table({
 		id: "files",
 		title: "Files",
 		note: listNote("io", "files", "files"),
-		rows: () => model.io.files,
-		open: (row, from) => showUse(row, row.path, from),
+		rows: fileRows,
+		open: (row, from) => showUse("files", row, row.path, from),
 		columns: [
 			word("path", "File", (row) => row.path),
 			number("read", "Read", (row) => row.read_bytes, formatBytes),
@@ -217,13 +241,21 @@ function connectionName(row) {
 	return [row.local, peer].filter(Boolean).join(row.opened_by === "accept" ? " ← " : " → ") || `fd ${row.fd}`;
 }
 
+function connectionRows() {
+	const list = model.sockets.connections;
+	if (!isFiltered() || !canSelect()) return list;
+	const by = valuesByThing("sockets", list.length);
+	return list.map((c, i) => ({...c, sent_bytes: by.out[i], received_bytes: by.in[i], send_calls: by.calls[i], receive_calls: 0,
+		latency_us: null, place: i})).filter((c) => c.send_calls > 0);
+}
+
 function connectionTable() {
 	return new Table({
 		id: "connections",
 		title: "Connections",
 		note: listNote("sockets", "connections", "connections"),
-		rows: () => model.sockets.connections,
-		open: (row, from) => showUse(row, connectionName(row), from),
+		rows: connectionRows,
+		open: (row, from) => showUse("sockets", row, connectionName(row), from),
 		columns: [
 			word("name", "Connection", connectionName, {more: (row) => [row.family, row.type, row.opened_by].filter(Boolean).join(" ")}),
 			number("sent", "Sent", (row) => row.sent_bytes, formatBytes),
@@ -238,13 +270,23 @@ function connectionTable() {
 	});
 }
 
+function threadRows() {
+	const rows = model.threads.map((thread, place) => ({...thread, place}));
+	if (!isFiltered() || !canSelect()) return rows;
+	const by = sumsByThread(), chosen = chosenThreads();
+	return rows.map((row, i) => ({...row, running_s: null, reading_s: by.files[i], writing_s: 0, network_s: by.network[i],
+		waiting_s: by.waiting[i], sleeping_s: by.sleeping[i], allocated_bytes: by.allocated[i], read_bytes: by.moved[i], written_bytes: 0}))
+		.filter((row, i) => !chosen || chosen[i]);
+}
+
 function threadTable() {
 	const time = (key, label, more) => number(key, label, (row) => row[key], formatSeconds, more);
 	return new Table({
 		id: "threads",
 		title: "Threads",
 		note: listNote("threads", null, "threads"),
-		rows: () => model.threads,
+		rows: threadRows,
+		open: canSelect() && activity.threads ? (row) => change({thread: row.place}) : null,
 		columns: [
 			word("name", "Thread", (row) => row.name || "(no name)", {more: (row) => (isTree ? `${row.tid} of ${row.pid}` : String(row.tid))}),
 			time("running_s", "Running"),
@@ -264,12 +306,19 @@ function nullSum(a, b) {
 	return a === null || b === null ? null : a + b;
 }
 
+function waitRows() {
+	if (!isFiltered() || !canSelect()) return model.waits;
+	const by = valuesByThing("waits", model.waits.length);
+	return model.waits.map((wait, i) => ({...wait, time_s: by.ns[i] / 1e9, count: by.calls[i], latency_us: null}))
+		.filter((wait) => wait.time_s > 0 || wait.count > 0);
+}
+
 function waitTable() {
 	return new Table({
 		id: "waits",
 		title: "Waits",
 		note: listNote("waits", null, "waits"),
-		rows: () => model.waits,
+		rows: waitRows,
 		open: (row, from) => showStack(row.stack, `${row.kind}${row.object ? ` ${row.object}` : ""}`, from),
 		columns: [
 			word("object", "Waited for", (row) => row.object || row.kind, {more: (row) => row.kind}),
@@ -288,7 +337,9 @@ function processTable() {
 	return new Table({
 		id: "processes",
 		title: "Processes",
-		rows: () => model.processes,
+		note: () => (model.processes.length < model.process_count ? `The first of ${formatCount(model.process_count)}.` : ""),
+		rows: () => model.processes.filter((row) => state.process === null || row.process.pid === state.process),
+		open: canSelect() && activity.threads ? (row) => change({process: row.process.pid}) : null,
 		columns: [
 			word("name", "Process", (row) => (row.process.command || []).join(" ") || row.process.executable, {more: (row) => String(row.process.pid)}),
 			number("peak", "Heap peak", (row) => of(row, "memory", "peak_bytes"), formatBytes),

@@ -75,9 +75,17 @@ function showLeak(leak, from) {
 }
 
 // A file or a connection: who used it.
-function showUse(row, title, from) {
+function showUse(kind, row, title, from) {
 	const uses = row.stacks || [];
-	openDetail(title, from,
+	const list = kind === "files" ? model.io.files : model.sockets.connections;
+	const place = row.place ?? list.indexOf(row);
+	const only = canSelect() && activity.things && (!state.thing || state.thing.place !== place)
+		? el("p", {}, el("button", {type: "button", onclick: () => {
+			closeDetail();
+			change({thing: {kind, place, title}});
+		}}, kind === "files" ? "Only this file" : "Only this connection"))
+		: null;
+	openDetail(title, from, only,
 		el("h3", {}, "By stack, most time first"),
 		uses.length === 0 ? el("p", {class: "note"}, "No calls were recorded.") : null,
 		...uses.map((use) => el("details", {class: "use", open: use === uses[0]},

@@ -37,7 +37,7 @@ describe("page", () => {
 		assert.match(await page.title(), /^page — perfhook report$/);
 		assert.ok((await page.locator(".finding").count()) > 1);
 		assert.match(await page.locator("#words").innerText(), /exited with status 0/);
-		assert.equal(await page.locator(".row").count(), 3);
+		assert.equal(await page.locator(".row").count(), 4);
 	});
 
 	it("is small", () => {
@@ -116,6 +116,99 @@ describe("flame graph", () => {
 		assert.equal(await page.isEnabled("#unzoom"), true);
 		await page.keyboard.press("Escape");
 		assert.equal(await name(), "load");
+	});
+});
+
+describe("selection", () => {
+	const select = async (page, from, to) => {
+		await page.fill("#span-from", String(from));
+		await page.fill("#span-to", String(to));
+		await page.click("#span button[type=submit]");
+	};
+	const total = (page) => page.evaluate(() => document.querySelector("#graph g.frame")?.getAttribute("aria-label").match(/: (.*) \(100/)[1] ?? "none");
+
+	it("has sums that add up to each cost", () => {
+		const model = JSON.parse(source(file).split('id="model">')[1].split("</script>")[0]);
+		const {activity, costs} = model.page;
+		const sources = {allocated: "heap allocated", temporary: "heap temporary", leaked: "heap left", read: "files in",
+			written: "files out", sent: "sockets out", received: "sockets in", waited: "waits ns"};
+		let checked = 0;
+		for (const cost of costs) {
+			if (!(cost.name in sources)) continue;
+			const [kind, column] = sources[cost.name].split(" ");
+			const byStack = new Map();
+			activity[kind].stack.forEach((stack, i) => byStack.set(stack, (byStack.get(stack) || 0) + activity[kind][column][i]));
+			const close = cost.unit === "nanoseconds" ? 100 : 0;
+			cost.stack.forEach((stack, i) => {
+				assert.ok(Math.abs(byStack.get(stack) - cost.value[i]) <= close, `${cost.name} of stack ${stack}`);
+				checked++;
+			});
+		}
+		assert.ok(checked > 15);
+	});
+
+	onPage("of a span changes the graph and the tables", {}, async (page) => {
+		await page.selectOption("#cost", "allocated");
+		await page.click("#tab-sites");
+		const rows = () => page.locator("#panel-sites tbody tr").count();
+		const [whole, many] = [await total(page), await rows()];
+		// The first phase is some 40 ms of it.
+		const until = report.memory.peak_at_s + 0.001;
+		await select(page, 0, until);
+		assert.notEqual(await total(page), whole);
+		assert.ok((await rows()) < many);
+		assert.match(await page.locator("#chips").innerText(), /^0 s to 0\.0/);
+		await page.click("#tab-files");
+		assert.equal(await page.locator("#panel-files tbody tr").count(), 0);
+		await select(page, until, 1e9);
+		assert.ok((await page.locator("#panel-files tbody tr").count()) >= 3);
+		await page.click("#clear");
+		assert.equal(await total(page), whole);
+		assert.equal(await page.isVisible("#filters"), false);
+	});
+
+	onPage("by a drag across the timeline", {}, async (page) => {
+		await page.locator("#rows").scrollIntoViewIfNeeded();
+		const box = await page.locator(".u-over").first().boundingBox();
+		await page.mouse.move(box.x + box.width * 0.1, box.y + 20);
+		await page.mouse.down();
+		await page.mouse.move(box.x + box.width * 0.3, box.y + 20, {steps: 4});
+		await page.mouse.up();
+		assert.equal(await page.isVisible("#filters"), true);
+		const drawn = await page.locator(".u-select").last().boundingBox();
+		assert.ok(drawn.width > box.width * 0.15 && drawn.width < box.width * 0.3, `${drawn.width} of ${box.width}`);
+		await page.click("#span-zoom");
+		assert.ok((await page.locator(".u-select").first().boundingBox()).width > box.width * 0.9);
+		await page.click("#span-out");
+		await page.click("#clear");
+	});
+
+	onPage("of the heap is what was live then", {}, async (page) => {
+		await page.selectOption("#cost", "peak");
+		await select(page, report.process.duration_s - 0.001, 1e9);
+		assert.equal(await total(page), "40.6 KiB");
+		assert.match(await page.locator("#flame-says").innerText(), /what was live at/);
+	});
+
+	onPage("of a thread or a file", {}, async (page) => {
+		await page.selectOption("#cost", "allocated");
+		await page.click("#tab-threads");
+		await page.click("#panel-threads tbody button >> text=<i>worker</i>");
+		assert.equal(await total(page), "293.0 KiB");
+		await page.click("#clear");
+		await page.selectOption("#cost", "written");
+		await page.click("#tab-files");
+		await page.click("#panel-files tbody button >> text=records");
+		await page.click("#detail >> text=Only this file");
+		assert.equal(await total(page), "100.0 KiB");
+	});
+
+	onPage("splits a graph by thread", {}, async (page) => {
+		await page.selectOption("#cost", "allocated");
+		await page.check("#by-thread");
+		const names = await page.evaluate(() => [...document.querySelectorAll("#graph g.frame")].map((g) => g.getAttribute("aria-label")));
+		assert.equal(names.filter((name) => name.startsWith("thread ")).length, 3);
+		assert.equal(names.filter((name) => /^thread \d+ \((worker|<i>worker<\/i>)\): 293\.0 KiB/.test(name)).length, 2);
 	});
 });
 

@@ -22,7 +22,8 @@
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 /* main calls a and b, a calls c; none has a name. */
-static struct module modules[] = {{"/nowhere/bin/server", "aa", 0x400000, false}};
+static struct module modules[] = {
+	{.path = "/nowhere/bin/server", .build_id = "aa", .base = 0x400000}};
 static struct address addresses[] = {{0x400100, 0}, {0x400200, 0}, {0x400300, 0}, {0x400400, 0}};
 enum { MAIN = 1, A, B, C };
 static struct node nodes[] = {{0, 0}, {0, 0}, {MAIN, 1}, {MAIN, 2}, {A, 3}};
