@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "analyzer/export.h"
+#include "analyzer/export_tables.h"
 #include "analyzer/format_text.h"
 
 #define OPTIONS_REPORT                                                                             \
@@ -79,6 +80,9 @@ static void print_formats(FILE *out)
 	fputs("\nFormats:\n", out);
 	for (size_t i = 0; i < export_format_count; i++)
 		fprintf(out, "  %-10s  %s\n", export_formats[i].name, export_formats[i].help);
+	fputs("\nTables of csv, jsonl and sqlite:\n", out);
+	for (size_t i = 0; i < export_table_count; i++)
+		fprintf(out, "  %-15s  %s\n", export_tables[i].name, export_tables[i].help);
 }
 
 static void print_command_help(FILE *out, const struct command *c)
@@ -189,6 +193,20 @@ static bool is_same_file(const char *a, const char *b)
 	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+int output_check(const struct options *o, struct error *e)
+{
+	if (o->output == NULL)
+		return 0;
+	if (o->diff != NULL && is_same_file(o->output, o->diff))
+		return fail(e, ERROR_USAGE, 0, "%s: is the trace before: not written over",
+			    o->output);
+	for (int i = 0; i < o->argument_count; i++)
+		if (is_same_file(o->output, o->arguments[i]))
+			return fail(e, ERROR_USAGE, 0, "%s: is the trace itself: not written over",
+				    o->output);
+	return 0;
+}
+
 int output_open(struct output *out, const struct options *o, struct error *e)
 {
 	*out = (struct output){.file = stdout, .path = o->output};
@@ -199,13 +217,8 @@ int output_open(struct output *out, const struct options *o, struct error *e)
 		out->file = pager != NULL ? pager : stdout;
 		return 0;
 	}
-	if (o->diff != NULL && is_same_file(o->output, o->diff))
-		return fail(e, ERROR_USAGE, 0, "%s: is the trace before: not written over",
-			    o->output);
-	for (int i = 0; i < o->argument_count; i++)
-		if (is_same_file(o->output, o->arguments[i]))
-			return fail(e, ERROR_USAGE, 0, "%s: is the trace itself: not written over",
-				    o->output);
+	if (output_check(o, e) != 0)
+		return -1;
 	out->file = fopen(o->output, "we");
 	if (out->file == NULL)
 		return fail(e, ERROR_SYSTEM, 0, "%s: %s", o->output, strerror(errno));

@@ -42,6 +42,8 @@ struct output {
 int output_open(struct output *out, const struct options *o, struct error *e);
 /* An emitter for text of the answer, as wide and as coloured as what it ends up on. */
 void output_text(const struct output *out, const struct options *o, struct emit_text *t);
+/* -o, if it was given, names no trace of the command's. 0, or -1 with *e filled. */
+int output_check(const struct options *o, struct error *e);
 /* Everything was written, or -1. Closes in any case. A reader that went away
  * (EPIPE) is no error: it has seen enough. */
 int output_close(struct output *out, struct error *e);

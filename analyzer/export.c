@@ -6,17 +6,23 @@
 
 const struct export_format export_formats[] = {
 	{"pprof", ".pb.gz",
-	 "go tool pprof, Pyroscope, Polar Signals and whatever reads profile.proto", true, 0,
-	 export_pprof},
-	{"speedscope", ".speedscope.json", "speedscope.app: one profile a cost", false, 0,
-	 export_speedscope},
+	 "go tool pprof, Pyroscope, Polar Signals and whatever reads profile.proto", EXPORT_BINARY,
+	 true, 0, export_pprof},
+	{"speedscope", ".speedscope.json", "speedscope.app: one profile a cost", EXPORT_STREAM,
+	 true, 0, export_speedscope},
 	{"callgrind", ".callgrind",
-	 "kcachegrind, qcachegrind, callgrind_annotate: one event a cost", false, 0,
+	 "kcachegrind, qcachegrind, callgrind_annotate: one event a cost", EXPORT_STREAM, true, 0,
 	 export_callgrind},
-	{"massif", ".massif", "ms_print, massif-visualizer: the heap over time", false,
-	 RUN_OFF_MEMORY, export_massif},
-	{"folded", ".folded", "flamegraph.pl, inferno, speedscope: one line a stack", false, 0,
-	 export_folded},
+	{"folded", ".folded", "flamegraph.pl, inferno, speedscope: one line a stack", EXPORT_STREAM,
+	 true, 0, export_folded},
+	{"massif", ".massif", "ms_print, massif-visualizer: the heap over time", EXPORT_STREAM,
+	 false, RUN_OFF_MEMORY, export_massif},
+	{"jsonl", ".jsonl", "DuckDB, ClickHouse, jq: all tables, an object a row", EXPORT_STREAM,
+	 false, 0, export_jsonl},
+	{"csv", ".csv", "spreadsheets and all of these: a file a table in the folder of -o",
+	 EXPORT_FOLDER, false, 0, export_csv},
+	{"sqlite", ".sqlite", "sqlite3 and whatever opens its databases: all tables", EXPORT_FILE,
+	 false, 0, export_sqlite},
 };
 
 const size_t export_format_count = sizeof(export_formats) / sizeof(*export_formats);

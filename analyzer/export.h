@@ -21,15 +21,26 @@ struct export
 {
 	struct report *report;
 	const struct cost *cost;
-	FILE *out; /* its errors are the caller's to find */
+	const struct export_table *table; /* of formats of tables; NULL: all */
+	FILE *out;			  /* its errors are the caller's to find */
+	const char *path;		  /* what -o says; NULL: standard output */
+};
+
+/* What a writer writes to. */
+enum export_to {
+	EXPORT_STREAM, /* x->out */
+	EXPORT_BINARY, /* likewise, and nothing for a terminal */
+	EXPORT_FOLDER, /* a folder x->path with a file a table; of one table, x->out */
+	EXPORT_FILE,   /* x->path, which it opens itself */
 };
 
 struct export_format {
 	const char *name;   /* --to NAME */
 	const char *suffix; /* of a file that is named after its trace */
 	const char *help;   /* what reads it */
-	bool binary;	    /* nothing for a terminal */
-	unsigned off;	    /* RUN_OFF_...: nothing to write where all of these are off */
+	enum export_to to;
+	bool by_cost;
+	unsigned off; /* RUN_OFF_...: nothing to write where all of these are off */
 	/* 0, or -1 with *e filled. */
 	int (*write)(struct export *x, struct error *e);
 };
@@ -45,6 +56,9 @@ const struct export_format *export_format_by_name(const char *name);
 int export_folded(struct export *x, struct error *e);
 int export_pprof(struct export *x, struct error *e);
 int export_callgrind(struct export *x, struct error *e);
+int export_csv(struct export *x, struct error *e);
+int export_jsonl(struct export *x, struct error *e);
+int export_sqlite(struct export *x, struct error *e);
 int export_massif(struct export *x, struct error *e);
 int export_speedscope(struct export *x, struct error *e);
 

@@ -106,6 +106,16 @@ char *format_seconds(char buf[FORMAT_ROOM], double s, bool utf8)
 	return format_long_time(buf, s);
 }
 
+char *format_exact(char buf[FORMAT_ROOM], double value)
+{
+	snprintf(buf, FORMAT_ROOM, "%.15g", value);
+	if (strtod(buf, NULL) != value)
+		snprintf(buf, FORMAT_ROOM, "%.17g", value);
+	if (buf[strcspn(buf, ".e")] == '\0')
+		strcat(buf, ".0");
+	return buf;
+}
+
 char *format_signal(char buf[FORMAT_ROOM], int number)
 {
 	const char *name = sigabbrev_np(number);

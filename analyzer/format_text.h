@@ -22,6 +22,10 @@ char *format_percent(char buf[FORMAT_ROOM], double part, double whole); /* "12.3
 char *format_seconds(char buf[FORMAT_ROOM], double s, bool utf8);	/* "3.4 ms"; "-" if NaN */
 char *format_signal(char buf[FORMAT_ROOM], int number);			/* "SIGKILL" */
 
+/* With as many digits as tell it from any other: what reads it has the same number. Never
+ * without a point or an exponent, so that it is no integer. `value` is finite. */
+char *format_exact(char buf[FORMAT_ROOM], double value);
+
 /* Decode one character; returns its length in bytes, or 0 when the first byte
  * begins no valid UTF-8 (overlong forms and surrogates included). */
 size_t utf8_decode(const char *s, uint32_t *character);

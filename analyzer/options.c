@@ -10,6 +10,7 @@
 
 #include "analyzer/costs.h"
 #include "analyzer/export.h"
+#include "analyzer/export_tables.h"
 #include "analyzer/format_text.h"
 
 struct option_row {
@@ -58,6 +59,7 @@ static const struct option_row rows[] = {
 	{OPTION_FLAME, "folded", 0, NULL, "folded stacks instead of SVG: a;b;c 123"},
 	{OPTION_FLAME, "inverted", 0, NULL, "begin with the functions called last, callers on top"},
 	{OPTION_EXPORT, "to", 0, "FORMAT", "the format (see below)"},
+	{OPTION_EXPORT, "table", 0, "TABLE", "csv, jsonl and sqlite: this one only (see below)"},
 };
 
 #define ROWS	  (sizeof(rows) / sizeof(*rows))
@@ -230,6 +232,26 @@ static int take_format(struct options *o, const char *value, struct error *e)
 		    format_list(list, sizeof(list), names), value);
 }
 
+static int take_table(struct options *o, const char *value, struct error *e)
+{
+	const char *names[EXPORT_TABLES_MAX + 1] = {NULL};
+	char list[400];
+
+	o->table = export_table_by_name(value);
+	if (o->table != NULL)
+		return 0;
+	for (size_t i = 0; i < export_table_count; i++)
+		names[i] = export_tables[i].name;
+	return fail(e, ERROR_USAGE, 0, "--table takes %s: not '%s'",
+		    format_list(list, sizeof(list), names), value);
+}
+
+static int take_export(struct options *o, const struct option_row *row, const char *value,
+		       struct error *e)
+{
+	return strcmp(row->name, "to") == 0 ? take_format(o, value, e) : take_table(o, value, e);
+}
+
 static int take_flame(struct options *o, const struct option_row *row, const char *value)
 {
 	if (strcmp(row->name, "diff") == 0)
@@ -290,7 +312,7 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 	case OPTION_FLAME:
 		return take_flame(o, row, value);
 	case OPTION_EXPORT:
-		return take_format(o, value, e);
+		return take_export(o, row, value, e);
 	case OPTION_STOP_AT_WORD:
 		break;
 	}
@@ -336,8 +358,9 @@ int options_parse(struct options *o, unsigned accepted, int argc, char **argv, s
 	struct getopt_tables g;
 	int code;
 
-	*o = (struct options){.pager = (accepted & OPTION_NO_PAGER) != 0,
-			      .cost = &costs[COST_PEAK]};
+	*o = (struct options){
+		.pager = (accepted & OPTION_NO_PAGER) != 0,
+	};
 	thresholds_default(&o->thresholds);
 	diff_noise_default(&o->noise);
 	o->sysroots = calloc((size_t)argc + 1, sizeof(*o->sysroots));

@@ -20,6 +20,7 @@
 
 struct cost;
 struct export_format;
+struct export_table;
 
 enum option_bit {
 	OPTION_JSON = 1 << 0,
@@ -61,10 +62,11 @@ struct options {
 	struct patterns threads, modules, stacks;
 	bool sized; /* --size */
 	uint64_t least_bytes, most_bytes;
-	const struct cost *cost;	    /* never NULL */
+	const struct cost *cost;	    /* NULL: not given */
 	const char *diff;		    /* the trace before; NULL */
 	bool folded, inverted;		    /* of a flame graph */
 	const struct export_format *format; /* NULL: not given */
+	const struct export_table *table;   /* NULL: all */
 	struct diff_noise noise;
 	const char **sysroots, **debug_paths;
 	size_t sysroot_count, debug_path_count;

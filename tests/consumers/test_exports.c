@@ -317,6 +317,119 @@ static void speedscope_page(void **state)
 	has(&o, "callgrind.x 100%\n");
 }
 
+/* Tables. */
+
+/* The sums of three tables, as each engine says them: a '|' between numbers. */
+#define SUMS                                                                                       \
+	"SELECT sum(peak_bytes), sum(live_bytes), sum(allocated_bytes), "                          \
+	"sum(temporary_allocations) FROM %s"
+#define TRANSFERS                                                                                  \
+	"SELECT sum(read_bytes), sum(written_bytes), sum(sent_bytes), sum(received_bytes) FROM %s"
+#define WAITED "SELECT round(sum(time_s) * 1e9) FROM %s"
+
+static void check_sums(const struct subject *s, const char *said)
+{
+	for (size_t i = 0; i < COUNT_OF(exact_costs); i++) {
+		char *end;
+
+		check_u64(strtoull(said, &end, 10), total(s, exact_costs[i]), exact_costs[i]);
+		check(end > said, "no number: %s", said);
+		said = end + 1;
+	}
+	check_seconds(strtod(said, NULL), s, "waited");
+}
+
+static void sqlite(void **state)
+{
+	struct subject s;
+	char *path;
+	struct outcome o;
+
+	(void)state;
+	need_tool("sqlite3");
+	s = recorded(program("exported"));
+	path = in_box("x.sqlite");
+	o = run(ARGV(perfhook_path(), "export", s.trace, "--to", "sqlite", "-o", path), NULL);
+	if (strstr(o.err, "is not installed") != NULL)
+		skip_because("libsqlite3 is not installed");
+	check(o.status == 0, "%s: %s", o.line, o.err);
+	o = reads(ARGV("sqlite3", path, "PRAGMA integrity_check"), NULL);
+	check(strcmp(o.out, "ok\n") == 0, "integrity: %s", o.out);
+	o = reads(ARGV("sqlite3", "-readonly", path, text(SUMS, "sites"),
+		       text(TRANSFERS, "transfers"), text(WAITED, "waits")),
+		  NULL);
+	check_sums(&s, o.out);
+	/* A table that others refer to. */
+	o = reads(ARGV("sqlite3", "-readonly", path,
+		       "SELECT count(*) FROM sites LEFT JOIN stacks USING (run, stack) "
+		       "WHERE sites.stack IS NOT NULL AND folded IS NULL",
+		       "SELECT line > 0 FROM waits JOIN frames USING (run, stack) "
+		       "WHERE kind = 'sleep' AND frame = 0 AND file LIKE '%exported.cc'"),
+		  NULL);
+	check(strcmp(o.out, "0\n1\n") == 0, "joins: %s", o.out);
+}
+
+static void duckdb_jsonl(void **state)
+{
+	struct subject s = recorded(program("exported"));
+	char *path = exported(&s, "jsonl", "peak", "x.jsonl");
+	const char *sites = text("read_json('%s', sample_size=-1, field_appearance_threshold=0) "
+				 "WHERE \"table\" = 'sites'",
+				 path);
+	const char *transfers = text("read_json('%s', sample_size=-1, "
+				     "field_appearance_threshold=0) WHERE \"table\" = 'transfers'",
+				     path);
+	const char *waits = text("read_json('%s', sample_size=-1, field_appearance_threshold=0) "
+				 "WHERE \"table\" = 'waits'",
+				 path);
+	struct outcome o = node("duckdb.js", ARGV(text(SUMS, sites), text(TRANSFERS, transfers),
+						  text(WAITED, waits)));
+
+	(void)state;
+	check_sums(&s, o.out);
+}
+
+/* A file a table; and by way of Parquet. */
+static void duckdb_csv(void **state)
+{
+	struct subject s = recorded(program("exported"));
+	char *folder = exported(&s, "csv", "peak", "tables");
+	const char *parquet = in_box("waits.parquet");
+	struct outcome o =
+		node("duckdb.js", ARGV(text(SUMS, text("'%s/sites.csv'", folder)),
+				       text(TRANSFERS, text("'%s/transfers.csv'", folder)),
+				       text(WAITED, text("'%s/waits.csv'", folder)),
+				       text("COPY (FROM '%s/waits.csv') TO '%s'", folder, parquet),
+				       text(WAITED, text("'%s'", parquet))));
+
+	(void)state;
+	check_sums(&s, o.out);
+	check(access(parquet, R_OK) == 0, "no Parquet");
+	/* Every table can be read, and has the columns that it says. */
+	o = node("duckdb.js",
+		 ARGV(text("SELECT count(DISTINCT run) FROM read_csv('%s/frames.csv')", folder),
+		      text("SELECT command, pid > 0, complete FROM read_csv('%s/runs.csv')",
+			   folder)));
+	check(strncmp(o.out, "1\n", 2) == 0 && strstr(o.out, "|true|true\n") != NULL, "%s", o.out);
+}
+
+static void jq(void **state)
+{
+	struct subject s;
+	struct outcome o;
+
+	(void)state;
+	need_tool("jq");
+	s = recorded(program("exported"));
+	o = reads(
+		ARGV("jq", "-s",
+		     "map(select(.table == \"files\" and (.path | endswith(\"/exported.data\")))) "
+		     "| .[0].read_bytes, .[0].written_bytes",
+		     exported(&s, "jsonl", "peak", "x.jsonl")),
+		NULL);
+	check(strcmp(o.out, "81920\n81920\n") == 0, "exported.data: %s", o.out);
+}
+
 /* Flame graphs. */
 
 static char *flame(const struct subject *s, const char *cost, const char *name)
@@ -398,6 +511,8 @@ int main(void)
 		boxed(massif),		boxed(speedscope_schema),
 		boxed(speedscope_page), boxed(folded_adds_up),
 		boxed(flame_page),	boxed(flame_is_xml),
+		boxed(sqlite),		boxed(duckdb_jsonl),
+		boxed(duckdb_csv),	boxed(jq),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "analyzer/export.h" /* before cmocka.h: its macro hides our fail() */
+#include "analyzer/export_tables.h"
 #include "analyzer/flame.h"
 
 #include <cmocka.h>
@@ -474,6 +475,119 @@ static void speedscope(void **state)
 	free(said.text);
 }
 
+/* Tables. */
+
+static struct said table(const char *format, const char *name)
+{
+	struct report r = open_report(&run);
+	struct said said;
+	struct error e = {.code = ERROR_NONE};
+	struct export x = {.report = &r, .table = export_table_by_name(name)};
+
+	x.out = open_memstream(&said.text, &said.length);
+	assert_non_null(x.table);
+	if (export_format_by_name(format)->write(&x, &e) != 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(fclose(x.out), 0);
+	close_report(&r);
+	return said;
+}
+
+static void csv(void **state)
+{
+	struct said said = table("csv", "modules");
+
+	(void)state;
+	/* Quotes doubled, control characters kept, wrong bytes replaced; a null is nothing,
+	 * no text is "". */
+	assert_string_equal(
+		said.text, "run,path,build_id,base,unloaded\r\n"
+			   "\"00000000000000000000000000000000\",\"/nowhere/server\",\"aabb\","
+			   "\"0x400000\",false\r\n"
+			   "\"00000000000000000000000000000000\",\"/nowhere/libperfhook.so\","
+			   "\"cc\",\"0x7f0000000000\",false\r\n"
+			   "\"00000000000000000000000000000000\",\"/nowhere/]]></script><img src=x "
+			   "onerror=alert(1)>;\"\"&'\xef\xbf\xbd\n\x01\",\"\",\"0x7f1000000000\","
+			   "false\r\n");
+	free(said.text);
+	said = table("csv", "transfers");
+	has(&said, ",3,\"server+0x300\",9007199254740993,0,0,0,2,0.001,0.0\r\n");
+	free(said.text);
+}
+
+static void jsonl(void **state)
+{
+	struct said said = table("jsonl", "sites");
+	char *rest = NULL;
+	double allocated = 0;
+	int lines = 0;
+
+	(void)state;
+	for (char *line = strtok_r(said.text, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		cJSON *json = cJSON_Parse(line);
+
+		assert_non_null(json);
+		assert_string_equal(member(json, "table")->valuestring, "sites");
+		allocated += member(json, "allocated_bytes")->valuedouble;
+		/* No search for pointers was made. */
+		assert_true(cJSON_IsNull(member(json, "lost_bytes")));
+		assert_true(cJSON_IsNull(member(json, "stack")) == (lines == 2));
+		cJSON_Delete(json);
+		lines++;
+	}
+	assert_int_equal(lines, 3);
+	assert_true(allocated == 1550);
+	free(said.text);
+	/* Sockets were not recorded: what they did is not known. */
+	said = table("jsonl", "runs");
+	has(&said, "\"sent_bytes\":null,");
+	has(&said, "\"written_bytes\":0,");
+	has(&said, "\"command\":\"server\"");
+	free(said.text);
+	said = table("jsonl", "modules");
+	has(&said, "<img src=x onerror=alert(1)>;\\\"&'\xef\xbf\xbd\\u000a\\u0001\"");
+	free(said.text);
+}
+
+/* Each stack that a table names is there, with all of its frames; keys are the same for
+ * the same functions. */
+static void stacks_and_frames(void **state)
+{
+	struct said stacks = table("csv", "stacks"), frames = table("csv", "frames");
+	struct said again = table("csv", "stacks");
+
+	(void)state;
+	assert_string_equal(stacks.text, again.text);
+	assert_int_equal(count_of(stacks.text, "\r\n"), 1 + 4);
+	has(&stacks, ",2,\"server+0x200\",\"server+0x100;server+0x200\"\r\n");
+	/* 2 and 3 have two frames, 4 too without ours, 6 has four. */
+	assert_int_equal(count_of(frames.text, "\r\n"), 1 + 2 + 2 + 2 + 4);
+	has(&frames, ",6,0,,,,,\"0xdead0000\",");
+	free(stacks.text);
+	free(frames.text);
+	free(again.text);
+}
+
+/* What a table's rows have is what its columns say, of all tables. */
+static void columns_are_sound(void **state)
+{
+	(void)state;
+	assert_true(export_table_count <= EXPORT_TABLES_MAX);
+	assert_true(export_format_count <= EXPORT_FORMATS_MAX);
+	for (size_t i = 0; i < export_table_count; i++) {
+		const struct export_table *t = &export_tables[i];
+		struct said said = table("jsonl", t->name);
+
+		assert_true(t->column_count <= EXPORT_COLUMNS_MAX);
+		assert_string_equal(t->columns[0].name, "run");
+		for (size_t a = 0; a < t->column_count; a++)
+			for (size_t b = 0; b < a; b++)
+				assert_string_not_equal(t->columns[a].name, t->columns[b].name);
+		free(said.text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -484,6 +598,10 @@ int main(void)
 		cmocka_unit_test(nothing_and_too_much),
 		cmocka_unit_test(pprof),
 		cmocka_unit_test(speedscope),
+		cmocka_unit_test(csv),
+		cmocka_unit_test(jsonl),
+		cmocka_unit_test(stacks_and_frames),
+		cmocka_unit_test(columns_are_sound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
