@@ -142,14 +142,15 @@ static void emit_activity(struct emit_json *e, const struct activity *a)
 	}
 }
 
-void page_activity(struct report *r, struct page_stacks *stacks, size_t most, struct emit_json *e)
+bool page_activity(struct report *r, struct page_stacks *stacks, size_t most, struct emit_json *e)
 {
 	struct places p = {.stacks = stacks};
+	bool whole = true;
 	struct activity *a = r->run->activity != NULL ? activity_copy(r->run->activity) : NULL;
 
 	if (r->run->activity == NULL) {
 		emit_null(e, "activity");
-		return;
+		return true;
 	}
 	emit_object(e, "activity");
 	find_places(&p, r);
@@ -157,10 +158,12 @@ void page_activity(struct report *r, struct page_stacks *stacks, size_t most, st
 		activity_translate(a, to_places, &p);
 		activity_reduce(a, most);
 		emit_activity(e, a);
+		whole = a->no_threads == r->run->activity->no_threads;
 	}
 	emit_end(e);
 	e->failed |= a == NULL || a->failed || p.failed;
 	activity_free(a);
 	map_free(&p.thread_at);
 	map_free(&p.thing_at);
+	return whole;
 }

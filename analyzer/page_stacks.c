@@ -8,7 +8,8 @@
 
 enum { NAME_MAX_BYTES = 400 }; /* of a function's name: templates write novels */
 
-#define KEPT_SHARE 0.99 /* of each cost is in stacks that are shown */
+#define KEPT_SHARE   0.99  /* of each cost is in stacks that are shown */
+#define OTHERS_SHARE 0.001 /* of a cost: the others below a frame that are less go further out */
 
 /* Strings, frames and nodes: each is there once. */
 
@@ -184,20 +185,20 @@ static void show_stack(struct page_stacks *p, uint32_t node)
 		p->stacks[stack].telling = page_stacks_node(p, telling);
 }
 
-static uint32_t other_stack(struct page_stacks *p, uint32_t node)
+/* The innermost frame of a stack that is shown. */
+static uint32_t shown_above(const struct page_stacks *p, uint32_t node)
 {
-	const struct run *run = p->r->run;
-
 	while (is_frame(p, node) && p->place[node] == 0)
-		node = run->nodes[node].parent;
-	return stack_at(p, &p->others_by_node, is_frame(p, node) ? p->place[node] - 1 : 0);
+		node = p->r->run->nodes[node].parent;
+	return is_frame(p, node) ? p->place[node] - 1 : 0;
 }
 
 uint32_t page_stacks_stack(struct page_stacks *p, uint32_t node)
 {
 	if (node >= p->r->run->node_count)
 		node = 0;
-	return p->stack[node] != 0 ? p->stack[node] - 1 : other_stack(p, node);
+	return p->stack[node] != 0 ? p->stack[node] - 1
+				   : stack_at(p, &p->others_by_node, shown_above(p, node));
 }
 
 /* What has no stack in the run has none. */
@@ -219,19 +220,64 @@ static void choose(struct page_stacks *p, const struct cost_samples *s, size_t m
 	}
 }
 
+/* What is left out at each node of the page, as shares of the costs. */
+static void weigh_others(struct page_stacks *p, double (*shares)[COST_COUNT])
+{
+	for (size_t c = 0; c < COST_COUNT; c++) {
+		const struct cost_samples *s = &p->samples[c];
+
+		for (size_t i = 0; i < s->count; i++)
+			if (p->stack[s->list[i].node] == 0)
+				shares[shown_above(p, s->list[i].node)][c] +=
+					(double)s->list[i].value / (double)s->total;
+	}
+}
+
+/* Where too little is left out, it stands further out: to[i] leads there. */
+static void gather_others(const struct page_stacks *p, double (*shares)[COST_COUNT], uint32_t *to)
+{
+	for (size_t i = p->node_count; i-- > 1;) {
+		uint32_t parent = p->nodes[i].parent;
+		double most = 0;
+
+		for (size_t c = 0; c < COST_COUNT; c++)
+			most = shares[i][c] > most ? shares[i][c] : most;
+		to[i] = (uint32_t)i;
+		if (most >= OTHERS_SHARE)
+			continue;
+		to[i] = parent;
+		for (size_t c = 0; c < COST_COUNT; c++)
+			shares[parent][c] += shares[i][c];
+	}
+	for (size_t i = 1; i < p->node_count; i++)
+		to[i] = to[to[i]]; /* a parent comes first, and is settled */
+}
+
 /* A stack is counted once, whatever it cost. */
 static void place_others(struct page_stacks *p)
 {
+	double(*shares)[COST_COUNT] = calloc(p->node_count + 1, sizeof(*shares));
+	uint32_t *to = calloc(p->node_count + 1, sizeof(*to));
+
+	p->failed |= shares == NULL || to == NULL;
+	if (!p->failed) {
+		weigh_others(p, shares);
+		gather_others(p, shares, to);
+	}
 	for (size_t c = 0; c < COST_COUNT; c++) {
 		for (size_t i = 0; i < p->samples[c].count && !p->failed; i++) {
-			uint32_t node = p->samples[c].list[i].node;
+			uint32_t node = p->samples[c].list[i].node, stack;
 
 			if (p->stack[node] != 0)
 				continue;
-			p->stack[node] = other_stack(p, node) + 1;
-			p->stacks[p->stack[node] - 1].others++;
+			stack = stack_at(p, &p->others_by_node, to[shown_above(p, node)]);
+			p->stack[node] = stack + 1;
+			if (!p->failed)
+				p->stacks[stack].others++;
 		}
 	}
+	free(shares);
+	free(to);
 }
 
 /* The stacks that are shown come first, so that the others can be put where they end. */

@@ -10,8 +10,9 @@ extern const uint64_t ph_page_before_bytes, ph_page_after_bytes;
 
 enum {
 	MODEL_MOST = 2500 * 1024, /* bytes: the page is to stay below 3 MB */
-	SUMS_LEAST = 4096,	  /* of what stacks did over time */
-	TRIES = 8,
+	STACKS_LEAST = 256,
+	SUMS_LEAST = 4096, /* of what stacks did over time */
+	TRIES = 12,
 };
 
 /* How much goes into a page. */
@@ -26,10 +27,12 @@ static uint32_t number_of(void *context, uint32_t node)
 	return page_stacks_node(context, node);
 }
 
-static void emit_model(struct report *r, struct page_stacks *p, const struct limits *most,
+/* False: there is less about time in it than there should be. */
+static bool emit_model(struct report *r, struct page_stacks *p, const struct limits *most,
 		       struct emit_json *e)
 {
 	const struct stack_numbers numbers = {number_of, p};
+	bool whole;
 
 	r->numbers = &numbers;
 	report_json(r, REPORT_WHOLE, e);
@@ -39,9 +42,10 @@ static void emit_model(struct report *r, struct page_stacks *p, const struct lim
 	emit_u64(e, "rows", r->top);
 	page_words(r, e);
 	page_stacks_costs(p, e);
-	page_activity(r, p, most->sums, e);
+	whole = page_activity(r, p, most->sums, e);
 	page_stacks_json(p, e);
 	emit_end(e);
+	return whole;
 }
 
 /* Within <script>, where only "</script" and "<!--" mean anything; and a line separator
@@ -60,62 +64,73 @@ static void escape(const char *s, FILE *out)
 	}
 }
 
-/* Malloc'ed. NULL with *e filled. */
-static char *make_model(struct report *r, const struct limits *most, size_t *length,
-			struct error *e)
+struct made {
+	char *text; /* malloc'ed; NULL: it could not be made */
+	size_t length;
+	bool whole; /* as emit_model() says */
+};
+
+static struct made make_model(struct report *r, const struct limits *most, struct error *e)
 {
+	struct made made = {.text = NULL};
+	FILE *out = open_memstream(&made.text, &made.length);
 	size_t top = r->top;
 	struct page_stacks p;
 	struct emit_json json;
-	char *text = NULL;
-	FILE *out = open_memstream(&text, length);
 	int rc = -1;
 
 	if (out == NULL) {
 		fail(e, ERROR_MEMORY, 0, "out of memory");
-		return NULL;
+		return made;
 	}
 	if (page_stacks_open(&p, r, most->stacks, e) == 0) {
 		r->top = most->rows;
 		emit_json_begin(&json);
-		emit_model(r, &p, most, &json);
+		made.whole = emit_model(r, &p, most, &json);
 		rc = emit_json_finish(&json, out, false);
 		r->top = top;
 	}
 	page_stacks_free(&p);
 	if (fclose(out) == 0 && rc == 0)
-		return text;
-	free(text);
+		return made;
+	free(made.text);
+	made.text = NULL;
 	fail(e, ERROR_MEMORY, 0, "out of memory");
-	return NULL;
+	return made;
 }
 
-/* Where it is too much, stacks and sums go first, then rows too. */
-static void lessen(struct limits *most, int try)
+static bool is_too_much(const struct made *made, const struct limits *most)
 {
-	most->stacks /= 2;
-	if (most->sums / 2 >= SUMS_LEAST)
-		most->sums /= 2;
-	if (try >= TRIES / 2)
+	return made->length > MODEL_MOST || (!made->whole && most->stacks > STACKS_LEAST);
+}
+
+/* Stacks go first, then what they did over time, then rows. */
+static void lessen(struct limits *most)
+{
+	if (most->stacks > STACKS_LEAST) {
+		most->stacks /= 2;
+	} else {
+		if (most->sums > SUMS_LEAST)
+			most->sums /= 2;
 		most->rows = most->rows / 2 + 1;
+	}
 }
 
 int report_html(struct report *r, FILE *out, struct error *e)
 {
-	struct limits most = {.stacks = 16384, .sums = 24576, .rows = r->top};
-	size_t length;
-	char *model = make_model(r, &most, &length, e);
+	struct limits most = {.stacks = 16384, .sums = 40000, .rows = r->top};
+	struct made made = make_model(r, &most, e);
 
-	for (int try = 0; model != NULL && length > MODEL_MOST && try < TRIES; try++) {
-		free(model);
-		lessen(&most, try);
-		model = make_model(r, &most, &length, e);
+	for (int try = 0; made.text != NULL && is_too_much(&made, &most) && try < TRIES; try++) {
+		free(made.text);
+		lessen(&most);
+		made = make_model(r, &most, e);
 	}
-	if (model == NULL)
+	if (made.text == NULL)
 		return -1;
 	fwrite(ph_page_before, 1, ph_page_before_bytes, out);
-	escape(model, out);
+	escape(made.text, out);
 	fwrite(ph_page_after, 1, ph_page_after_bytes, out);
-	free(model);
+	free(made.text);
 	return 0;
 }

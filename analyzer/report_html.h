@@ -6,6 +6,8 @@
 #ifndef PH_ANALYZER_REPORT_HTML_H
 #define PH_ANALYZER_REPORT_HTML_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include "analyzer/emit_json.h"
@@ -21,7 +23,8 @@ void page_words(struct report *r, struct emit_json *e);
 /* "processes", at most so many (page_processes.c): */
 #define PAGE_PROCESSES 2000
 void page_processes(const struct report *r, struct emit_json *e);
-/* "activity" (page_activity.c), in at most so many sums; null if the run has none: */
-void page_activity(struct report *r, struct page_stacks *stacks, size_t most, struct emit_json *e);
+/* "activity" (page_activity.c), in at most so many sums; null if the run has none. False:
+ * for that, more than time was given up. */
+bool page_activity(struct report *r, struct page_stacks *stacks, size_t most, struct emit_json *e);
 
 #endif
