@@ -39,14 +39,15 @@ static int print_text(struct loaded *l, const struct options *o, enum report_kin
 	return output_close(&out, e);
 }
 
-static int print_html(struct loaded *l, const struct options *o, struct error *e)
+static int write_html(struct loaded *l, struct loaded *before, const struct options *o,
+		      struct error *e)
 {
 	struct output out;
 	int rc;
 
 	if (output_open(&out, o, e) != 0)
 		return -1;
-	rc = report_html(&l->report, out.file, e);
+	rc = report_html(&l->report, before != NULL ? &before->report : NULL, out.file, e);
 	if (rc != 0) {
 		output_close(&out, NULL);
 		return rc;
@@ -54,16 +55,42 @@ static int print_html(struct loaded *l, const struct options *o, struct error *e
 	return output_close(&out, e);
 }
 
+static int print_html(struct loaded *l, const struct options *o, struct error *e)
+{
+	struct loaded before = {.is_tree = false};
+	char none[] = "", *const path[] = {o->diff != NULL ? (char *)o->diff : none};
+	int rc;
+
+	if (o->diff == NULL)
+		return write_html(l, NULL, o, e);
+	rc = loaded_open(&before, path, 1, o, e);
+	if (rc == 0)
+		rc = write_html(l, &before, o, e);
+	loaded_close(&before);
+	return rc;
+}
+
+static int check_html(const struct options *o, struct error *e)
+{
+	if (o->html && o->json)
+		return fail(e, ERROR_USAGE, 0, "report: either --json or --html");
+	if (o->diff != NULL && !o->html)
+		return fail(e, ERROR_USAGE, 0,
+			    "report: --diff goes with --html; as text: perfhook diff %s %s",
+			    o->diff, o->arguments[0]);
+	if (o->html && o->output == NULL && isatty(STDOUT_FILENO))
+		return fail(e, ERROR_USAGE, 0,
+			    "report: --html is for a browser: name a file with -o page.html");
+	return 0;
+}
+
 static int print_report(const struct options *o, enum report_kind kind, struct error *e)
 {
 	struct loaded l;
 	int rc;
 
-	if (o->html && o->json)
-		return fail(e, ERROR_USAGE, 0, "report: either --json or --html");
-	if (o->html && o->output == NULL && isatty(STDOUT_FILENO))
-		return fail(e, ERROR_USAGE, 0,
-			    "report: --html is for a browser: name a file with -o page.html");
+	if (check_html(o, e) != 0)
+		return -1;
 	/* Nothing is written before all was read: a mistake in a name leaves an older
 	 * answer as it is. */
 	rc = loaded_open(&l, o->arguments, (size_t)o->argument_count, o, e);

@@ -24,6 +24,7 @@ struct option_row {
 static const struct option_row rows[] = {
 	{OPTION_JSON, "json", 0, NULL, "print JSON instead of text"},
 	{OPTION_HTML, "html", 0, NULL, "write one HTML page that needs nothing else"},
+	{OPTION_HTML, "diff", 0, "BEFORE", "with --html: compare with the trace BEFORE"},
 	{OPTION_OUTPUT, "output", 'o', "FILE", "write the answer to FILE"},
 	{OPTION_RECORD_OUTPUT, "output", 'o', "FILE",
 	 "where the trace goes; %p is the pid, %e the program"},
@@ -271,7 +272,8 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		o->json = true;
 		return 0;
 	case OPTION_HTML:
-		o->html = true;
+		o->html |= value == NULL;
+		o->diff = value != NULL ? value : o->diff;
 		return 0;
 	case OPTION_FULL:
 		o->full = true;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/report_sections.h"
+
 /* html_page.S: what stands before and behind the model. */
 extern const char ph_page_before[], ph_page_after[];
 extern const uint64_t ph_page_before_bytes, ph_page_after_bytes;
@@ -70,7 +72,29 @@ struct made {
 	bool whole; /* as emit_model() says */
 };
 
-static struct made make_model(struct report *r, const struct limits *most, struct error *e)
+/* What it is compared with: its stacks, and what describes it. */
+static int emit_before(struct report *r, const struct limits *most, struct emit_json *e,
+		       struct error *error)
+{
+	struct page_stacks p;
+	int rc = page_stacks_open(&p, r, most->stacks, error);
+
+	if (rc == 0) {
+		emit_object(e, "before");
+		emit_string(e, "trace", r->run->trace_path);
+		emit_object(e, "process");
+		json_process(r, e);
+		emit_end(e);
+		page_stacks_costs(&p, e);
+		page_stacks_json(&p, e);
+		emit_end(e);
+	}
+	page_stacks_free(&p);
+	return rc;
+}
+
+static struct made make_model(struct report *r, struct report *before, const struct limits *most,
+			      struct error *e)
 {
 	struct made made = {.text = NULL};
 	FILE *out = open_memstream(&made.text, &made.length);
@@ -87,8 +111,11 @@ static struct made make_model(struct report *r, const struct limits *most, struc
 		r->top = most->rows;
 		emit_json_begin(&json);
 		made.whole = emit_model(r, &p, most, &json);
-		rc = emit_json_finish(&json, out, false);
 		r->top = top;
+		if (before == NULL || emit_before(before, most, &json, e) == 0)
+			rc = emit_json_finish(&json, out, false);
+		else
+			emit_json_free(&json);
 	}
 	page_stacks_free(&p);
 	if (fclose(out) == 0 && rc == 0)
@@ -116,15 +143,15 @@ static void lessen(struct limits *most)
 	}
 }
 
-int report_html(struct report *r, FILE *out, struct error *e)
+int report_html(struct report *r, struct report *before, FILE *out, struct error *e)
 {
 	struct limits most = {.stacks = 16384, .sums = 40000, .rows = r->top};
-	struct made made = make_model(r, &most, e);
+	struct made made = make_model(r, before, &most, e);
 
 	for (int try = 0; made.text != NULL && is_too_much(&made, &most) && try < TRIES; try++) {
 		free(made.text);
 		lessen(&most);
-		made = make_model(r, &most, e);
+		made = make_model(r, before, &most, e);
 	}
 	if (made.text == NULL)
 		return -1;

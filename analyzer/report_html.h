@@ -15,8 +15,9 @@
 #include "analyzer/page_stacks.h"
 #include "analyzer/report.h"
 
-/* 0, or -1 with *e filled: out of memory. Write errors stay in `out`. */
-int report_html(struct report *r, FILE *out, struct error *e);
+/* `before` is what it is compared with; NULL: nothing. 0, or -1 with *e filled: out of
+ * memory. Write errors stay in `out`. */
+int report_html(struct report *r, struct report *before, FILE *out, struct error *e);
 
 /* Its parts. "summary" (page_words.c): */
 void page_words(struct report *r, struct emit_json *e);

@@ -18,13 +18,23 @@ function lastInstant() {
 
 // ---- frames and nodes ----
 
-const frames = page.frames;
-const nodeFrame = Int32Array.from(page.nodes.frame);
-const nodeParent = Int32Array.from(page.nodes.up, (up, i) => i - up);
+// What a run's stacks are in the model: `page`, or `before` of what it is compared with.
+function readStacks(part) {
+	const up = part.nodes.up;
+	return {
+		strings: part.strings,
+		frames: part.frames,
+		nodeFrame: Int32Array.from(part.nodes.frame),
+		nodeParent: Int32Array.from(up, (distance, i) => i - distance),
+		stackNode: Int32Array.from(part.stacks.node),
+		stackTelling: Int32Array.from(part.stacks.telling),
+		stackOthers: Int32Array.from(part.stacks.others),
+	};
+}
+
+const stacks = readStacks(page);
+const {frames, nodeFrame, nodeParent, stackNode, stackTelling, stackOthers} = stacks;
 const nodeCount = nodeFrame.length;
-const stackNode = Int32Array.from(page.stacks.node);
-const stackTelling = Int32Array.from(page.stacks.telling);
-const stackOthers = Int32Array.from(page.stacks.others);
 const stackCount = stackNode.length;
 
 function frameOf(node) {
@@ -54,67 +64,78 @@ function pathOf(node) {
 
 // ---- functions: frames without their lines ----
 
-// The tree again, in which a function is one node whatever line calls on from it. Its
-// nodes come after their parents.
-const tree = {parent: [0], fn: [0], stackNode: null};
+// The tree again, in which a function is one node whatever line calls on from it, and
+// whichever run it is of. Nodes come after their parents.
+const tree = {parent: [0], fn: [0], byKey: new Map()};
 const fnName = ["all"];
 const fnModule = [""];
-const nodeMerged = new Int32Array(nodeCount);
+const fnByName = new Map();
 
-(function mergeLines() {
-	const fnByKey = new Map();
-	const frameFn = new Int32Array(frames.function.length);
-	for (let f = 0; f < frameFn.length; f++) {
-		const key = frames.function[f] * 4294967296 + frames.module[f];
-		if (!fnByKey.has(key)) {
-			fnByKey.set(key, fnName.length);
-			fnName.push(page.strings[frames.function[f]]);
-			fnModule.push(page.strings[frames.module[f]]);
-		}
-		frameFn[f] = fnByKey.get(key);
+function fnOf(name, module) {
+	const key = `${name}\0${baseName(module)}`;
+	let fn = fnByName.get(key);
+	if (fn === undefined) {
+		fn = fnName.length;
+		fnByName.set(key, fn);
+		fnName.push(name);
+		fnModule.push(module);
 	}
-	const byKey = new Map();
-	const child = (parent, fn) => {
-		const key = parent * 4294967296 + fn;
-		let at = byKey.get(key);
-		if (at === undefined) {
-			at = tree.parent.length;
-			byKey.set(key, at);
-			tree.parent.push(parent);
-			tree.fn.push(fn);
-		}
-		return at;
-	};
-	for (let n = 1; n < nodeCount; n++) nodeMerged[n] = child(nodeMerged[nodeParent[n]], frameFn[nodeFrame[n]]);
-	const otherFn = new Map();
-	const named = (name) => {
-		if (!otherFn.has(name)) {
-			otherFn.set(name, fnName.length);
-			fnName.push(name);
-			fnModule.push("");
-		}
-		return otherFn.get(name);
-	};
-	tree.stackNode = Int32Array.from(stackNode, (node, i) => {
-		const at = nodeMerged[node];
-		if (stackOthers[i] > 0) return child(at, named(`other (${formatCounted(stackOthers[i], "stack")})`));
-		return node === 0 ? child(0, frameFn[0]) : at;
-	});
-})();
+	return fn;
+}
+
+function treeChild(parent, fn) {
+	const key = parent * 4294967296 + fn;
+	let at = tree.byKey.get(key);
+	if (at === undefined) {
+		at = tree.parent.length;
+		tree.byKey.set(key, at);
+		tree.parent.push(parent);
+		tree.fn.push(fn);
+	}
+	return at;
+}
+
+// Where in the tree a run's nodes and stacks are.
+function mergeLines(run) {
+	const {strings, stackOthers: others} = run;
+	const frameFn = run.frames.function.map((f, i) => fnOf(strings[f], strings[run.frames.module[i]]));
+	const nodes = new Int32Array(run.nodeFrame.length);
+	for (let n = 1; n < nodes.length; n++) nodes[n] = treeChild(nodes[run.nodeParent[n]], frameFn[run.nodeFrame[n]]);
+	return {nodes, stacks: run.stackNode.map((node, i) => {
+		if (others[i] > 0) return treeChild(nodes[node], fnOf(`other (${formatCounted(others[i], "stack")})`, ""));
+		return node === 0 ? treeChild(0, frameFn[0]) : nodes[node];
+	})};
+}
+
+const merged = mergeLines(stacks);
 
 // ---- costs ----
 
-const costs = new Map();
-for (const cost of page.costs) {
-	const value = new Float64Array(stackCount);
-	const count = new Float64Array(stackCount);
-	cost.stack.forEach((stack, i) => {
-		value[stack] = cost.value[i];
-		count[stack] = cost.count[i];
-	});
-	costs.set(cost.name, {...cost, value, count});
+function readCosts(list, count) {
+	return new Map(list.map((cost) => {
+		const value = new Float64Array(count), counted = new Float64Array(count);
+		cost.stack.forEach((stack, i) => {
+			value[stack] = cost.value[i];
+			counted[stack] = cost.count[i];
+		});
+		return [cost.name, {...cost, value, count: counted}];
+	}));
 }
-const seenCosts = [...costs.values()].filter((cost) => cost.total > 0);
+
+const costs = readCosts(page.costs, stackCount);
+
+// What it is compared with; null: nothing.
+const before = model.before ? (() => {
+	const run = readStacks(model.before);
+	return {...model.before, merged: mergeLines(run), costs: readCosts(model.before.costs, run.stackNode.length)};
+})() : null;
+
+function beforeTotal(name) {
+	const cost = before && before.costs.get(name);
+	return cost ? cost.total : 0;
+}
+
+const seenCosts = [...costs.values()].filter((cost) => cost.total > 0 || beforeTotal(cost.name) > 0);
 
 // What is beside a cost's value.
 const COUNTED = {
@@ -127,4 +148,3 @@ const COUNTED = {
 function countNoun(cost) {
 	return COUNTED[cost.name] || "call";
 }
-

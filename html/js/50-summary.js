@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What ran, its figures, and the findings: the text report's words.
 
-function card(label, value, more, target) {
+// With what it was before, if that is known: `cost` and its value.
+function card(label, value, more, target, cost) {
+	if (before && cost && before.costs.has(cost)) {
+		const unit = before.costs.get(cost).unit, was = beforeTotal(cost);
+		more = `was ${formatValue(was, unit)}`;
+	}
 	return el("a", {class: "card", href: target},
 		el("span", {class: "card-label"}, label),
 		el("span", {class: "card-value"}, value),
@@ -12,22 +17,22 @@ function drawCards() {
 	const cards = [];
 	const {memory, io, sockets} = model;
 	if (memory && memory.peak_bytes !== null) {
-		cards.push(card("Heap peak", formatBytes(memory.peak_bytes), `at ${formatSeconds(memory.peak_at_s)}`, "#flame"));
+		cards.push(card("Heap peak", formatBytes(memory.peak_bytes), `at ${formatSeconds(memory.peak_at_s)}`, "#flame", "peak"));
 		const suspects = model.leaks.filter((leak) => leak.suspect);
 		cards.push(card("Live at the end", formatBytes(memory.live_bytes),
-			suspects.length ? `${formatBytes(sum(suspects, "bytes"))} suspect` : "none suspect", "#tables"));
-		cards.push(card("Allocated", formatBytes(memory.allocated_bytes), formatCounted(memory.allocations, "allocation"), "#flame"));
+			suspects.length ? `${formatBytes(sum(suspects, "bytes"))} suspect` : "none suspect", "#tables", "leaked"));
+		cards.push(card("Allocated", formatBytes(memory.allocated_bytes), formatCounted(memory.allocations, "allocation"), "#flame", "allocated"));
 	}
 	if (io && io.read_bytes !== null) {
-		cards.push(card("Files read", formatBytes(io.read_bytes), formatCounted(io.read_calls, "call"), "#tables"));
-		cards.push(card("Files written", formatBytes(io.written_bytes), formatCounted(io.write_calls, "call"), "#tables"));
+		cards.push(card("Files read", formatBytes(io.read_bytes), formatCounted(io.read_calls, "call"), "#tables", "read"));
+		cards.push(card("Files written", formatBytes(io.written_bytes), formatCounted(io.write_calls, "call"), "#tables", "written"));
 	}
 	if (sockets && sockets.sent_bytes !== null && sockets.sent_bytes + sockets.received_bytes > 0)
 		cards.push(card("Network", formatBytes(sockets.sent_bytes + sockets.received_bytes),
 			`${formatBytes(sockets.sent_bytes)} sent`, "#tables"));
 	const waited = costs.get("waited");
 	if (waited && waited.total > 0)
-		cards.push(card("Waited", formatSeconds(waited.total / 1e9), "all threads added up", "#flame"));
+		cards.push(card("Waited", formatSeconds(waited.total / 1e9), "all threads added up", "#flame", "waited"));
 	replace(byId("cards"), ...cards);
 }
 
@@ -54,7 +59,7 @@ function drawHead() {
 		isTree ? `${formatCount(model.process_count)} traces` : `process ${p.pid}`,
 		p.host ? `on ${p.host}` : null,
 		p.started ? p.started.replace("T", " ").replace(/\.\d+Z$/, " UTC") : null,
-	].filter(Boolean).join(" · "));
+	].filter(Boolean).join(" · "), before ? el("span", {class: "compared"}, `Compared with ${before.trace}, ${formatSeconds(before.process.duration_s)}.`) : null);
 }
 
 const SEVERITIES = {high: "bad", medium: "warning", low: "faint"};

@@ -13,33 +13,46 @@ const flame = {
 	term: "",
 	inverted: false,
 	byThread: false,
+	compare: true, // if there is something to compare with
 	chart: null,
-	width: 0,
+	watchers: [], // who is told when the tree is another
 };
 
 // ---- trees with values ----
 
-function growTree(parent, fn, self) {
-	const total = Float64Array.from(self);
-	for (let i = parent.length - 1; i > 0; i--) total[parent[i]] += total[i];
-	return {parent, fn, self, total, children: null};
+// A tree's nodes with what they have themselves: `sides` are the values of the runs that
+// are compared, or the one; a node is as wide as the larger.
+function growTree(parent, fn, sides) {
+	const add = (self) => {
+		const total = Float64Array.from(self);
+		for (let i = parent.length - 1; i > 0; i--) total[parent[i]] += total[i];
+		return {self, total};
+	};
+	const grown = sides.map(add);
+	if (sides.length === 1) return {parent, fn, ...grown[0], sides: grown, children: null};
+	return {parent, fn, ...add(grown[0].self.map((v, i) => Math.max(v, grown[1].self[i]))), sides: grown, children: null};
+}
+
+// Values by stack as values by node of the tree.
+function byNode(nodeOfStack, value) {
+	const self = new Float64Array(tree.parent.length);
+	for (let s = 0; s < value.length; s++) self[nodeOfStack[s]] += value[s];
+	return self;
 }
 
 // As stacks were called: outermost first.
-function callTree(value) {
-	const self = new Float64Array(tree.parent.length);
-	for (let s = 0; s < stackCount; s++) self[tree.stackNode[s]] += value[s];
-	return growTree(tree.parent, tree.fn, self);
+function callTree(sides) {
+	return growTree(tree.parent, tree.fn, sides);
 }
 
 // Innermost first: who called it, and who that.
-function invertedTree(value) {
-	const parent = [0], fn = [0], self = [0];
+function invertedTree(sides) {
+	const parent = [0], fn = [0], selves = sides.map(() => [0]);
 	const byKey = new Map();
-	for (let s = 0; s < stackCount; s++) {
-		if (value[s] === 0) continue;
+	for (let end = 0; end < tree.parent.length; end++) {
+		if (sides.every((side) => side[end] === 0)) continue;
 		let at = 0;
-		for (let n = tree.stackNode[s]; n !== 0; n = tree.parent[n]) {
+		for (let n = end; n !== 0; n = tree.parent[n]) {
 			const key = at * 4294967296 + tree.fn[n];
 			let next = byKey.get(key);
 			if (next === undefined) {
@@ -47,20 +60,21 @@ function invertedTree(value) {
 				byKey.set(key, next);
 				parent.push(at);
 				fn.push(tree.fn[n]);
-				self.push(0);
+				for (const self of selves) self.push(0);
 			}
 			at = next;
 		}
-		self[at] += value[s];
+		sides.forEach((side, k) => { selves[k][at] += side[end]; });
 	}
-	return growTree(parent, fn, self);
+	return growTree(parent, fn, selves.map((self) => Float64Array.from(self)));
 }
 
 // Each thread's stacks below it.
 function threadTree(threads) {
 	const parent = [0], fn = [0], self = [0];
 	for (const [thread, value] of threads) {
-		const one = flame.inverted ? invertedTree(value) : callTree(value);
+		const sides = [byNode(merged.stacks, value)];
+		const one = flame.inverted ? invertedTree(sides) : callTree(sides);
 		const to = new Int32Array(one.parent.length);
 		to[0] = parent.length;
 		parent.push(0);
@@ -74,7 +88,7 @@ function threadTree(threads) {
 			self.push(one.self[i]);
 		}
 	}
-	return growTree(parent, fn, self);
+	return growTree(parent, fn, [Float64Array.from(self)]);
 }
 
 const fnOfThread = new Map();
@@ -114,6 +128,7 @@ function datum(t, i, value, faded) {
 		total: t.total[i],
 		self: t.self[i],
 		fade: faded,
+		sides: t.sides.map((side) => side.total[i]),
 		match: flame.found !== null && flame.found[i] === 1,
 		children: [],
 	};
@@ -164,12 +179,21 @@ function hueOf(module) {
 function frameColour(d) {
 	const dark = isDark();
 	if (d.data.match) return dark ? "hsl(45 90% 55%)" : "hsl(45 100% 62%)";
+	if (d.data.sides.length > 1) return changeColour(...d.data.sides, dark);
 	if (d.data.node === 0 || d.data.module === "") return dark ? "hsl(215 8% 32%)" : "hsl(215 12% 87%)";
 	const hue = hueOf(d.data.module), shade = hashShade(d.data.name);
 	if (flame.found !== null) return dark ? `hsl(${hue} 12% ${24 + shade}%)` : `hsl(${hue} 14% ${90 - shade}%)`;
 	return isOwn({module: d.data.module})
 		? dark ? `hsl(${hue} 38% ${30 + shade}%)` : `hsl(${hue} 68% ${80 - shade}%)`
 		: dark ? `hsl(${hue} 10% ${28 + shade}%)` : `hsl(${hue} 14% ${86 - shade}%)`;
+}
+
+// Red is more than before, blue less, grey the same.
+function changeColour(after, earlier, dark) {
+	const change = (after - earlier) / Math.max(after, earlier, 1);
+	const part = Math.abs(change) < 0.005 ? 0 : 0.2 + 0.8 * Math.min(Math.abs(change), 1);
+	const hue = change > 0 ? 8 : 212;
+	return dark ? `hsl(${hue} ${60 * part}% ${30 + 6 * part}%)` : `hsl(${hue} ${85 * part}% ${90 - 18 * part}%)`;
 }
 
 function hashShade(name) {
@@ -184,8 +208,17 @@ function frameSays(d) {
 	const cost = costs.get(flame.cost);
 	const {total, self, name, module} = d.data;
 	const whole = flame.tree.total[0];
+	if (d.data.sides.length > 1) return `${name}: ${changeSays(...d.data.sides, cost.unit)}${module ? `, ${baseName(module)}` : ""}`;
 	const own = self > 0 && self < total ? `, itself ${formatValue(self, cost.unit)}` : "";
 	return `${name}: ${formatValue(total, cost.unit)} (${formatPercent(total, whole)})${own}${module ? `, ${baseName(module)}` : ""}`;
+}
+
+// "1.0 MiB, was 2.0 MiB (-1.0 MiB, -50.0%)".
+function changeSays(after, earlier, unit) {
+	if (after === earlier) return `${formatValue(after, unit)}, as before`;
+	const change = `${after < earlier ? "−" : "+"}${formatValue(Math.abs(after - earlier), unit)}`;
+	if (earlier === 0) return `${formatValue(after, unit)}, new`;
+	return `${formatValue(after, unit)}, was ${formatValue(earlier, unit)} (${change}, ${after < earlier ? "−" : "+"}${formatPercent(Math.abs(after - earlier), earlier)})`;
 }
 
 function foundSays(t, cost) {
@@ -222,14 +255,34 @@ function markFound(t) {
 	flame.found = Uint8Array.from(t.fn, (fn, i) => (i !== 0 && hit[fn] ? 1 : 0));
 }
 
+// Is what is shown beside what was before? That is known of the whole run only.
+function comparing() {
+	return before !== null && flame.compare && !isFiltered() && !(flame.byThread && canSelect());
+}
+
+function sidesOf(name, values) {
+	const sides = [byNode(merged.stacks, values.value)];
+	if (comparing()) {
+		const cost = before.costs.get(name);
+		sides.push(byNode(before.merged.stacks, cost ? cost.value : []));
+	}
+	return sides;
+}
+
 function buildFlame() {
-	const byThread = flame.byThread && canSelect();
-	const values = byThread ? valuesByThread(flame.cost) : valuesOf(flame.cost);
-	flame.tree = byThread ? threadTree(values.threads) : flame.inverted ? invertedTree(values.value) : callTree(values.value);
-	flame.says = values.says;
+	if (flame.byThread && canSelect()) {
+		const values = valuesByThread(flame.cost);
+		flame.tree = threadTree(values.threads);
+		flame.says = values.says;
+	} else {
+		const values = valuesOf(flame.cost), sides = sidesOf(flame.cost, values);
+		flame.tree = flame.inverted ? invertedTree(sides) : callTree(sides);
+		flame.says = values.says;
+	}
 	markFound(flame.tree);
 	if (flame.focus >= flame.tree.parent.length || flame.tree.total[flame.focus] === 0) flame.focus = 0;
 	drawFlame();
+	for (const run of flame.watchers) run();
 }
 
 function drawFlame() {
@@ -240,7 +293,8 @@ function drawFlame() {
 	replace(holder);
 	byId("unzoom").disabled = flame.focus === 0;
 	byId("flame-says").textContent = [
-		`${cost.title}: ${formatValue(t.total[0], cost.unit)}.`, keptSays(cost), flame.says, foundSays(t, cost),
+		t.sides.length > 1 ? `${cost.title}: ${changeSays(t.sides[0].total[0], t.sides[1].total[0], cost.unit)}. Red is more than before, blue less.`
+			: `${cost.title}: ${formatValue(t.total[0], cost.unit)}.`, keptSays(cost), flame.says, foundSays(t, cost),
 	].filter(Boolean).join(" ");
 	if (t.total[0] === 0) {
 		holder.append(el("p", {class: "note"}, "Nothing of it in what is selected."));
@@ -327,10 +381,10 @@ function frameKey(event, d) {
 // ---- from elsewhere: a stack's place in the graph ----
 
 function flameNodeOf(stackEnd) {
-	if (!flame.inverted) return flame.byThread ? 0 : nodeMerged[stackEnd];
+	if (!flame.inverted) return flame.byThread ? 0 : merged.nodes[stackEnd];
 	let at = 0;
 	const children = listChildren(flame.tree);
-	for (let n = nodeMerged[stackEnd]; n !== 0; n = tree.parent[n]) {
+	for (let n = merged.nodes[stackEnd]; n !== 0; n = tree.parent[n]) {
 		const next = (children[at] || []).find((child) => flame.tree.fn[child] === tree.fn[n]);
 		if (next === undefined) return at;
 		at = next;
@@ -353,6 +407,15 @@ function showInFlame(node, cost) {
 	drawFlame();
 	byId("flame").scrollIntoView({block: "start"});
 	focusFrame(flame.focus);
+}
+
+// Mark a function in the graph.
+function findInFlame(name) {
+	flame.term = byId("find").value = name;
+	markFound(flame.tree);
+	drawFlame();
+	byId("flame").scrollIntoView({block: "start"});
+	byId("find").focus({preventScroll: true});
 }
 
 function startFlame() {
@@ -381,7 +444,15 @@ function startFlame() {
 		flame.focus = 0;
 		buildFlame();
 	});
+	byId("compare-label").hidden = before === null;
+	byId("compare").addEventListener("change", (event) => {
+		flame.compare = event.target.checked;
+		buildFlame();
+	});
 	byId("unzoom").addEventListener("click", () => zoomFlame(0));
-	onChange(buildFlame);
+	onChange(() => {
+		byId("compare").disabled = isFiltered();
+		buildFlame();
+	});
 	buildFlame();
 }

@@ -302,6 +302,67 @@ function threadTable() {
 	});
 }
 
+// ---- functions, of the cost that the graph shows ----
+
+// What each function has, itself and with all below it; of a recursion once.
+function functionSums(t) {
+	const children = listChildren(t), count = fnName.length;
+	const self = new Float64Array(count), sides = t.sides.map(() => new Float64Array(count));
+	const open = new Int32Array(count);
+	const todo = [0];
+	while (todo.length) {
+		const at = todo.pop();
+		if (at < 0) {
+			open[t.fn[~at]]--;
+			continue;
+		}
+		const fn = t.fn[at];
+		self[fn] += t.sides[0].self[at];
+		if (open[fn] === 0) t.sides.forEach((side, k) => { sides[k][fn] += side.total[at]; });
+		open[fn]++;
+		todo.push(~at, ...(children[at] || []));
+	}
+	return {self, sides};
+}
+
+function functionRows() {
+	const {self, sides} = functionSums(flame.tree);
+	const rows = [];
+	for (let fn = 1; fn < fnName.length; fn++)
+		if (sides.some((side) => side[fn] > 0)) rows.push({fn, self: self[fn], total: sides[0][fn], before: sides.length > 1 ? sides[1][fn] : null});
+	return rows;
+}
+
+// The unit is the cost's, which changes.
+function ofCost(key, label, value, more) {
+	return number(key, label, value, (v) => formatValue(v, costs.get(flame.cost).unit), more);
+}
+
+function functionTable() {
+	const whole = () => flame.tree.sides[0].total[0];
+	const columns = [
+		word("name", "Function", (row) => fnName[row.fn], {more: (row) => baseName(fnModule[row.fn])}),
+		ofCost("total", "With what it calls", (row) => row.total),
+		number("share", "Share", (row) => row.total, (v) => formatPercent(v, whole())),
+		ofCost("self", "Itself", (row) => row.self),
+	];
+	if (before) {
+		columns.push(ofCost("before", "Before", (row) => row.before));
+		columns.push(number("change", "Change", (row) => (row.before === null ? null : row.total - row.before),
+			(v) => `${v < 0 ? "−" : v > 0 ? "+" : ""}${formatValue(Math.abs(v), costs.get(flame.cost).unit)}`));
+	}
+	const table = new Table({
+		id: "functions",
+		title: "Functions",
+		note: () => `Of ${costs.get(flame.cost).title}, as in the graph.`,
+		rows: functionRows,
+		open: (row) => findInFlame(fnName[row.fn]),
+		columns,
+	});
+	flame.watchers.push(() => !table.panel.hidden && table.draw());
+	return table;
+}
+
 function nullSum(a, b) {
 	return a === null || b === null ? null : a + b;
 }
@@ -379,6 +440,7 @@ function startTables() {
 	const made = [
 		model.leaks && model.leaks.length ? leakTable() : null,
 		costs.has("allocated") && costs.get("allocated").total > 0 ? siteTable() : null,
+		flame.tree ? functionTable() : null,
 		model.io && model.io.files && model.io.files.length ? fileTable() : null,
 		model.sockets && model.sockets.connections && model.sockets.connections.length ? connectionTable() : null,
 		model.waits && model.waits.length ? waitTable() : null,

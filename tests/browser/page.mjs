@@ -14,8 +14,8 @@ export function perfhook(...words) {
 }
 
 // Record one of the test programs; the trace's name.
-export function record(program, ...words) {
-	const trace = join(work, `${program}.trace`);
+export function record(name, program, ...words) {
+	const trace = join(work, `${name}.trace`);
 	execFileSync(join(build, "tests/programs", program), words, {
 		env: {...process.env, LD_PRELOAD: join(build, "libperfhook.so"), PERFHOOK_OUT: trace},
 	});

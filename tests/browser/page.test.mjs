@@ -7,7 +7,7 @@ import { build, launch, lowContrast, makePage, open, perfhook, record, source, w
 let browser, trace, file, report;
 
 before(async () => {
-	trace = record("page", work);
+	trace = record("after", "page", work);
 	// So that there are findings.
 	file = makePage("page.html", trace, "--threshold", "temporary-calls=1000", "--threshold", "tiny-write-calls=100");
 	report = JSON.parse(perfhook("report", "--json", trace));
@@ -212,6 +212,40 @@ describe("selection", () => {
 	});
 });
 
+describe("comparison", () => {
+	let compared;
+
+	before(() => {
+		compared = makePage("diff.html", trace, "--diff", record("before", "page", work, "5"));
+	});
+
+	it("shows what is more and what is less", async () => {
+		const {page, bad, close} = await open(browser, compared);
+		const frame = (name) => page.evaluate((wanted) => {
+			const g = [...document.querySelectorAll("#graph g.frame")].find((one) => one.getAttribute("aria-label").startsWith(`${wanted}:`));
+			return {says: g.getAttribute("aria-label"), fill: getComputedStyle(g.querySelector("rect")).fill};
+		}, name);
+		const redness = ({fill}) => { const [r, , b] = fill.match(/\d+/g).map(Number); return r - b; };
+		await page.selectOption("#cost", "allocated");
+		const grown = await frame("load");
+		assert.match(grown.says, /^load: .* MiB, was .* MiB \(\+.* MiB, \+100\.0%\)/);
+		assert.ok(redness(grown) > 20, grown.fill);
+		assert.match((await frame("worker")).says, /as before/);
+		assert.ok(Math.abs(redness(await frame("worker"))) < 5);
+		await page.click("#tab-functions");
+		const row = await page.locator("#panel-functions tbody tr", {hasText: "remember"}).allInnerTexts();
+		assert.match(row[0], /40\.0 KiB.*20\.0 KiB\s+\+20\.0 KiB/s);
+		await page.uncheck("#compare");
+		assert.match((await frame("remember")).says, /^remember: 40\.0 KiB \(/);
+		assert.deepEqual(bad, []);
+		await close();
+	});
+
+	it("is wanted with --html only", () => {
+		assert.throws(() => perfhook("report", trace, "--diff", trace), /--diff goes with --html/);
+	});
+});
+
 describe("tables", () => {
 	onPage("sort both ways", {}, async (page) => {
 		await page.click("#tab-sites");
@@ -263,7 +297,7 @@ describe("who reads it", () => {
 				assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
 			});
 
-			onPage(`${colorScheme}, ${width} pixels: axe`, {colorScheme, viewport: {width, height: 800}}, async (page) => {
+			if ((colorScheme === "light") === (width === 1280)) onPage(`${colorScheme}, ${width} pixels: axe`, {colorScheme, viewport: {width, height: 800}}, async (page) => {
 				// The policy would not let it in by a script element.
 				await page.evaluate(readFileSync(`${build}/browser/node_modules/axe-core/axe.min.js`, "utf8"));
 				for (const part of ["body", "#panel-files", "#panel-threads"]) {

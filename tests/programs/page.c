@@ -2,7 +2,7 @@
 /*
  * Something of everything for the HTML page: three phases with a heap, files, sockets,
  * waits and threads of their own, a leak, and names that would run if they were not data.
- * Argument: the folder to write in.
+ * Arguments: the folder to write in; how many steps the heap grows by (10).
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -50,17 +50,17 @@ static NOINLINE char *build_index(size_t size)
 }
 
 /* The heap grows in steps, and goes. */
-static NOINLINE void load(void)
+static NOINLINE void load(size_t steps)
 {
-	char *parts[10];
+	char *parts[sizeof(leaked) / sizeof(*leaked)];
 
-	for (size_t i = 0; i < 10; i++) {
+	for (size_t i = 0; i < steps; i++) {
 		parts[i] = build_index(200000);
 		remember(i);
 		scratch(200);
 		pause_ms(4);
 	}
-	for (size_t i = 0; i < 10; i++)
+	for (size_t i = 0; i < steps; i++)
 		free(parts[i]);
 }
 
@@ -131,11 +131,12 @@ static NOINLINE void talk(void)
 int main(int argc, char **argv)
 {
 	static char names[2][16] = {"worker", "<i>worker</i>"};
+	size_t steps = argc > 2 ? strtoul(argv[2], NULL, 10) : 10;
 	pthread_t threads[2];
 
-	if (argc < 2)
+	if (argc < 2 || steps > sizeof(leaked) / sizeof(*leaked))
 		return 1;
-	load();
+	load(steps);
 	pause_ms(30);
 	store(argv[1], "records");
 	store(argv[1], "<script>document.title=1<");

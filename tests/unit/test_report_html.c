@@ -83,7 +83,7 @@ static void make_page(struct page *p)
 	p->run = make_run();
 	p->symbols = symbols_open(&(struct symbols_options){0});
 	assert_int_equal(report_open(&p->report, &p->run, p->symbols, 10, &e), 0);
-	assert_int_equal(report_html(&p->report, out, &e), 0);
+	assert_int_equal(report_html(&p->report, NULL, out, &e), 0);
 	assert_int_equal(fclose(out), 0);
 	model = strstr(p->html, MODEL_BEGINS);
 	assert_non_null(model);
