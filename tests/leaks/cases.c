@@ -110,8 +110,9 @@ const char *const *case_command(const struct leak_case *c)
 
 	if (c->command[0] != NULL)
 		return c->command;
-	argv = kept(calloc(2, sizeof(*argv)));
+	argv = kept(calloc(3, sizeof(*argv)));
 	argv[0] = program(text("../leaks/%s", c->name));
+	argv[1] = c->argument;
 	return argv;
 }
 

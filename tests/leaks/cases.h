@@ -13,6 +13,7 @@ struct leak_case {
 	const char *planted[CASE_PLANTED + 1];
 	/* The command; none: the program of that name in tests/leaks. */
 	const char *command[CASE_WORDS + 1];
+	const char *argument; /* of the program in tests/leaks */
 	/* Blocks' sizes depend on addresses: Python keeps some as numbers. */
 	bool sizes_vary;
 	/* What leaks does so by time, not by work: no case of its own without pauses. */

@@ -6,9 +6,11 @@
  */
 #include "tests/leaks/cases.h"
 
+enum { MOST_MIXTURES = 100 };
+
 struct verdict {
 	const char *name;
-	int variant;
+	int number;		      /* of the variant or of the seed */
 	int leaks, marked, last_rank; /* entries of the planted functions */
 	int lowest_score;
 	int others, wrongly_marked, best_rank; /* the others; 0: none */
@@ -17,7 +19,7 @@ struct verdict {
 	bool good;
 };
 
-static struct verdict verdicts[4 * MOST_CASES];
+static struct verdict verdicts[4 * MOST_CASES + MOST_MIXTURES];
 static size_t verdict_count;
 
 static void judge_leak(struct verdict *v, const cJSON *entry, int rank)
@@ -86,7 +88,7 @@ static void print_verdict(const struct verdict *v)
 			   : v->wrongly_marked > 0 ? "WRONGLY MARKED"
 						   : "BADLY RANKED";
 
-	print_message("%-28s %d %5d %6d %5d   %6d %6d %5d   %s\n", v->name, v->variant, v->leaks,
+	print_message("%-27s %2d %5d %6d %5d   %6d %6d %5d   %s\n", v->name, v->number, v->leaks,
 		      v->marked, v->lowest_score, v->others, v->wrongly_marked, v->highest_score,
 		      word);
 }
@@ -122,10 +124,10 @@ static void explain(const struct leak_case *c, const cJSON *json)
 	}
 }
 
-static void run_variant(const struct leak_case *c, int variant)
+/* `number`: of the variant, or for another column of the table's. */
+static void run_case(const struct leak_case *c, int number, const char *variant)
 {
-	struct options options = {
-		.env = (const char *const[]){text("LEAKS_VARIANT=%d", variant), NULL}};
+	struct options options = {.env = (const char *const[]){variant, NULL}};
 	struct verdict *v;
 	struct outcome o;
 	cJSON *json;
@@ -135,7 +137,7 @@ static void run_variant(const struct leak_case *c, int variant)
 	case_ended(c, &o);
 	json = leaks_of_all(&o);
 	v = judge(c, json);
-	v->variant = variant;
+	v->number = number;
 	print_heading();
 	print_verdict(v);
 	if (!v->good)
@@ -149,7 +151,7 @@ static void one_case(void **state)
 	static size_t next;
 
 	(void)state;
-	run_variant(&leak_cases[next++], 0);
+	run_case(&leak_cases[next++], 0, "LEAKS_VARIANT=0");
 }
 
 /* A run of some milliseconds. */
@@ -161,7 +163,7 @@ static void one_case_at_once(void **state)
 	(void)state;
 	if (c->by_time || c->command[0] != NULL)
 		skip_because("%s has its leak by time, or its own pace", c->name);
-	run_variant(c, 3);
+	run_case(c, 3, "LEAKS_VARIANT=3");
 }
 
 /* Other rates and sizes. */
@@ -172,7 +174,19 @@ static void one_case_varied(void **state)
 
 	(void)state;
 	for (int variant = 1; variant <= 2; variant++)
-		run_variant(c, variant);
+		run_case(c, variant, text("LEAKS_VARIANT=%d", variant));
+}
+
+/* Programs made by chance. */
+static void mixtures(void **state)
+{
+	struct leak_case c = {.name = "mixture", .planted = {"leak_0", "leak_1", "leak_2"}};
+
+	(void)state;
+	for (int seed = 1; seed <= (full_mode() ? MOST_MIXTURES : MOST_MIXTURES / 10); seed++) {
+		c.argument = text("%d", seed);
+		run_case(&c, seed, NULL);
+	}
 }
 
 static int print_table(void **state)
@@ -192,13 +206,13 @@ static int print_table(void **state)
 int main(void)
 {
 	static const CMUnitTestFunction ways[] = {one_case, one_case_at_once, one_case_varied};
-	static struct CMUnitTest tests[COUNT_OF(ways) * MOST_CASES];
+	static struct CMUnitTest tests[COUNT_OF(ways) * MOST_CASES + 1] = {boxed(mixtures)};
 	size_t count = leak_case_count();
 
 	for (size_t i = 0; i < COUNT_OF(ways) * count; i++) {
-		tests[i] = (struct CMUnitTest)boxed(ways[i / count]);
-		tests[i].name = leak_cases[i % count].name;
+		tests[i + 1] = (struct CMUnitTest)boxed(ways[i / count]);
+		tests[i + 1].name = leak_cases[i % count].name;
 	}
-	return _cmocka_run_group_tests("leaks", tests, (full_mode() ? 3 : 2) * count, NULL,
+	return _cmocka_run_group_tests("leaks", tests, 1 + (full_mode() ? 3 : 2) * count, NULL,
 				       print_table);
 }

@@ -169,17 +169,29 @@ static void one_case_varied(void **state)
 		compare(c, variant);
 }
 
+/* Programs made by chance. */
+static void mixtures(void **state)
+{
+	struct leak_case c = {.name = "mixture"};
+
+	(void)state;
+	for (int seed = 1; seed <= (full_mode() ? 40 : 4); seed++) {
+		c.argument = text("%d", seed);
+		compare(&c, seed);
+	}
+}
+
 int main(void)
 {
-	static struct CMUnitTest tests[2 * MOST_CASES];
+	static struct CMUnitTest tests[2 * MOST_CASES + 1] = {boxed(mixtures)};
 	size_t count = leak_case_count();
 
 	for (size_t i = 0; i < count; i++) {
-		tests[i] = (struct CMUnitTest)boxed(one_case);
-		tests[i].name = leak_cases[i].name;
-		tests[count + i] = (struct CMUnitTest)boxed(one_case_varied);
-		tests[count + i].name = leak_cases[i].name;
+		tests[i + 1] = (struct CMUnitTest)boxed(one_case);
+		tests[i + 1].name = leak_cases[i].name;
+		tests[count + i + 1] = (struct CMUnitTest)boxed(one_case_varied);
+		tests[count + i + 1].name = leak_cases[i].name;
 	}
-	return _cmocka_run_group_tests("memcheck", tests, full_mode() ? 2 * count : count, NULL,
-				       NULL);
+	return _cmocka_run_group_tests("memcheck", tests, 1 + (full_mode() ? 2 * count : count),
+				       NULL, NULL);
 }
