@@ -35,6 +35,7 @@ PRELOAD_LDFLAGS := -shared -Wl,-z,defs -Wl,-z,now -Wl,-soname,libperfhook.so -Wl
 TRACE_SRC     := $(wildcard trace/*.c)
 PRELOAD_SRC   := $(wildcard preload/*.c) $(wildcard preload/*.S)
 COLLECTOR_SRC := $(wildcard collector/*.c)
+INSPECT_SRC   := $(wildcard inspect/*.c)
 ANALYZER_SRC  := $(wildcard analyzer/*.c) $(wildcard analyzer/*.S)
 
 obj = $(patsubst %,$(BUILD)/obj/%.o,$(1))
@@ -42,7 +43,7 @@ TRACE_OBJ    := $(call obj,$(TRACE_SRC))
 PRELOAD_OBJ  := $(call obj,$(PRELOAD_SRC)) $(BUILD)/obj/preload/shared/functions.c.o \
 	$(BUILD)/obj/preload/shared/image.c.o
 # Everything of the perfhook binary but its main: the tests link it too.
-LIBRARY_OBJ  := $(TRACE_OBJ) $(call obj,$(COLLECTOR_SRC) $(filter-out analyzer/main.c,$(ANALYZER_SRC))) \
+LIBRARY_OBJ  := $(TRACE_OBJ) $(call obj,$(COLLECTOR_SRC) $(INSPECT_SRC) $(filter-out analyzer/main.c,$(ANALYZER_SRC))) \
 	$(call obj,analyzer/html_page.S)
 MAIN_OBJ     := $(call obj,analyzer/main.c)
 

@@ -295,8 +295,7 @@ static int load_tree(struct loaded *l, char *const *paths, size_t count, const s
 	return rc;
 }
 
-int loaded_open(struct loaded *l, char *const *paths, size_t count, const struct options *o,
-		struct error *e)
+static int open_symbols(struct loaded *l, const struct options *o, struct error *e)
 {
 	const struct symbols_options options = {
 		.sysroots = o->sysroots,
@@ -306,16 +305,51 @@ int loaded_open(struct loaded *l, char *const *paths, size_t count, const struct
 	};
 
 	*l = (struct loaded){.symbols = symbols_open(&options)};
-	if (l->symbols == NULL)
-		return fail(e, ERROR_MEMORY, 0, "out of memory");
-	if ((count > 1 ? load_tree(l, paths, count, o, e) : load_one(l, paths[0], o, e)) != 0 ||
-	    view_check_threads(l->is_tree ? &l->tree.run : &l->run, e) != 0 ||
-	    report_open(&l->report, l->is_tree ? &l->tree.run : &l->run, l->symbols, options_top(o),
-			e) != 0)
+	return l->symbols != NULL ? 0 : fail(e, ERROR_MEMORY, 0, "out of memory");
+}
+
+static int open_report(struct loaded *l, const struct options *o, struct error *e)
+{
+	const struct run *run = l->is_tree ? &l->tree.run : &l->run;
+
+	if (view_check_threads(run, e) != 0 ||
+	    report_open(&l->report, run, l->symbols, options_top(o), e) != 0)
 		return -1;
 	l->report.tree = l->is_tree ? &l->tree : NULL;
 	l->report.full = o->full;
 	return 0;
+}
+
+int loaded_open(struct loaded *l, char *const *paths, size_t count, const struct options *o,
+		struct error *e)
+{
+	if (open_symbols(l, o, e) != 0 ||
+	    (count > 1 ? load_tree(l, paths, count, o, e) : load_one(l, paths[0], o, e)) != 0)
+		return -1;
+	return open_report(l, o, e);
+}
+
+int loaded_open_live(struct loaded *l, const char *path, const struct run_instant *instant,
+		     struct run_live *live, const struct options *o, struct error *e)
+{
+	struct background background = {.symbols = NULL};
+	const struct run_options options = {
+		.stacks_known = expect_names,
+		.stacks_context = &background,
+		.thresholds = &o->thresholds,
+		.instant = instant,
+		.live = live,
+	};
+
+	if (open_symbols(l, o, e) != 0)
+		return -1;
+	background.symbols = l->symbols;
+	return load_run(&l->run, path, &options, e);
+}
+
+int loaded_rank(struct loaded *l, const struct options *o, struct error *e)
+{
+	return open_report(l, o, e);
 }
 
 void loaded_close(struct loaded *l)

@@ -36,6 +36,12 @@ int loaded_open(struct loaded *l, char *const *paths, size_t count, const struct
 		struct error *e);
 void loaded_close(struct loaded *l);
 
+/* The same in two steps, of a process that runs: its trace up to an instant, with what lived
+ * then; and, once that has been judged, the report. Its collector is not waited for. */
+int loaded_open_live(struct loaded *l, const char *path, const struct run_instant *instant,
+		     struct run_live *live, const struct options *o, struct error *e);
+int loaded_rank(struct loaded *l, const struct options *o, struct error *e);
+
 /* What of one trace `o` asks for, for who loads it himself. 0, or -1 with *e filled. */
 int load_view(const char *path, const struct options *o, const struct run_filter *filter,
 	      struct run_view *view, struct error *e);

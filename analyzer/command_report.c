@@ -1,16 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /* `perfhook report`, `leaks` and `io`: the same way, other sections. */
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "analyzer/command_live.h"
 #include "analyzer/command_load.h"
+#include "analyzer/command_view.h"
 #include "analyzer/commands.h"
 #include "analyzer/report.h"
 #include "analyzer/report_html.h"
 
-static int print_json(struct loaded *l, const struct options *o, enum report_kind kind,
+/* A report's traces, or a process that runs. */
+struct answer {
+	struct loaded loaded;
+	struct live_blocks blocks; /* to be listed, if they were asked for */
+};
+
+static int open_answer(struct answer *a, const struct options *o, struct error *e)
+{
+	*a = (struct answer){.blocks = {.list = NULL}};
+	if (o->pid != 0)
+		return live_open(&a->loaded, &a->blocks, o->pid, o, e);
+	return loaded_open(&a->loaded, o->arguments, (size_t)o->argument_count, o, e);
+}
+
+static int print_json(struct answer *a, const struct options *o, enum report_kind kind,
 		      struct error *e)
 {
+	struct loaded *l = &a->loaded;
 	struct emit_json json;
 	struct output out;
 
@@ -19,6 +37,8 @@ static int print_json(struct loaded *l, const struct options *o, enum report_kin
 	emit_json_begin(&json);
 	report_json(&l->report, kind, &json);
 	report_json_processes(&l->report, &json);
+	if (o->blocks)
+		report_json_blocks(&l->report, a->blocks.list, a->blocks.count, &json);
 	if (emit_json_finish(&json, out.file, true) != 0 && errno == ENOMEM) {
 		output_close(&out, e);
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
@@ -26,7 +46,7 @@ static int print_json(struct loaded *l, const struct options *o, enum report_kin
 	return output_close(&out, e);
 }
 
-static int print_text(struct loaded *l, const struct options *o, enum report_kind kind,
+static int print_text(struct answer *a, const struct options *o, enum report_kind kind,
 		      struct error *e)
 {
 	struct output out;
@@ -35,7 +55,9 @@ static int print_text(struct loaded *l, const struct options *o, enum report_kin
 	if (output_open(&out, o, e) != 0)
 		return -1;
 	output_text(&out, o, &text);
-	report_text(&l->report, kind, &text);
+	report_text(&a->loaded.report, kind, &text);
+	if (o->blocks)
+		report_text_blocks(&a->loaded.report, a->blocks.list, a->blocks.count, &text);
 	return output_close(&out, e);
 }
 
@@ -86,19 +108,20 @@ static int check_html(const struct options *o, struct error *e)
 
 static int print_report(const struct options *o, enum report_kind kind, struct error *e)
 {
-	struct loaded l;
+	struct answer a;
 	int rc;
 
 	if (check_html(o, e) != 0)
 		return -1;
 	/* Nothing is written before all was read: a mistake in a name leaves an older
 	 * answer as it is. */
-	rc = loaded_open(&l, o->arguments, (size_t)o->argument_count, o, e);
+	rc = open_answer(&a, o, e);
 	if (rc == 0)
-		rc = o->html   ? print_html(&l, o, e)
-		     : o->json ? print_json(&l, o, kind, e)
-			       : print_text(&l, o, kind, e);
-	loaded_close(&l);
+		rc = o->html   ? print_html(&a.loaded, o, e)
+		     : o->json ? print_json(&a, o, kind, e)
+			       : print_text(&a, o, kind, e);
+	loaded_close(&a.loaded);
+	free(a.blocks.list);
 	return rc;
 }
 
@@ -107,8 +130,36 @@ int command_report(const struct options *o, struct error *e)
 	return print_report(o, REPORT_WHOLE, e);
 }
 
+static bool asks_for_part(const struct options *o)
+{
+	return view_has_moments(o) || o->sized ||
+	       o->threads.count + o->modules.count + o->stacks.count != 0;
+}
+
+/* A trace, or a process that runs: what is asked of the one is nothing to the other. */
+static int check_leaks(const struct options *o, struct error *e)
+{
+	if (o->pid == 0 && o->argument_count == 0)
+		return fail(e, ERROR_USAGE, 0,
+			    "leaks: nothing given: perfhook leaks TRACE, or "
+			    "--pid PID");
+	if (o->pid != 0 && o->argument_count != 0)
+		return fail(e, ERROR_USAGE, 0, "leaks: either --pid or a trace ('%s')",
+			    o->arguments[0]);
+	if (o->pid != 0 && asks_for_part(o))
+		return fail(e, ERROR_USAGE, 0,
+			    "leaks: --pid looks at all blocks of one instant, not at a part");
+	if (o->blocks && o->pid == 0)
+		return fail(e, ERROR_USAGE, 0,
+			    "leaks: --blocks is for --pid: a trace does not "
+			    "have each block");
+	return 0;
+}
+
 int command_leaks(const struct options *o, struct error *e)
 {
+	if (check_leaks(o, e) != 0)
+		return -1;
 	return print_report(o, REPORT_LEAKS, e);
 }
 

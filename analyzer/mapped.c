@@ -130,6 +130,22 @@ bool mapped_remove(struct mapped *m, uint64_t start, uint64_t length)
 	return !whole_pages(&start, &end, length) || replace(m, start, end, false);
 }
 
+static void each(const struct mapped *m, uint32_t tree,
+		 void (*range)(void *context, uint64_t start, uint64_t end), void *context)
+{
+	if (tree == 0)
+		return;
+	each(m, m->ranges[tree].left, range, context);
+	range(context, m->ranges[tree].start, m->ranges[tree].end);
+	each(m, m->ranges[tree].right, range, context);
+}
+
+void mapped_each(const struct mapped *m, void (*range)(void *context, uint64_t start, uint64_t end),
+		 void *context)
+{
+	each(m, m->root, range, context);
+}
+
 void mapped_free(struct mapped *m)
 {
 	free(m->ranges);

@@ -19,6 +19,10 @@ struct mapped {
 
 bool mapped_add(struct mapped *m, uint64_t start, uint64_t length); /* false: no memory */
 bool mapped_remove(struct mapped *m, uint64_t start, uint64_t length);
+
+/* Each range, ascending. */
+void mapped_each(const struct mapped *m, void (*range)(void *context, uint64_t start, uint64_t end),
+		 void *context);
 void mapped_free(struct mapped *m);
 
 #endif

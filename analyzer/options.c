@@ -48,6 +48,10 @@ static const struct option_row rows[] = {
 	 "only allocations of so many bytes: 1k..1M, 64, 4k.."},
 	{OPTION_MIN_CHANGE, "min-change", 0, "AMOUNT",
 	 "leave out smaller changes: bytes (64K), a part (5%), a time (20ms); repeatable"},
+	{OPTION_PID, "pid", 0, "PID", "look for lost blocks in a recorded process that runs"},
+	{OPTION_PID, "blocks", 0, NULL, "with --pid: list every block that lives"},
+	{OPTION_PID, "copy", 0, NULL,
+	 "with --pid: read its memory while it stands still, without a fork of it"},
 	{OPTION_SYSROOT, "sysroot", 0, "DIR", "look for binaries below DIR first; repeatable"},
 	{OPTION_DEBUG_PATH, "debug-path", 0, "DIR", "look for debug files in DIR too; repeatable"},
 	{OPTION_COLOR, "color", 0, "WHEN", "auto (on a terminal; the default), always, never"},
@@ -120,6 +124,31 @@ static int parse_top(struct options *o, const char *text, struct error *e)
 	if (errno != 0 || *end != '\0' || !isdigit((unsigned char)*text))
 		return fail(e, ERROR_USAGE, 0, "--top takes a number, 0 for all: not '%s'", text);
 	o->top_given = true;
+	return 0;
+}
+
+static int parse_pid(struct options *o, const char *text, struct error *e)
+{
+	char *end;
+	long pid;
+
+	errno = 0;
+	pid = strtol(text, &end, 10);
+	if (errno != 0 || *end != '\0' || pid <= 0 || pid > INT32_MAX)
+		return fail(e, ERROR_USAGE, 0, "--pid takes the number of a process: not '%s'",
+			    text);
+	o->pid = (int)pid;
+	return 0;
+}
+
+static int take_live(struct options *o, const char *name, const char *value, struct error *e)
+{
+	if (strcmp(name, "pid") == 0)
+		return parse_pid(o, value, e);
+	if (strcmp(name, "blocks") == 0)
+		o->blocks = true;
+	else
+		o->copy = true;
 	return 0;
 }
 
@@ -297,6 +326,8 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		return 0;
 	case OPTION_TOP:
 		return parse_top(o, value, e);
+	case OPTION_PID:
+		return take_live(o, row->name, value, e);
 	case OPTION_THRESHOLD:
 		return thresholds_set(&o->thresholds, value, e);
 	case OPTION_MIN_CHANGE:

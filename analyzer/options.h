@@ -43,6 +43,7 @@ enum option_bit {
 	OPTION_FLAME = 1 << 22,	 /* all that only `flame` takes */
 	OPTION_EXPORT = 1 << 30, /* likewise `export` */
 	OPTION_HTML = 1 << 23,
+	OPTION_PID = 1 << 26, /* a process that runs, and how it is looked at */
 	OPTION_MIN_CHANGE = 1 << 19,
 };
 
@@ -68,6 +69,9 @@ struct options {
 	const struct export_format *format; /* NULL: not given */
 	const struct export_table *table;   /* NULL: all */
 	struct diff_noise noise;
+	int pid;     /* of a process that runs; 0: not given */
+	bool blocks; /* each of its blocks is listed */
+	bool copy;   /* its memory is read while it stands, not by a fork of it */
 	const char **sysroots, **debug_paths;
 	size_t sysroot_count, debug_path_count;
 	char **arguments; /* what is no option; within argv, NULL at its end */

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "analyzer/live.h"
 #include "analyzer/vector.h"
 #include "trace/functions.h"
 
@@ -92,11 +93,42 @@ static uint64_t extra(const struct ph_call *c, size_t i)
 	return word;
 }
 
+/* Is it called by the program and not by its allocator? */
+static bool is_programs(const struct replay *r, const struct ph_call *c)
+{
+	const struct run_live *live = r->options->live;
+	uint32_t node = stacks_node(&r->stacks, c->node);
+	uint64_t pc = node != 0 ? r->run->addresses[r->run->nodes[node].address].pc : 0;
+
+	return pc - live->allocator_start >= live->allocator_end - live->allocator_start;
+}
+
+static void note_own_mapping(struct replay *r, unsigned action, const struct ph_call *c)
+{
+	bool own = is_programs(r, c), good = true;
+	uint64_t length = (uint64_t)c->arg, at = (uint64_t)c->result;
+
+	if (action == PH_KIND_MAP)
+		good = live_map(&r->own_mapped, at, length, own);
+	else if (action == PH_KIND_UNMAP)
+		good = live_map(&r->own_mapped, extra(c, 0), length, false);
+	else if (action == PH_KIND_REMAP)
+		good = live_map(&r->own_mapped, extra(c, 0), extra(c, 1), false) &&
+		       live_map(&r->own_mapped, at, length, own);
+	else if (c->arg > 0 && length <= at)
+		good = live_map(&r->own_mapped, at - length, length, own);
+	else if (c->arg < 0)
+		good = live_map(&r->own_mapped, at, -length, false);
+	r->heap.failed |= !good;
+}
+
 static void apply_mapping(struct replay *r, unsigned action, const struct ph_call *c)
 {
 	/* Addresses are below 2^63: what is negative is an errno. */
 	if (c->result < 0)
 		return;
+	if (r->options != NULL && r->options->live != NULL)
+		note_own_mapping(r, action, c);
 	switch (action) {
 	case PH_KIND_MAP:
 		heap_map(&r->heap, (uint64_t)c->result, (uint64_t)c->arg);

@@ -42,6 +42,7 @@ struct replay {
 	struct clock clock;
 	struct stacks stacks;
 	struct replay_heap heap;
+	struct mapped own_mapped; /* by the program itself; only if it is asked for */
 	struct replay_io io;
 	struct replay_waits waits;
 	struct loops loops;

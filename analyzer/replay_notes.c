@@ -49,6 +49,11 @@ static void note_end(struct replay *r)
 
 	run->complete = r->reader.ended && r->meta.has_end && r->reader.damaged == 0 &&
 			!r->reader.truncated && r->merge.dropped == 0;
+	if (r->options != NULL && r->options->instant != NULL) {
+		run->end = "running";
+		run->complete = r->reader.damaged == 0 && r->merge.dropped == 0;
+		return;
+	}
 	if (r->meta.has_end)
 		return;
 	if (is_running(r)) {

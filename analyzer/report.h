@@ -117,6 +117,12 @@ enum report_kind {
 
 void report_text(struct report *r, enum report_kind kind, struct emit_text *t);
 void report_json(struct report *r, enum report_kind kind, struct emit_json *e);
+/* Every live block, judged: its address, size, class, and its stack as the rank of a leak. */
+struct reach_block;
+void report_json_blocks(struct report *r, const struct reach_block *blocks, size_t count,
+			struct emit_json *e);
+void report_text_blocks(struct report *r, const struct reach_block *blocks, size_t count,
+			struct emit_text *t);
 /* "processes": one element for each trace. */
 void report_json_processes(struct report *r, struct emit_json *e);
 

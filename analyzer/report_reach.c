@@ -4,8 +4,10 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "analyzer/format_text.h"
+#include "analyzer/reach.h"
 #include "analyzer/reach_sums.h"
 
 /* NULL: no search was made. */
@@ -73,12 +75,55 @@ void text_reachability(struct report *r, struct emit_text *t)
 	text_when(s, when, sizeof(when));
 	text_heading(t, "REACHABLE", *when != '\0' ? when : NULL);
 	for (int c = 0; c < REACH_CLASSES; c++)
-		fprintf(t->out, "  %-16s %10s in %s block%s\n", reach_names[c].text,
-			format_bytes(bytes, (double)s->sums[c].bytes),
-			format_count(n, s->sums[c].blocks), s->sums[c].blocks == 1 ? "" : "s");
+		text_say(t, "  %-16s %10s in %s block%s\n", reach_names[c].text,
+			 format_bytes(bytes, (double)s->sums[c].bytes),
+			 format_count(n, s->sums[c].blocks), s->sums[c].blocks == 1 ? "" : "s");
 	for (size_t i = 0; i < s->note_count; i++) {
-		fputs("  note: ", t->out);
-		text_wrap(t, s->notes[i], 8, 8);
-		fputc('\n', t->out);
+		text_label(t, "note");
+		text_wrap(t, s->notes[i], 14, 14);
+		text_end(t);
 	}
+}
+
+/* By a site's place, its leak's rank; NULL: out of memory. */
+static size_t *rank_sites(const struct report *r)
+{
+	size_t *ranks = calloc(r->run->site_count + 1, sizeof(*ranks));
+
+	for (size_t i = 0; ranks != NULL && i < r->leak_count; i++)
+		ranks[r->leaks[i].site - r->run->sites] = i + 1;
+	return ranks;
+}
+
+void report_json_blocks(struct report *r, const struct reach_block *blocks, size_t count,
+			struct emit_json *e)
+{
+	size_t *ranks = rank_sites(r);
+
+	e->failed |= ranks == NULL;
+	emit_array(e, "blocks");
+	for (size_t i = 0; ranks != NULL && i < count; i++) {
+		emit_object(e, NULL);
+		emit_hex(e, "address", blocks[i].address);
+		emit_u64(e, "bytes", blocks[i].size);
+		emit_string(e, "reachability", reach_names[blocks[i].class].text);
+		emit_u64(e, "leak", ranks[blocks[i].site]);
+		emit_end(e);
+	}
+	emit_end(e);
+	free(ranks);
+}
+
+void report_text_blocks(struct report *r, const struct reach_block *blocks, size_t count,
+			struct emit_text *t)
+{
+	size_t *ranks = rank_sites(r);
+
+	if (ranks == NULL)
+		return;
+	text_heading(t, "BLOCKS", "address, bytes, class, leak");
+	for (size_t i = 0; i < count; i++)
+		text_say(t, "  0x%-14" PRIx64 " %10" PRIu64 "  %-16s %4zu\n", blocks[i].address,
+			 blocks[i].size, reach_names[blocks[i].class].text, ranks[blocks[i].site]);
+	free(ranks);
 }

@@ -15,6 +15,7 @@
 #include "analyzer/activity.h"
 #include "analyzer/endpoints.h"
 #include "analyzer/latency.h"
+#include "analyzer/live.h"
 #include "analyzer/map.h"
 #include "analyzer/profile.h"
 #include "analyzer/findings.h"
@@ -268,6 +269,8 @@ static int replay_open(struct replay *r, struct run *run, const char *path, stru
 	meta_init(&r->meta, r->arena);
 	if (reader_open(&r->reader, path, e) != 0)
 		return -1;
+	if (r->options != NULL && r->options->instant != NULL)
+		live_cut(r->options->instant, &r->reader);
 	if (!read_descriptions(r) || !read_all_stacks(r) ||
 	    !merge_init(&r->merge, &r->reader, &replay_consumer, r))
 		return out_of_memory(r, e);
@@ -282,6 +285,7 @@ static void replay_close(struct replay *r)
 {
 	merge_free(&r->merge);
 	heap_free(&r->heap);
+	mapped_free(&r->own_mapped);
 	io_free(&r->io);
 	waits_free(&r->waits);
 	loops_free(&r->loops);
@@ -660,6 +664,8 @@ static int replay_finish(struct replay *r, struct error *e)
 
 	if (r->meta.has_end && r->meta.ended_ticks != 0)
 		end_ns = clock_ns(&r->clock, r->meta.ended_ticks);
+	if (r->options != NULL && r->options->instant != NULL)
+		end_ns = clock_ns(&r->clock, r->options->instant->ticks);
 	run->duration_s = end_ns > 0 ? end_ns / 1e9 : 0;
 	if (r->view != NULL) {
 		settle_view(r);
@@ -675,6 +681,9 @@ static int replay_finish(struct replay *r, struct error *e)
 	waits_result(&r->waits, run, &r->meta);
 	if (run->activity != NULL)
 		activity_settle(run->activity);
+	if (r->options != NULL && r->options->live != NULL &&
+	    !live_take(r->options->live, &r->heap, &r->own_mapped))
+		return out_of_memory(r, e);
 	if (r->view == NULL && r->filter == NULL) /* the kernel counted all */
 		compare_with_kernel(r);
 	if (r->heap.failed || r->io.failed || r->waits.failed ||

@@ -600,6 +600,29 @@ struct run_known {
 	const char *path;
 };
 
+/* Of a process that still runs: how far each stream had come at one instant. */
+struct run_instant {
+	struct run_stream_end {
+		uint32_t stream;
+		uint64_t cells;
+	} * ends;
+	size_t count;
+	uint32_t streams; /* numbers that were given out; a later one is of no account */
+	uint64_t ticks;
+};
+
+/* What lives at the end, block by block. The lists are malloc'ed; spans.h, reach.h. */
+struct reach_block;
+struct spans;
+struct run_live {
+	struct reach_block *blocks; /* `site` is a place in run->sites */
+	size_t count;
+	/* What the program mapped itself, not its allocator, whose code lies in
+	 * [allocator_start, allocator_end). Given. */
+	struct spans *mapped;
+	uint64_t allocator_start, allocator_end;
+};
+
 struct run_options {
 	progress_fn *progress; /* may be NULL */
 	void *progress_context;
@@ -615,6 +638,8 @@ struct run_options {
 	const struct run_view *view; /* NULL: all of it */
 	bool activity;		     /* keep run->activity, in slices that begin so long before */
 	double activity_before_s;    /* the process's start */
+	const struct run_instant *instant; /* not NULL: nothing after it */
+	struct run_live *live;		   /* not NULL: to be filled */
 };
 
 /* Read and replay a whole trace. 0, or -1 with *e filled. A damaged trace gives

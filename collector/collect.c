@@ -391,6 +391,7 @@ static uint64_t drain_all(struct collector *c)
 
 	for (size_t i = 0; i < c->target_count; i++) {
 		moved += target_drain(c->targets[i], false);
+		target_flush(c->targets[i]);
 		if (reclaim)
 			target_reclaim(c->targets[i]);
 	}

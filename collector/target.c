@@ -703,21 +703,27 @@ static uint64_t drain_slot(struct target *t, uint32_t index, bool all)
 		const struct ph_ring own = slot->rings[state->ring], *ring = &own;
 		bool last = state->ring + 1 >= rings;
 		uint64_t end = last ? head : slot->rings[state->ring + 1].first;
+		/* Behind it nothing was recorded before it was set: it is seen with head. */
+		uint64_t cut = atomic_load_explicit(&slot->cut, memory_order_relaxed);
 
 		if (!last && end <= tail) {
 			state->ring++;
 			continue;
 		}
+		if (tail == cut && state->staged != 0 && !write_stage(t, state, slot))
+			break;
 		/* It grew after we looked at head. */
 		if (end > head)
 			end = head;
+		if (tail < cut && cut < end)
+			end = cut;
 		if (!ring_is_sane(t, ring) || end < tail || end - tail > ring->mask + 1) {
 			t->damaged = true;
 			end = tail = head;
 			release_cells(slot, tail);
 		}
 		if (tail < end) {
-			if (last && !all && end - tail < (ring->mask + 1) / 2)
+			if (last && !all && end != cut && end - tail < (ring->mask + 1) / 2)
 				break;
 			if (!take_cells(t, state, slot, ring, tail, end, all))
 				break;
@@ -826,6 +832,19 @@ uint64_t target_drain(struct target *t, bool all)
 	return moved;
 }
 
+void target_flush(struct target *t)
+{
+	uint32_t wanted = atomic_load_explicit(&t->segment->flush_wanted, memory_order_acquire);
+
+	if (wanted == atomic_load(&t->segment->flushed))
+		return;
+	target_drain(t, true);
+	if (t->stuck || t->memory_short)
+		return;
+	atomic_store_explicit(&t->segment->flushed, wanted, memory_order_release);
+	syscall(SYS_futex, &t->segment->flushed, FUTEX_WAKE, 0x7fffffff, NULL, NULL, 0);
+}
+
 /* ---- threads ------------------------------------------------------------ */
 
 void target_add_thread(struct target *t, const struct thread_entry *e)
@@ -891,6 +910,7 @@ static void reclaim_slot(struct target *t, uint32_t index)
 	if (rings > 0 && rings <= PH_RING_GROWTHS)
 		slot->rings[0] = slot->rings[rings - 1];
 	slot->rings[0].first = 0;
+	atomic_store(&slot->cut, 0);
 	atomic_store(&slot->ring_count, 1);
 	atomic_store(&slot->head, 0);
 	atomic_store(&slot->tail, 0);

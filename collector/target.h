@@ -122,6 +122,9 @@ void target_begin(struct target *t, const char *parent_path);
  * (`all`). Returns the number of cells moved. */
 uint64_t target_drain(struct target *t, bool all);
 
+/* Everything, if a look from outside asked for it, and say so once it is in the file. */
+void target_flush(struct target *t);
+
 /* Cells of a stream as they stand in a ring or elsewhere (see trace/segment.h, "Without
  * a collector"); `stamp` is the stream's, in and out. False: no memory, or a full disk. */
 bool target_add_cells(struct target *t, uint32_t stream, uint64_t first_cell,

@@ -105,6 +105,9 @@ const char *ph_name_from(int directory, const char *path);
 /* fcntl(2) with a command that waits for a lock. */
 int ph_wait_for_record(int fd, int command, long argument, uintptr_t frame, void *caller);
 
+/* What of this library's memory holds pointers for the program: threads' arguments. */
+void ph_held_memory(uint64_t *start, uint64_t *end);
+
 /* To be registered with at_quick_exit() before the program can. */
 void ph_at_quick_exit(void *unused);
 

@@ -45,6 +45,19 @@ static struct closure *take_closure(void)
 	return NULL;
 }
 
+void ph_held_memory(uint64_t *start, uint64_t *end)
+{
+	*start = (uintptr_t)closures;
+	*end = (uintptr_t)(closures + CLOSURES);
+}
+
+/* What it held is the thread's from here on, and not to be found here any more. */
+static void give_closure_back(struct closure *c)
+{
+	c->argument = NULL;
+	atomic_store_explicit(&c->used, 0, memory_order_release);
+}
+
 static void thread_over(void *unused)
 {
 	(void)unused;
@@ -58,7 +71,7 @@ static void *thread_main(void *argument)
 	void *result;
 
 	argument = c->argument;
-	atomic_store_explicit(&c->used, 0, memory_order_release);
+	give_closure_back(c);
 	ph_thread_started();
 	pthread_cleanup_push(thread_over, NULL);
 	result = start(argument);
@@ -84,7 +97,7 @@ int ph_hook_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 		closure->argument = argument;
 		error = ph_real.pthread_create(thread, attributes, thread_main, closure);
 		if (error != 0)
-			atomic_store_explicit(&closure->used, 0, memory_order_release);
+			give_closure_back(closure);
 	}
 	ph_call_returned(&c);
 	/* It returns its error and leaves errno alone. */
@@ -101,7 +114,7 @@ static int thread_main_of_number(void *argument)
 	int result;
 
 	argument = c->argument;
-	atomic_store_explicit(&c->used, 0, memory_order_release);
+	give_closure_back(c);
 	ph_thread_started();
 	pthread_cleanup_push(thread_over, NULL);
 	result = start(argument);
@@ -128,7 +141,7 @@ int ph_hook_thrd_create(thrd_t *thread, thrd_start_t start, void *argument)
 		closure->argument = argument;
 		r = ph_real.thrd_create(thread, thread_main_of_number, closure);
 		if (r != thrd_success)
-			atomic_store_explicit(&closure->used, 0, memory_order_release);
+			give_closure_back(closure);
 	}
 	ph_call_returned(&c);
 	ph_call_end(&c, PH_OP_thrd_create, -1,
@@ -308,7 +321,7 @@ static int clone_main(void *argument)
 	int (*function)(void *) = (int (*)(void *))(uintptr_t)closure->start;
 
 	argument = closure->argument;
-	atomic_store_explicit(&closure->used, 0, memory_order_release);
+	give_closure_back(closure);
 	ph_thread_started();
 	return function(argument);
 }
@@ -338,7 +351,7 @@ static int clone_as_fork(int (*function)(void *), void *stack, int flags, void *
 	r = ph_real.clone(function, stack, flags, argument, rest->parent_tid, rest->tls,
 			  rest->child_tid);
 	if (closure != NULL)
-		atomic_store_explicit(&closure->used, 0, memory_order_release);
+		give_closure_back(closure);
 	end_fork(&c, PH_OP_clone, number, r, frame, caller);
 	return r;
 }

@@ -136,6 +136,17 @@ static void at_exit(int status, void *unused)
 	ph_note_end(status);
 }
 
+extern char _end[] __attribute__((visibility("hidden"))); /* of our .bss, by the linker */
+
+/* Where what stands, for who looks at our memory from outside. */
+static void publish_layout(struct ph_segment *s)
+{
+	s->allocator_start = ph_modules.allocator_start;
+	s->allocator_end = ph_modules.allocator_end;
+	s->own_end = (uintptr_t)_end;
+	ph_held_memory(&s->held_start, &s->held_end);
+}
+
 static __attribute__((constructor)) void begin(void)
 {
 	ph_quiet_begin();
@@ -149,6 +160,7 @@ static __attribute__((constructor)) void begin(void)
 	}
 	if (ph_process->generation > PH_OFF) {
 		ph_modules_scan_all();
+		publish_layout(ph_process->segment);
 		export_environment();
 		/* First registered, last called: after the program's own. */
 		on_exit(at_exit, NULL);

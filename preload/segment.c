@@ -253,8 +253,14 @@ static void describe(struct ph_segment *s, const struct ph_control *c, const str
 	s->parent_fork = b->fork;
 	if (b->by_fork)
 		memcpy(s->parent_id, b->id, sizeof(s->parent_id));
-	if (b->segment != NULL)
+	if (b->segment != NULL) {
 		s->unwinder = b->segment->unwinder;
+		s->allocator_start = b->segment->allocator_start;
+		s->allocator_end = b->segment->allocator_end;
+		s->own_end = b->segment->own_end;
+		s->held_start = b->segment->held_start;
+		s->held_end = b->segment->held_end;
+	}
 	if (ph_config.output != NULL)
 		ph_append(s->output, sizeof(s->output), 0, ph_config.output);
 	if (sys1(SYS_uname, &uts) == 0)

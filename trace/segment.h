@@ -18,7 +18,7 @@
 #include "trace/cell.h"
 
 #define PH_SEGMENT_MAGIC   0x3147455348504850u /* "PHPHSEG1" */
-#define PH_SEGMENT_VERSION 2u
+#define PH_SEGMENT_VERSION 3u
 #define PH_CACHE_LINE	   64
 
 /* ---- threads -------------------------------------------------------- */
@@ -67,6 +67,9 @@ struct ph_slot {
 	 * in the segment, so that they outlive it. Tail may lag behind their end. */
 	uint64_t stage, stage_first;
 	_Atomic uint64_t stage_count; /* release: the cells are there */
+	/* A look from outside at all threads at one instant: the head then. The cells before
+	 * and behind it go into blocks of their own. */
+	_Atomic uint64_t cut;
 	/* Who it is. */
 	_Alignas(PH_CACHE_LINE) _Atomic uint32_t state; /* enum ph_slot_state */
 	uint32_t next_free;				/* in the list of free slots */
@@ -262,6 +265,13 @@ struct ph_segment {
 	_Atomic uint32_t shrunk;     /* parts of it are not mapped in its process any more */
 	_Atomic uint32_t exec_begun; /* an exec is under way; it stays so when that succeeds */
 	_Atomic uint64_t children_unrecorded; /* by fork, refused or without a segment */
+	/* What a look from outside (inspect/) asks of the collector: all that stands in the
+	 * rings is wanted in the file. Numbers of such wishes; `flushed` is a futex. */
+	_Atomic uint32_t flush_wanted, flushed;
+	/* For such a look: code of the program's malloc, end of the library's own data, and
+	 * what of it is kept for the program. */
+	uint64_t allocator_start, allocator_end;
+	uint64_t own_end, held_start, held_end;
 
 	/* Text, NUL-terminated but for the command (NULs between arguments). */
 	char refusal[512];

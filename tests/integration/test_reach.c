@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* Lost blocks of a process that runs, against a target that knows where it holds each, and
+ * that says what of the look it noticed. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "harness.h"
+
+struct held {
+	struct running *running;
+	int pid;
+	char *out; /* the file that it writes to */
+};
+
+static bool is_ready(void *context)
+{
+	const struct held *h = context;
+	const char *out = read_file(h->out, NULL);
+
+	return out != NULL && strstr(out, "truth: ready=1") != NULL;
+}
+
+/* held_blocks, ready to be looked at. */
+static struct held hold(const char *mode)
+{
+	struct held h = {.out = in_box("out")};
+	const struct options options = {.preload = true, .output = h.out, .timeout_s = 120};
+
+	h.running = start(ARGV(program("held_blocks"), program("lib_holds.so"), mode), &options);
+	h.pid = running_pid(h.running);
+	check(wait_until(is_ready, &h, 30), "held_blocks is not ready");
+	return h;
+}
+
+static struct outcome let_go(const struct held *h)
+{
+	struct outcome o;
+
+	write_file(in_box("go"), "", 0);
+	o = finish(h->running);
+	o.out = read_file(h->out, &o.out_size);
+	check_status(&o, 0);
+	return o;
+}
+
+static struct outcome look(const struct held *h, const char *option)
+{
+	return run(ARGV(perfhook_path(), "leaks", "--json", "--top", "0", "--pid",
+			text("%d", h->pid), "--blocks", option),
+		   NULL);
+}
+
+static cJSON *look_well(const struct held *h, const char *option)
+{
+	struct outcome o = look(h, option);
+	cJSON *json;
+
+	check_status(&o, 0);
+	json = cJSON_Parse(o.out);
+	check(json != NULL, "no JSON: %s", o.out);
+	return json;
+}
+
+static size_t dead_or_alive_children(int pid)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	size_t count = 0;
+
+	while ((entry = readdir(proc)) != NULL) {
+		const char *stat = read_file(text("/proc/%s/stat", entry->d_name), NULL);
+		const char *at =
+			stat != NULL && atoi(entry->d_name) > 0 ? strrchr(stat, ')') : NULL;
+
+		count += at != NULL && atoi(at + 4) == pid;
+	}
+	closedir(proc);
+	return count;
+}
+
+/* ---- the classes ------------------------------------------------------------------- */
+
+/* The one block of this size; each size is of one. */
+static const cJSON *block_of(const cJSON *json, uint64_t size)
+{
+	const cJSON *b, *found = NULL;
+
+	cJSON_ArrayForEach(b, json_at(json, "blocks"))
+	{
+		if (json_u64(b, "bytes") != size)
+			continue;
+		check(found == NULL, "two blocks of %llu bytes", (unsigned long long)size);
+		found = b;
+	}
+	check(found != NULL, "no block of %llu bytes", (unsigned long long)size);
+	return found;
+}
+
+static size_t check_classes(const char *said, const cJSON *json)
+{
+	char class[32];
+	unsigned long size;
+	size_t count = 0;
+
+	for (const char *at = said; (at = strstr(at, "truth: class.")) != NULL; at++) {
+		const char *got;
+
+		check(sscanf(at, "truth: class.%lu=%31[a-z ]", &size, class) == 2, "%.40s", at);
+		got = json_text(block_of(json, size), "reachability");
+		check(strcmp(got, class) == 0, "the block of %lu bytes is %s, not %s", size, got,
+		      class);
+		count++;
+	}
+	return count;
+}
+
+/* A stack's class is its worst block's, and its figures are those of its blocks. */
+static void check_stacks(const cJSON *json)
+{
+	uint64_t blocks = 0;
+	const cJSON *l;
+
+	cJSON_ArrayForEach(l, json_at(json, "leaks"))
+	{
+		const cJSON *n = json_at(l, "reachability_blocks");
+
+		blocks += json_u64(n, "lost") + json_u64(n, "indirectly_lost") +
+			  json_u64(n, "possibly_lost") + json_u64(n, "still_reachable");
+		check(json_u64(n, "lost") == 0 || strcmp(json_text(l, "reachability"), "lost") == 0,
+		      "lost blocks, but %s", json_text(l, "reachability"));
+	}
+	check_u64(blocks, (uint64_t)cJSON_GetArraySize(json_at(json, "blocks")), "blocks");
+	check_u64(json_u64(json, "reachability.blocks.lost") +
+			  json_u64(json, "reachability.blocks.indirectly_lost") +
+			  json_u64(json, "reachability.blocks.possibly_lost") +
+			  json_u64(json, "reachability.blocks.still_reachable"),
+		  blocks, "blocks in all");
+}
+
+static void check_blocks(const char *option, const char *how)
+{
+	struct held h = hold("quiet");
+	cJSON *json = look_well(&h, option);
+
+	check(strcmp(json_text(json, "reachability.how"), how) == 0, "by %s",
+	      json_text(json, "reachability.how"));
+	check(check_classes(read_file(h.out, NULL), json) >= 20, "few blocks");
+	check_stacks(json);
+	cJSON_Delete(json);
+	let_go(&h);
+}
+
+static void test_blocks(void **state)
+{
+	(void)state;
+	check_blocks(NULL, "snapshot");
+}
+
+static void test_blocks_by_copy(void **state)
+{
+	(void)state;
+	check_blocks("--copy", "copy");
+}
+
+/* ---- what the process notices -------------------------------------------------------- */
+
+static void check_undisturbed(const struct outcome *o)
+{
+	check_u64(truth(o, "disturbed"), 0,
+		  text("disturbed, last in line %llu",
+		       (unsigned long long)truth(o, "disturbed_line")));
+	check_u64(truth(o, "child_signals"), 0, "signals of children");
+	check_u64(truth(o, "children"), 0, "children");
+	check_u64(truth(o, "descriptors"), 0, "descriptors");
+}
+
+static void check_mode(const char *mode, int looks)
+{
+	struct held h = hold(mode);
+	struct outcome o;
+
+	for (int i = 0; i < looks; i++) {
+		cJSON *json = look_well(&h, i % 4 == 3 ? "--copy" : NULL);
+
+		check(check_classes(read_file(h.out, NULL), json) >= 20, "few blocks");
+		cJSON_Delete(json);
+	}
+	check_u64(dead_or_alive_children(h.pid), 0, "children of the process");
+	o = let_go(&h);
+	check_undisturbed(&o);
+}
+
+static void test_undisturbed(void **state)
+{
+	(void)state;
+	check_mode("waiting", full_mode() ? 200 : 20);
+}
+
+/* It would inherit orphans. */
+static void test_subreaper(void **state)
+{
+	(void)state;
+	check_mode("subreaper", 8);
+}
+
+static void test_ignored_children(void **state)
+{
+	(void)state;
+	check_mode("ignore", 8);
+}
+
+/* Whenever the command is killed, the process runs on. */
+static void test_killed_looks(void **state)
+{
+	struct held h = hold("waiting");
+	struct outcome o;
+	cJSON *json;
+
+	(void)state;
+	for (int i = 0; i < (full_mode() ? 400 : 60); i++) {
+		const struct options options = {.timeout_s = 60};
+		struct running *r =
+			start(ARGV(perfhook_path(), "leaks", "--pid", text("%d", h.pid)), &options);
+		const struct timespec t = {.tv_nsec = (i * 37 % 60) * 500000};
+
+		nanosleep(&t, NULL);
+		kill(running_pid(r), SIGKILL);
+		finish(r);
+	}
+	json = look_well(&h, NULL);
+	check(check_classes(read_file(h.out, NULL), json) >= 20, "few blocks");
+	cJSON_Delete(json);
+	o = let_go(&h);
+	check_undisturbed(&o);
+}
+
+static char state_of(int pid)
+{
+	const char *stat = read_file(text("/proc/%d/stat", pid), NULL);
+
+	return stat != NULL ? strrchr(stat, ')')[2] : '?';
+}
+
+static bool is_paused(void *context)
+{
+	const struct held *h = context;
+
+	return state_of(h->pid) == 'T';
+}
+
+/* One that stands still goes on standing. */
+static void test_paused(void **state)
+{
+	struct held h = hold("quiet");
+	cJSON *json;
+
+	(void)state;
+	kill(h.pid, SIGSTOP);
+	check(wait_until(is_paused, &h, 10), "it does not stop");
+	json = look_well(&h, NULL);
+	check(check_classes(read_file(h.out, NULL), json) >= 20, "few blocks");
+	cJSON_Delete(json);
+	check(wait_until(is_paused, &h, 10), "it runs: %c", state_of(h.pid));
+	kill(h.pid, SIGCONT);
+	let_go(&h);
+}
+
+/* ---- what cannot be looked at ----------------------------------------------------------- */
+
+static void check_refused(int pid, const char *why)
+{
+	struct outcome o = run(ARGV(perfhook_path(), "leaks", "--pid", text("%d", pid)), NULL);
+
+	check_status(&o, 2);
+	check(strstr(o.err, why) != NULL, "no '%s' in: %s", why, o.err);
+	check(strchr(o.err, '\n') == o.err + o.err_size - 1, "not one line: %s", o.err);
+}
+
+static void test_refusals(void **state)
+{
+	struct running *sleeper = start(ARGV("sleep", "60"), NULL);
+	struct held h = hold("quiet");
+	int status;
+
+	(void)state;
+	check_refused(running_pid(sleeper), "is not recorded");
+	kill(running_pid(sleeper), SIGKILL);
+	finish(sleeper);
+	check_refused(99999999, "there is no process 99999999");
+	check(ptrace(PTRACE_SEIZE, h.pid, NULL, NULL) == 0, "it cannot be traced");
+	check_refused(h.pid, text("is traced by process %d", getpid()));
+	ptrace(PTRACE_INTERRUPT, h.pid, NULL, NULL);
+	waitpid(h.pid, &status, __WALL);
+	ptrace(PTRACE_DETACH, h.pid, NULL, NULL);
+	let_go(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		boxed(test_blocks),    boxed(test_blocks_by_copy),   boxed(test_undisturbed),
+		boxed(test_subreaper), boxed(test_ignored_children), boxed(test_killed_looks),
+		boxed(test_paused),    boxed(test_refusals),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
