@@ -184,6 +184,13 @@ $(BUILD)/tests/programs/diff_shapes_cxx.%: tests/programs/diff_shapes_cxx.cc
 	$(SAY) CXX "$< $*"
 	$(Q)$(CXX) -I. $(DIFF_FLAGS_$*) -Wall -Wextra -o $@ $<
 
+# LeakSanitizer's word on the same program.
+PROGRAMS += $(BUILD)/tests/programs/suppressed.lsan
+$(BUILD)/tests/programs/suppressed.lsan: tests/programs/suppressed.cc
+	@mkdir -p $(@D)
+	$(SAY) CXX "$< (lsan)"
+	$(Q)$(CXX) -I. -O1 -g -fsanitize=leak -Wall -Wextra -o $@ $<
+
 .PHONY: programs
 programs: $(PROGRAMS)
 

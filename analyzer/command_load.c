@@ -3,11 +3,13 @@
 #include "analyzer/command_load.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "analyzer/command_view.h"
 #include "analyzer/progress.h"
+#include "analyzer/suppress.h"
 #include "collector/collector.h"
 
 /* Names that are looked up while events are read: of the first trace that has many. */
@@ -20,6 +22,7 @@ enum {
 	FEW_EVENTS = 100000, /* read before names are, whoever begins first */
 	OUTER_FRAMES = 4,    /* _start, two of libc, main */
 	PLACES = 32,
+	WARNINGS_MAX = 5,
 };
 
 static bool is_known(const struct symbols_place *places, size_t count, uint64_t pc)
@@ -295,7 +298,34 @@ static int load_tree(struct loaded *l, char *const *paths, size_t count, const s
 	return rc;
 }
 
-static int open_symbols(struct loaded *l, const struct options *o, struct error *e)
+/* What is wrong with them is said, and is no error: what they would have suppressed is
+ * reported. */
+static void warn_of_problems(const struct suppressions *s)
+{
+	for (size_t i = 0; i < s->problem_count && i < WARNINGS_MAX; i++) {
+		const struct suppression_problem *p = &s->problems[i];
+		char *file = format_name(p->file, 0, true);
+
+		fprintf(stderr, "perfhook: %s:%u: suppression left out: %s\n",
+			file != NULL ? file : "", p->line, p->text);
+		free(file);
+	}
+	if (s->bad > WARNINGS_MAX)
+		fprintf(stderr, "perfhook: %zu more suppressions left out\n",
+			s->bad - WARNINGS_MAX);
+}
+
+static int read_suppressions(struct loaded *l, const struct options *o, struct error *e)
+{
+	for (size_t i = 0; i < o->suppression_count; i++)
+		if (suppressions_read(&l->suppressions, o->suppressions[i], e) != 0)
+			return -1;
+	warn_of_problems(&l->suppressions);
+	return 0;
+}
+
+/* What is needed besides the traces. */
+static int open_helpers(struct loaded *l, const struct options *o, struct error *e)
 {
 	const struct symbols_options options = {
 		.sysroots = o->sysroots,
@@ -305,7 +335,9 @@ static int open_symbols(struct loaded *l, const struct options *o, struct error 
 	};
 
 	*l = (struct loaded){.symbols = symbols_open(&options)};
-	return l->symbols != NULL ? 0 : fail(e, ERROR_MEMORY, 0, "out of memory");
+	if (l->symbols == NULL)
+		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	return read_suppressions(l, o, e);
 }
 
 static int open_report(struct loaded *l, const struct options *o, struct error *e)
@@ -317,13 +349,13 @@ static int open_report(struct loaded *l, const struct options *o, struct error *
 		return -1;
 	l->report.tree = l->is_tree ? &l->tree : NULL;
 	l->report.full = o->full;
-	return 0;
+	return o->suppression_count > 0 ? report_suppress(&l->report, &l->suppressions, e) : 0;
 }
 
 int loaded_open(struct loaded *l, char *const *paths, size_t count, const struct options *o,
 		struct error *e)
 {
-	if (open_symbols(l, o, e) != 0 ||
+	if (open_helpers(l, o, e) != 0 ||
 	    (count > 1 ? load_tree(l, paths, count, o, e) : load_one(l, paths[0], o, e)) != 0)
 		return -1;
 	return open_report(l, o, e);
@@ -341,7 +373,7 @@ int loaded_open_live(struct loaded *l, const char *path, const struct run_instan
 		.live = live,
 	};
 
-	if (open_symbols(l, o, e) != 0)
+	if (open_helpers(l, o, e) != 0)
 		return -1;
 	background.symbols = l->symbols;
 	return load_run(&l->run, path, &options, e);
@@ -361,6 +393,7 @@ void loaded_close(struct loaded *l)
 	else
 		run_free(&l->run);
 	view_filter_free(&l->filter);
+	suppressions_free(&l->suppressions);
 	if (l->symbols != NULL)
 		symbols_close(l->symbols);
 	*l = (struct loaded){0};

@@ -14,6 +14,7 @@
 #include "analyzer/options.h"
 #include "analyzer/report.h"
 #include "analyzer/run.h"
+#include "analyzer/suppressions.h"
 #include "analyzer/symbols.h"
 #include "analyzer/tree.h"
 
@@ -23,6 +24,7 @@ struct loaded {
 	struct tree tree;
 	bool is_tree;
 	struct symbols *symbols;
+	struct suppressions suppressions;
 	struct view_filter filter; /* the run's view borrows it: not to be moved */
 	struct report report;	   /* of the one, or of the tree's sum */
 };

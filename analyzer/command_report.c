@@ -9,6 +9,7 @@
 #include "analyzer/command_view.h"
 #include "analyzer/commands.h"
 #include "analyzer/report.h"
+#include "analyzer/suppress.h"
 #include "analyzer/report_html.h"
 
 /* A report's traces, or a process that runs. */
@@ -106,6 +107,31 @@ static int check_html(const struct options *o, struct error *e)
 	return 0;
 }
 
+/* Suppressions for the suspects, into a file of their own or instead of the report. */
+static int generate(struct loaded *l, const struct options *o, struct error *e)
+{
+	struct options to = *o;
+	struct output out;
+	int rc;
+
+	to.pager = false;
+	if (o->generate_to != NULL)
+		to.output = o->generate_to;
+	if (output_open(&out, &to, e) != 0)
+		return -1;
+	rc = suppressions_write(&l->report, out.file, e);
+	return output_close(&out, e) != 0 ? -1 : rc;
+}
+
+static int print(struct answer *a, const struct options *o, enum report_kind kind, struct error *e)
+{
+	if (o->generate && (generate(&a->loaded, o, e) != 0 || o->generate_to == NULL))
+		return e->code != ERROR_NONE ? -1 : STATUS_DONE;
+	return o->html	 ? print_html(&a->loaded, o, e)
+	       : o->json ? print_json(a, o, kind, e)
+			 : print_text(a, o, kind, e);
+}
+
 static int print_report(const struct options *o, enum report_kind kind, struct error *e)
 {
 	struct answer a;
@@ -117,9 +143,7 @@ static int print_report(const struct options *o, enum report_kind kind, struct e
 	 * answer as it is. */
 	rc = open_answer(&a, o, e);
 	if (rc == 0)
-		rc = o->html   ? print_html(&a.loaded, o, e)
-		     : o->json ? print_json(&a, o, kind, e)
-			       : print_text(&a, o, kind, e);
+		rc = print(&a, o, kind, e);
 	loaded_close(&a.loaded);
 	free(a.blocks.list);
 	return rc;

@@ -28,7 +28,8 @@ struct building {
 	struct keyed_report keyed[DIFF_SIDES];
 	struct match_entry *entries; /* as d->stacks */
 	size_t entry_room, stack_room;
-	struct map by_key; /* key + 1 -> place + 1 */
+	struct map by_key;		   /* key + 1 -> place + 1 */
+	struct map suppressed[DIFF_SIDES]; /* nodes whose leaks are */
 };
 
 static struct diff_stack *stack_of_key(struct building *b, uint32_t key)
@@ -73,6 +74,10 @@ static int add_cost(struct building *b, int side, enum cost_id id, struct error 
 		return -1;
 	d->totals[id].value[side] = samples.total;
 	for (size_t i = 0; i < samples.count && good; i++) {
+		if (id == COST_LEAKED && map_get(&b->suppressed[side], samples.list[i].node) != 0) {
+			d->totals[id].value[side] -= samples.list[i].value;
+			continue;
+		}
 		d->totals[id].count[side] += samples.list[i].count;
 		good = add_sample(b, side, id, &samples.list[i]);
 	}
@@ -228,13 +233,25 @@ static int match_stacks(struct building *b, struct error *e)
 	return 0;
 }
 
+static bool note_suppressed(struct building *b, int side)
+{
+	const struct report *r = b->d->reports[side];
+
+	for (size_t i = 0; i < r->leak_count; i++)
+		if (r->leaks[i].suppressed != NULL &&
+		    !map_put(&b->suppressed[side], r->leaks[i].site->node, 1))
+			return false;
+	return true;
+}
+
 static int build_stacks(struct building *b, struct error *e)
 {
 	b->keys = stack_keys_new();
 	if (b->keys == NULL)
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
 	for (int side = 0; side < DIFF_SIDES; side++)
-		if (!keyed_report_open(&b->keyed[side], b->keys, b->d->reports[side]))
+		if (!keyed_report_open(&b->keyed[side], b->keys, b->d->reports[side]) ||
+		    !note_suppressed(b, side))
 			return fail(e, ERROR_MEMORY, 0, "out of memory");
 	if (add_costs(b, e) != 0)
 		return -1;
@@ -245,8 +262,10 @@ static int build_stacks(struct building *b, struct error *e)
 
 static void free_building(struct building *b)
 {
-	for (int side = 0; side < DIFF_SIDES; side++)
+	for (int side = 0; side < DIFF_SIDES; side++) {
 		keyed_report_close(&b->keyed[side]);
+		map_free(&b->suppressed[side]);
+	}
 	stack_keys_free(b->keys);
 	free(b->entries);
 	map_free(&b->by_key);

@@ -17,7 +17,7 @@ struct option_row {
 	enum option_bit bit;
 	const char *name;
 	char letter;	      /* 0: none */
-	const char *argument; /* NULL: takes none */
+	const char *argument; /* NULL: takes none; "[X]": one or none */
 	const char *help;
 };
 
@@ -52,6 +52,10 @@ static const struct option_row rows[] = {
 	{OPTION_PID, "blocks", 0, NULL, "with --pid: list every block that lives"},
 	{OPTION_PID, "copy", 0, NULL,
 	 "with --pid: read its memory while it stands still, without a fork of it"},
+	{OPTION_SUPPRESSIONS, "suppressions", 0, "FILE",
+	 "leaks that are known: LeakSanitizer's or Valgrind's file; repeatable"},
+	{OPTION_SUPPRESSIONS, "generate-suppressions", 0, "[FILE]",
+	 "write suppressions for the suspects, to FILE or instead of the answer"},
 	{OPTION_SYSROOT, "sysroot", 0, "DIR", "look for binaries below DIR first; repeatable"},
 	{OPTION_DEBUG_PATH, "debug-path", 0, "DIR", "look for debug files in DIR too; repeatable"},
 	{OPTION_COLOR, "color", 0, "WHEN", "auto (on a terminal; the default), always, never"},
@@ -69,6 +73,11 @@ static const struct option_row rows[] = {
 
 #define ROWS	  (sizeof(rows) / sizeof(*rows))
 #define LONG_BASE 256 /* getopt's values: LONG_BASE + row */
+
+static bool is_optional(const struct option_row *row)
+{
+	return row->argument != NULL && row->argument[0] == '[';
+}
 
 struct getopt_tables {
 	struct option longs[ROWS + 1];
@@ -91,7 +100,9 @@ static void fill_tables(struct getopt_tables *g, unsigned accepted)
 			continue;
 		g->longs[n] = (struct option){
 			.name = rows[i].name,
-			.has_arg = rows[i].argument != NULL ? required_argument : no_argument,
+			.has_arg = rows[i].argument == NULL ? no_argument
+				   : is_optional(&rows[i])  ? optional_argument
+							    : required_argument,
 			.val = LONG_BASE + (int)i,
 		};
 		snprintf(g->spelled[n], sizeof(g->spelled[n]), "--%s", rows[i].name);
@@ -293,6 +304,16 @@ static int take_flame(struct options *o, const struct option_row *row, const cha
 	return 0;
 }
 
+static void take_suppressions(struct options *o, const struct option_row *row, const char *value)
+{
+	if (strcmp(row->name, "suppressions") == 0) {
+		o->suppressions[o->suppression_count++] = value;
+		return;
+	}
+	o->generate = true;
+	o->generate_to = value;
+}
+
 static int apply(struct options *o, const struct option_row *row, const char *value,
 		 struct error *e)
 {
@@ -323,6 +344,9 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		return 0;
 	case OPTION_DEBUG_PATH:
 		o->debug_paths[o->debug_path_count++] = value;
+		return 0;
+	case OPTION_SUPPRESSIONS:
+		take_suppressions(o, row, value);
 		return 0;
 	case OPTION_TOP:
 		return parse_top(o, value, e);
@@ -401,8 +425,9 @@ int options_parse(struct options *o, unsigned accepted, int argc, char **argv, s
 	o->threads.list = calloc((size_t)argc + 1, sizeof(*o->threads.list));
 	o->modules.list = calloc((size_t)argc + 1, sizeof(*o->modules.list));
 	o->stacks.list = calloc((size_t)argc + 1, sizeof(*o->stacks.list));
+	o->suppressions = calloc((size_t)argc + 1, sizeof(*o->suppressions));
 	if (o->sysroots == NULL || o->debug_paths == NULL || o->threads.list == NULL ||
-	    o->modules.list == NULL || o->stacks.list == NULL)
+	    o->modules.list == NULL || o->stacks.list == NULL || o->suppressions == NULL)
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
 	fill_tables(&g, accepted | OPTION_HELP);
 	opterr = 0;
@@ -430,7 +455,8 @@ void options_free(struct options *o)
 	free(o->threads.list);
 	free(o->modules.list);
 	free(o->stacks.list);
-	o->sysroots = o->debug_paths = NULL;
+	free(o->suppressions);
+	o->sysroots = o->debug_paths = o->suppressions = NULL;
 	o->threads.list = o->modules.list = o->stacks.list = NULL;
 }
 
@@ -444,8 +470,12 @@ void options_help(FILE *out, unsigned accepted)
 		if (rows[i].letter != 0)
 			snprintf(letter, sizeof(letter), "-%c, ", rows[i].letter);
 		snprintf(left, sizeof(left), "%s--%s%s%s", letter, rows[i].name,
-			 rows[i].argument != NULL ? " " : "",
-			 rows[i].argument != NULL ? rows[i].argument : "");
+			 is_optional(&rows[i])	    ? "[="
+			 : rows[i].argument != NULL ? " "
+						    : "",
+			 rows[i].argument == NULL ? ""
+			 : is_optional(&rows[i])  ? rows[i].argument + 1
+						  : rows[i].argument);
 		fprintf(out, "  %-22s  %s\n", left, rows[i].help);
 	}
 }

@@ -45,6 +45,7 @@ enum option_bit {
 	OPTION_HTML = 1 << 23,
 	OPTION_PID = 1 << 26, /* a process that runs, and how it is looked at */
 	OPTION_MIN_CHANGE = 1 << 19,
+	OPTION_SUPPRESSIONS = 1 << 20, /* and --generate-suppressions */
 };
 
 #define OPTIONS_SYMBOLS (OPTION_SYSROOT | OPTION_DEBUG_PATH)
@@ -69,9 +70,13 @@ struct options {
 	const struct export_format *format; /* NULL: not given */
 	const struct export_table *table;   /* NULL: all */
 	struct diff_noise noise;
-	int pid;     /* of a process that runs; 0: not given */
-	bool blocks; /* each of its blocks is listed */
-	bool copy;   /* its memory is read while it stands, not by a fork of it */
+	int pid;		   /* of a process that runs; 0: not given */
+	bool blocks;		   /* each of its blocks is listed */
+	bool copy;		   /* its memory is read while it stands, not by a fork of it */
+	const char **suppressions; /* files */
+	size_t suppression_count;
+	bool generate;		 /* suppressions for the suspects */
+	const char *generate_to; /* NULL: instead of the answer */
 	const char **sysroots, **debug_paths;
 	size_t sysroot_count, debug_path_count;
 	char **arguments; /* what is no option; within argv, NULL at its end */

@@ -14,6 +14,16 @@ struct looked_up {
 	size_t count; /* 0: not asked for yet */
 };
 
+struct symbols_place node_place(const struct run *run, uint32_t node)
+{
+	const struct address *a = node_address(run, node);
+	const struct module *m = a != NULL ? address_module(run, a) : NULL;
+
+	if (m == NULL)
+		return (struct symbols_place){0};
+	return (struct symbols_place){m->path, m->build_id, m->base, a->pc};
+}
+
 /* The frames at a node's address, looked up once. NULL: out of memory. */
 static const struct looked_up *look_up(struct report *r, uint32_t node)
 {
@@ -36,15 +46,6 @@ static const struct looked_up *look_up(struct report *r, uint32_t node)
 	}
 	memcpy(found->frames, frames, found->count * sizeof(*frames));
 	return found;
-}
-
-const struct frame *report_frames(struct report *r, uint32_t node, size_t *count)
-{
-	const struct looked_up *found =
-		node_address(r->run, node) != NULL ? look_up(r, node) : NULL;
-
-	*count = found != NULL ? found->count : 0;
-	return found != NULL ? found->frames : NULL;
 }
 
 const char *node_function(struct report *r, uint32_t node)

@@ -28,6 +28,7 @@ struct leak {
 	int score; /* 0 to 100 */
 	char why[LEAK_WHY][LEAK_WHY_ROOM];
 	size_t why_count;
+	const struct suppression *suppressed; /* by this one; NULL: it is not */
 };
 
 /* A module that frames were looked up in and found without a name. */
@@ -39,6 +40,8 @@ struct nameless {
 
 #define STACK_MAX 4096 /* frames of one stack: deeper is recursion gone wild */
 
+struct suppression;
+struct suppressions;
 struct looked_up; /* an address's frames, once asked for */
 
 /* Where frames are kept once for all stacks: JSON names a stack by its number there. */
@@ -59,6 +62,8 @@ struct report {
 	struct leak *leaks; /* suspects first, then by bytes */
 	size_t leak_count, suspect_count;
 	uint64_t suspect_bytes;
+	const struct suppressions *suppressions; /* NULL: none were given */
+	uint64_t suppressed_bytes, suppressed_blocks;
 	const struct connection **connections; /* most bytes first */
 	size_t connection_count;
 
@@ -98,15 +103,22 @@ char *frame_label(const struct frame *f);
  * 0: none. */
 uint32_t telling_node(struct report *r, uint32_t node);
 
-/* The frames at a node's own address, innermost first; the report's. NULL: no such
- * node, or out of memory. */
-const struct frame *report_frames(struct report *r, uint32_t node, size_t *count);
-
 /* The innermost frame's function at a node, or NULL. */
 const char *node_function(struct report *r, uint32_t node);
 
 /* Judge and rank all sites with live blocks (report_leaks.c). */
 int rank_leaks(struct report *r, struct error *e);
+
+/* Whether a leak is suppressed: by which; NULL: not. */
+typedef const struct suppression *suppressed_fn(void *context, const struct leak *leak);
+
+/* Take the leaks that are suppressed out of the suspects, and rank them anew. */
+void suppress_leaks(struct report *r, const struct suppressions *s, suppressed_fn *suppressed,
+		    void *context);
+
+/* Where the address of a node is, as symbols take it; path NULL: in no module, or no
+ * such node. */
+struct symbols_place node_place(const struct run *run, uint32_t node);
 
 /* The sections that a command prints (report_sections.c). */
 enum report_kind {

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/suppressions.h"
+
 #define SCHEMA 1
 
 static size_t least(size_t a, size_t b)
@@ -229,6 +231,7 @@ void json_leaks(struct report *r, struct emit_json *e)
 		for (size_t w = 0; w < l->why_count; w++)
 			emit_string(e, NULL, l->why[w]);
 		emit_end(e);
+		emit_string(e, "suppressed_by", l->suppressed != NULL ? l->suppressed->name : NULL);
 		emit_null(e, "slope_bytes_per_hour");
 		json_site_reach(r, e, l->site);
 		emit_double(e, "first_at_s", l->site->first_at_s);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "analyzer/format_text.h"
+#include "analyzer/suppressions.h"
 
 #define STDIO_OWN 3 /* stdin, stdout, stderr */
 
@@ -267,6 +268,34 @@ static size_t count_live(const struct run *run)
 	for (size_t i = 0; i < run->site_count; i++)
 		count += run->sites[i].live_blocks > 0;
 	return count;
+}
+
+static void suppress(struct report *r, struct leak *l, const struct suppression *by)
+{
+	l->suppressed = by;
+	r->suppressed_bytes += l->site->live_bytes;
+	r->suppressed_blocks += l->site->live_blocks;
+	if (l->suspect) {
+		r->suspect_count--;
+		r->suspect_bytes -= l->site->live_bytes;
+	}
+	l->suspect = false;
+	l->score = 0;
+	l->why_count = 0;
+	why(l, "suppressed by '%.60s' (%.60s:%u)", by->name, base_name(by->file), by->line);
+}
+
+void suppress_leaks(struct report *r, const struct suppressions *s, suppressed_fn *suppressed,
+		    void *context)
+{
+	r->suppressions = s;
+	for (size_t i = 0; i < r->leak_count; i++) {
+		const struct suppression *by = suppressed(context, &r->leaks[i]);
+
+		if (by != NULL)
+			suppress(r, &r->leaks[i], by);
+	}
+	qsort(r->leaks, r->leak_count, sizeof(*r->leaks), by_rank);
 }
 
 int rank_leaks(struct report *r, struct error *e)

@@ -24,6 +24,8 @@ static const struct section {
 	{REPORT_WHOLE | REPORT_LEAKS, "reachability", false, json_reachability, text_reachability,
 	 RUN_OFF_MEMORY},
 	{REPORT_WHOLE | REPORT_LEAKS, "leaks", true, json_leaks, text_leaks, RUN_OFF_MEMORY},
+	{REPORT_WHOLE | REPORT_LEAKS, "suppressions", false, json_suppressions, text_suppressions,
+	 RUN_OFF_MEMORY},
 	{REPORT_WHOLE | REPORT_IO, "io", false, json_io, text_io, RUN_OFF_IO},
 	{REPORT_WHOLE | REPORT_IO, "sockets", false, json_sockets, text_sockets, RUN_OFF_NET},
 	{REPORT_IO, "directories", false, NULL, text_folders, RUN_OFF_IO},

@@ -404,25 +404,12 @@ void keyed_report_close(struct keyed_report *r)
 	*r = (struct keyed_report){0};
 }
 
-static struct symbols_place place_of(const struct run *run, uint32_t node)
-{
-	const struct address *a = node_address(run, node);
-	const struct module *m =
-		a != NULL && a->module >= 0 && (size_t)a->module < run->module_count
-			? &run->modules[a->module]
-			: NULL;
-
-	if (m == NULL)
-		return (struct symbols_place){0};
-	return (struct symbols_place){m->path, m->build_id, m->base, a->pc};
-}
-
 /* The functions that ended in a jump, between the call at `node` and the function whose
  * frame is `inner` (0: the recorded call). */
 static uint32_t push_jumped(struct keyed_report *r, uint32_t key, uint32_t node, uint32_t inner)
 {
 	const struct run *run = r->report->run;
-	const struct symbols_place call = place_of(run, node), called = place_of(run, inner);
+	const struct symbols_place call = node_place(run, node), called = node_place(run, inner);
 	struct frame frames[SYMBOLS_JUMPS_MAX];
 	size_t count = symbols_jumped(r->report->symbols, &call, &called, frames);
 
@@ -441,7 +428,7 @@ static uint32_t push_address(struct keyed_report *r, uint32_t key, uint32_t node
 
 	if (address_class(run, node_address(run, node)) == MODULE_OURS)
 		return key;
-	frames = report_frames(r->report, node, &count);
+	frames = node_frames(r->report, node, &count);
 	if (frames == NULL) {
 		r->keys->failed = true;
 		return key;

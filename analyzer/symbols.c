@@ -275,6 +275,23 @@ size_t symbols_lookup(struct symbols *s, const char *path, const char *build_id,
 	return look_up(s, path, build_id, base, pc, frames, room);
 }
 
+const char *symbols_linker_name(struct symbols *s, const struct symbols_place *place)
+{
+	struct module_symbols *m;
+	const struct symbol *symbol;
+
+	settle(s);
+	m = get_module(s, place->path, place->build_id);
+	if (m == NULL || place->pc < place->base)
+		return NULL;
+	symbol = symbol_table_find(&m->table, place->pc - place->base);
+	if (symbol == NULL)
+		return NULL;
+	return symbol->name[symbol->name_length] == '\0'
+		       ? symbol->name
+		       : arena_copy(s->arena, symbol->name, symbol->name_length);
+}
+
 /* A function of the module by its first address; NULL: none begins there. */
 static const struct symbol *function_at(const struct module_symbols *m, uint64_t start)
 {

@@ -75,6 +75,10 @@ enum { SYMBOLS_JUMPS_MAX = 8 };
 size_t symbols_jumped(struct symbols *s, const struct symbols_place *call,
 		      const struct symbols_place *inner, struct frame frames[SYMBOLS_JUMPS_MAX]);
 
+/* The function at `pc` (as for symbols_lookup()) by the name that the linker has for it,
+ * with what the compiler appended, without a version; NULL: none is known. */
+const char *symbols_linker_name(struct symbols *s, const struct symbols_place *place);
+
 /* The variable at an address of a module, and how far into it that is; NULL: none is
  * known. */
 const char *symbols_variable(struct symbols *s, const char *path, const char *build_id,

@@ -190,6 +190,28 @@ static void test_stripped(void **state)
 	check_identical(recorded("diff_shapes", "stripped"), recorded("diff_shapes", "stripped"));
 }
 
+/* What is suppressed has leaked in neither. */
+static void test_suppressed(void **state)
+{
+	static const char rule[] = "leak:remember\n";
+	char *path = in_box("known.supp");
+	struct outcome o;
+	cJSON *json;
+	const cJSON *c;
+
+	(void)state;
+	write_file(path, rule, sizeof(rule) - 1);
+	o = run(ARGV(perfhook_path(), "diff", "--json", "--suppressions", path,
+		     recorded("diff_shapes", "before"), recorded("diff_shapes", "changed")),
+		NULL);
+	json = cJSON_Parse(o.out);
+	check_status(&o, 0);
+	c = json_at(only_entry(json_at(json, "memory"), "remember"), "costs");
+	check_u64((uint64_t)cJSON_GetArraySize(c), 1, "costs");
+	check(strcmp(json_text(cJSON_GetArrayItem(c, 0), "cost"), "temporary") == 0, "%s", o.out);
+	cJSON_Delete(json);
+}
+
 /* Of one trace: all of it came between its start and its end. */
 static void test_two_moments(void **state)
 {
@@ -222,6 +244,7 @@ int main(void)
 		boxed(test_planted_c),	boxed(test_planted_cxx),
 		boxed(test_text),	boxed(test_min_change),
 		boxed(test_stripped),	boxed(test_two_moments),
+		boxed(test_suppressed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
