@@ -10,6 +10,7 @@
 #include "analyzer/command_view.h"
 #include "analyzer/progress.h"
 #include "analyzer/suppress.h"
+#include "analyzer/vector.h"
 #include "collector/collector.h"
 
 /* Names that are looked up while events are read: of the first trace that has many. */
@@ -148,7 +149,7 @@ static double start_s(const struct tree_trace *first, const struct tree_trace *t
 static int add_trace(struct tree *tree, const struct tree_trace *trace, double at_s,
 		     const struct run_options *wanted, struct error *e)
 {
-	const struct run_view view = tree_view_of(&tree->view, at_s);
+	const struct run_view view = tree_view_of(&tree->view, at_s, trace->head.id);
 	struct run_options options = *wanted;
 	struct error why = trace->error;
 	struct run run;
@@ -241,44 +242,72 @@ static int build_tree(struct tree *tree, const struct traces *t, const struct ru
 	return finish_tree(tree, t->list, e);
 }
 
-/* The tree's start, its length and its marks. */
-static struct run outline_tree(const struct traces *t)
+/* The tree's start, its length and its marks, whose names are of `runs`. */
+static struct run outline_tree(const struct traces *t, struct run *runs)
 {
 	struct run whole = {.started_ns = t->list[0].head.started_ns};
+	size_t room = 0;
 
 	for (size_t i = 0; i < t->count; i++) {
 		double at_s = start_s(&t->list[0], &t->list[i]);
-		struct run run;
+		struct run *run = &runs[i];
 
-		if (!t->list[i].usable || run_outline(&run, t->list[i].path, NULL) != 0)
+		if (!t->list[i].usable || run_outline(run, t->list[i].path, NULL) != 0)
 			continue;
-		if (isnan(run.duration_s) || isnan(whole.duration_s))
+		if (isnan(run->duration_s) || isnan(whole.duration_s))
 			whole.duration_s = NAN;
 		else
-			whole.duration_s = fmax(whole.duration_s, at_s + run.duration_s);
-		run_free(&run);
+			whole.duration_s = fmax(whole.duration_s, at_s + run->duration_s);
+		if (!vector_reserve(whole.marks, room, whole.mark_count + run->mark_count))
+			continue;
+		for (size_t k = 0; k < run->mark_count; k++) {
+			whole.marks[whole.mark_count] = run->marks[k];
+			whole.marks[whole.mark_count++].at_s += at_s;
+		}
 	}
+	if (whole.mark_count != 0)
+		qsort(whole.marks, whole.mark_count, sizeof(*whole.marks), mark_by_time);
 	return whole;
+}
+
+/* Of a tree that must be loaded for it. */
+static int find_in_tree(const struct traces *t, uint64_t started_ns, const struct options *o,
+			struct run_view *view, struct error *e)
+{
+	const struct run_view everything = *view;
+	struct tree tree;
+	int rc = build_tree(&tree, t, &everything, NULL, o, e);
+
+	if (rc == 0) {
+		tree.run.started_ns = started_ns;
+		rc = view_resolve(o, &tree.run, view, e);
+		view->own_level = true;
+		view->from_level = view->from_level != 0 ? tree.peak_level : 0;
+		view->to_level = view->to_level != 0 ? tree.peak_level : 0;
+		memcpy(view->level_id, tree.peak_id, sizeof(view->level_id));
+	}
+	tree_free(&tree);
+	return rc;
 }
 
 static int find_tree_view(const struct traces *t, const struct options *o, struct run_view *view,
 			  struct error *e)
 {
-	const struct run_view everything = *view;
-	struct run whole = outline_tree(t);
-	struct tree tree;
+	struct run *runs = view_has_moments(o) ? calloc(t->count, sizeof(*runs)) : NULL;
+	struct run whole;
 	int rc;
 
 	if (!view_has_moments(o))
 		return 0;
-	if (!view_needs_all(o, &whole))
-		return view_resolve(o, &whole, view, e);
-	rc = build_tree(&tree, t, &everything, NULL, o, e);
-	if (rc == 0) {
-		tree.run.started_ns = whole.started_ns;
-		rc = view_resolve(o, &tree.run, view, e);
-	}
-	tree_free(&tree);
+	if (runs == NULL)
+		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	whole = outline_tree(t, runs);
+	rc = view_needs_all(o, &whole) ? find_in_tree(t, whole.started_ns, o, view, e)
+				       : view_resolve(o, &whole, view, e);
+	free(whole.marks);
+	for (size_t i = 0; i < t->count; i++)
+		run_free(&runs[i]);
+	free(runs);
 	return rc;
 }
 

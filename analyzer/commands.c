@@ -50,6 +50,8 @@ static const struct command {
 	 OPTION_OUTPUT | OPTIONS_SYMBOLS | (OPTIONS_VIEW & ~OPTION_TO) | OPTION_COST |
 		 OPTION_EXPORT,
 	 1, -1, command_export},
+	{"mark", "PID [NAME]", "give this moment of a recorded process a name, for --at NAME", 0, 1,
+	 2, command_mark},
 	{"pack", "TRACE [-o FILE]", "the same trace, smaller; all it holds stays",
 	 OPTION_PACK_OUTPUT, 1, 1, command_pack},
 };

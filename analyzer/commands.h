@@ -27,6 +27,7 @@ int command_diff(const struct options *o, struct error *e);
 int command_dump(const struct options *o, struct error *e);
 int command_flame(const struct options *o, struct error *e);
 int command_export(const struct options *o, struct error *e);
+int command_mark(const struct options *o, struct error *e);
 int command_pack(const struct options *o, struct error *e);
 int command_record(const struct options *o, struct error *e);
 

@@ -15,6 +15,8 @@ enum {
 	JSON_MAX = 8 << 20, /* a tree takes some forty times its text */
 	LIST_MAX = 1 << 20, /* modules, threads: more is not a process */
 	NOTES_MAX = 256,
+	MARKS_MAX = 1 << 16,
+	SAMPLES_MAX = 1 << 24, /* a sample a second is half a year */
 };
 
 void meta_init(struct meta *m, struct arena *arena)
@@ -335,6 +337,55 @@ static void take_unseen(struct meta *m, const cJSON *root)
 	};
 }
 
+static int by_ticks(const void *a, const void *b)
+{
+	const struct marked *x = a, *y = b;
+
+	return (x->ticks > y->ticks) - (x->ticks < y->ticks);
+}
+
+static bool take_marks(struct meta *m, const cJSON *root)
+{
+	const cJSON *list = member(root, "marks"), *item;
+	size_t n = 0;
+	struct marked *marks;
+
+	cJSON_ArrayForEach(item, list) n++;
+	if (!cJSON_IsArray(list) || n > MARKS_MAX)
+		return false;
+	marks = arena_alloc(m->arena, (n + 1) * sizeof(*marks));
+	if (marks == NULL)
+		return false;
+	m->marks = marks;
+	m->mark_count = 0;
+	cJSON_ArrayForEach(item, list) marks[m->mark_count++] =
+		(struct marked){get_text(m, item, "name"), get_u64(item, "ticks")};
+	qsort(marks, m->mark_count, sizeof(*marks), by_ticks);
+	return true;
+}
+
+bool meta_samples(struct meta *m, const struct ph_buffer *payload)
+{
+	struct ph_samples head;
+	size_t room = payload->length - sizeof(head);
+
+	if (payload->length < sizeof(head))
+		return false;
+	memcpy(&head, payload->data, sizeof(head));
+	if (head.record_bytes < sizeof(struct ph_sample) || head.count > SAMPLES_MAX ||
+	    head.count > room / head.record_bytes ||
+	    !vector_reserve(m->samples, m->sample_room, m->sample_count + head.count))
+		return false;
+	for (uint32_t i = 0; i < head.count && m->sample_count < SAMPLES_MAX; i++) {
+		struct ph_sample s;
+
+		memcpy(&s, payload->data + sizeof(head) + (size_t)i * head.record_bytes, sizeof(s));
+		if (m->sample_count == 0 || s.ticks > m->samples[m->sample_count - 1].ticks)
+			m->samples[m->sample_count++] = s;
+	}
+	return true;
+}
+
 static bool take_end(struct meta *m, const cJSON *root)
 {
 	static const char *const ends[] = {"exit", "signal", "exec", "unknown"};
@@ -365,7 +416,7 @@ bool meta_block(struct meta *m, unsigned kind, const struct ph_buffer *payload)
 	static bool (*const takers[])(struct meta *, const cJSON *) = {
 		[PH_BLOCK_RUN] = take_run,	   [PH_BLOCK_FUNCTIONS] = take_functions,
 		[PH_BLOCK_MODULES] = take_modules, [PH_BLOCK_THREADS] = take_threads,
-		[PH_BLOCK_END] = take_end,
+		[PH_BLOCK_END] = take_end,	   [PH_BLOCK_MARKS] = take_marks,
 	};
 	cJSON *root;
 	bool good;
@@ -383,6 +434,7 @@ void meta_free(struct meta *m)
 	free(m->modules);
 	free(m->streams);
 	free(m->notes);
+	free(m->samples);
 	map_free(&m->module_by_id);
 	map_free(&m->stream_by_number);
 	*m = (struct meta){0};

@@ -14,6 +14,7 @@
 #include "analyzer/arena.h"
 #include "analyzer/map.h"
 #include "trace/decode.h"
+#include "trace/format.h"
 
 /* A stretch of code that a module held while it was loaded. */
 struct range {
@@ -51,6 +52,11 @@ struct kernel_io {
 	uint64_t begin_ticks, ticks; /* the looks */
 	uint64_t look_ticks;	     /* when the last one began */
 	uint64_t read_bytes, written_bytes;
+};
+
+struct marked {
+	const char *name;
+	uint64_t ticks;
 };
 
 #define META_UNSEEN_NAMESPACE 1u
@@ -94,6 +100,12 @@ struct meta {
 	const char *own_malloc; /* a module's path; NULL: ours is called */
 	uint32_t unseen;	/* META_UNSEEN_... */
 	struct kernel_io kernel_io;
+	/* MARKS: those of the last block, in order */
+	struct marked *marks;
+	size_t mark_count;
+	/* SAMPLES, in order of their ticks */
+	struct ph_sample *samples;
+	size_t sample_count, sample_room;
 	/* RUN and END */
 	const char **notes;
 	size_t note_count, note_room;
@@ -112,6 +124,8 @@ void meta_init(struct meta *m, struct arena *arena);
 
 /* Take in one JSON block. false: it is not what such a block holds. */
 bool meta_block(struct meta *m, unsigned kind, const struct ph_buffer *payload);
+/* Take in a SAMPLES block. false: it is none, or out of memory. */
+bool meta_samples(struct meta *m, const struct ph_buffer *payload);
 void meta_free(struct meta *m);
 
 #endif

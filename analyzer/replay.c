@@ -11,6 +11,9 @@
 
 enum { AHEAD = 12 }; /* events between a prefetch and its use */
 
+#define CLOCK_SLACK_S 0.5e-9 /* ticks made seconds */
+#define LEVEL_SLACK_S 2e-8   /* a tree's times, which were added up and taken apart */
+
 /* What an op asks of the replay: a function's kind, or one of these. */
 enum {
 	ACTION_REALLOC_BEGIN = PH_KIND_LAST + 1,
@@ -490,10 +493,12 @@ void replay_begin_window(struct replay *r, double at_s)
 static void enter(struct replay *r, double at_s)
 {
 	const struct run_view *v = r->view;
+	double slack_s = v->own_level ? LEVEL_SLACK_S : 0;
 
-	if (r->before && v->from_level == 0 && at_s > v->from_s)
+	/* A level was reached by then, or never will be. */
+	if (r->before && at_s > v->from_s + slack_s)
 		replay_begin_window(r, v->from_s);
-	r->stopped |= at_s > v->to_s && v->to_level == 0;
+	r->stopped |= at_s > v->to_s + slack_s;
 }
 
 /* Is what comes at this stamp after all that is wanted? */
@@ -511,8 +516,11 @@ static bool is_past(struct replay *r, uint64_t stamp)
 /* Levels were reached at a time that was computed before, by the same sums. */
 static bool is_at(struct replay *r, uint64_t level, double at_s)
 {
-	return level != 0 && r->heap.sums.live_bytes >= level &&
-	       clock_s(&r->clock, r->heap.now) >= at_s - 0.5e-9;
+	bool own = r->view->own_level;
+	uint64_t bytes = own ? heap_own_bytes(&r->heap) : r->heap.sums.live_bytes;
+
+	return level != 0 && bytes >= level &&
+	       clock_s(&r->clock, r->heap.now) >= at_s - (own ? LEVEL_SLACK_S : CLOCK_SLACK_S);
 }
 
 /* What comes next, even of the same stamp, is later than what was. */

@@ -77,6 +77,19 @@ void json_window(struct report *r, struct emit_json *e)
 	emit_double(e, "duration_s", run_span_s(run));
 }
 
+void json_marks(struct report *r, struct emit_json *e)
+{
+	for (size_t i = 0; i < r->run->mark_count; i++) {
+		const struct mark *m = &r->run->marks[i];
+
+		emit_object(e, NULL);
+		emit_string(e, "name", m->name);
+		emit_double(e, "at_s", m->at_s);
+		emit_i64(e, "pid", m->pid);
+		emit_end(e);
+	}
+}
+
 static void emit_known(struct emit_json *e, const char *key, bool known, uint64_t value)
 {
 	if (known)

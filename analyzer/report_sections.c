@@ -16,6 +16,7 @@ static const struct section {
 	{EVERY, "process", false, json_process, text_process, 0},
 	{EVERY, "trace", false, json_trace, NULL, 0},
 	{EVERY, "window", false, json_window, NULL, 0},
+	{EVERY, "marks", true, json_marks, NULL, 0},
 	{EVERY, "filter", false, json_filter, NULL, 0},
 	{EVERY, "tree", false, NULL, text_processes, 0},
 	{REPORT_WHOLE | REPORT_IO, "findings", true, json_findings, text_findings, 0},

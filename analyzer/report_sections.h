@@ -9,6 +9,7 @@
 void json_perfhook(struct report *r, struct emit_json *e);
 void json_process(struct report *r, struct emit_json *e);
 void json_window(struct report *r, struct emit_json *e);
+void json_marks(struct report *r, struct emit_json *e);
 void json_filter(struct report *r, struct emit_json *e);
 void json_trace(struct report *r, struct emit_json *e);
 void json_in_tree(const struct tree *t, size_t place, struct emit_json *e);
@@ -76,8 +77,8 @@ void text_label(struct emit_text *t, const char *label);
 void text_thread_times(struct report *r, struct emit_text *t, const struct thread *const *threads,
 		       size_t count);
 /* A labelled row of bars, with the range that it covers. */
-void text_timeline(struct report *r, struct emit_text *t, const double *values, size_t count,
-		   const char *top);
+size_t text_timeline(struct report *r, struct emit_text *t, const double *values, size_t count,
+		     const char *top);
 /* Says how many of a list are not shown, if any are not. */
 void text_more(struct report *r, struct emit_text *t, size_t count, const char *what);
 

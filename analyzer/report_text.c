@@ -33,11 +33,11 @@ void text_more(struct report *r, struct emit_text *t, size_t count, const char *
 			    format_count(n, more), (int)length, what);
 }
 
-void text_timeline(struct report *r, struct emit_text *t, const double *values, size_t count,
-		   const char *top)
+size_t text_timeline(struct report *r, struct emit_text *t, const double *values, size_t count,
+		     const char *top)
 {
 	char span[FORMAT_ROOM], remark[3 * FORMAT_ROOM];
-	size_t room, columns;
+	size_t room, columns, drawn = 0;
 	char *bars;
 
 	snprintf(remark, sizeof(remark), "  to %s, over %s", top,
@@ -51,13 +51,15 @@ void text_timeline(struct report *r, struct emit_text *t, const double *values, 
 	if (bars != NULL && count > 0) {
 		text_style(t, STYLE_BARS);
 		fputs(bars, t->out);
-		t->at += format_columns(bars);
+		drawn = format_columns(bars);
+		t->at += drawn;
 		text_style(t, STYLE_FAINT);
 		text_say(t, "%s", remark);
 		text_style(t, STYLE_PLAIN);
 	}
 	text_end(t);
 	free(bars);
+	return drawn;
 }
 
 /* "2026-11-21T13:03:09.007044Z" as people write it. */
@@ -246,6 +248,24 @@ static void print_tree_end(const struct tree *tree, struct emit_text *t)
 }
 
 /* What of the run the figures are about. */
+static void print_marks(struct report *r, struct emit_text *t)
+{
+	const struct run *run = r->run;
+	char at[FORMAT_ROOM];
+
+	if (run->mark_count == 0)
+		return;
+	text_label(t, "marks");
+	for (size_t i = 0; i < run->mark_count && i < r->top; i++) {
+		text_say(t, "%s", i > 0 ? ", " : "");
+		text_name(t, run->marks[i].name, 40);
+		text_say(t, " %s", format_seconds(at, run->marks[i].at_s, t->utf8));
+	}
+	if (run->mark_count > r->top)
+		text_say(t, " and %zu more", run->mark_count - r->top);
+	text_end(t);
+}
+
 static void print_patterns(struct emit_text *t, const char *what, const struct patterns *p)
 {
 	for (size_t i = 0; i < p->count; i++) {
@@ -319,6 +339,7 @@ void text_process(struct report *r, struct emit_text *t)
 		text_end(t);
 	}
 	print_view(run, t);
+	print_marks(r, t);
 	text_label(t, r->tree != NULL ? "traces" : "trace");
 	if (r->tree != NULL)
 		text_say(t, "%s with ", format_count(n, r->tree->image_count));
@@ -326,11 +347,42 @@ void text_process(struct report *r, struct emit_text *t)
 		 format_bytes(bytes, (double)run->trace_bytes));
 }
 
+/* Below a timeline of so many columns: where the marks are. */
+static void print_marks_below(const struct run *run, struct emit_text *t, size_t columns)
+{
+	const struct heap *h = &run->heap;
+	char *row = malloc(columns + 1);
+	size_t at, end = 0;
+
+	if (row == NULL || columns == 0 || h->timeline_count == 0) {
+		free(row);
+		return;
+	}
+	memset(row, ' ', columns);
+	for (size_t i = 0; i < run->mark_count; i++) {
+		const struct mark *m = &run->marks[i];
+
+		if (m->at_s < h->timeline[0].at_s || m->at_s > run_end_s(run))
+			continue;
+		for (at = 0; at + 1 < h->timeline_count && h->timeline[at + 1].at_s <= m->at_s;)
+			at++;
+		at = at * columns / h->timeline_count;
+		row[at] = '^';
+		end = at >= end ? at + 1 : end;
+	}
+	if (end > 0) {
+		text_label(t, "marks");
+		text_say(t, "%.*s\n", (int)end, row);
+	}
+	free(row);
+}
+
 static void print_heap_timeline(struct report *r, struct emit_text *t)
 {
 	const struct heap *h = &r->run->heap;
 	double *values = calloc(h->timeline_count + 1, sizeof(*values));
 	char top[FORMAT_ROOM];
+	size_t columns;
 
 	if (values == NULL || h->timeline_count == 0) {
 		free(values);
@@ -339,7 +391,9 @@ static void print_heap_timeline(struct report *r, struct emit_text *t)
 	for (size_t i = 0; i < h->timeline_count; i++)
 		values[i] = (double)h->timeline[i].live_bytes;
 	text_label(t, "over time");
-	text_timeline(r, t, values, h->timeline_count, format_bytes(top, (double)h->peak_bytes));
+	columns = text_timeline(r, t, values, h->timeline_count,
+				format_bytes(top, (double)h->peak_bytes));
+	print_marks_below(r->run, t, columns);
 	free(values);
 }
 

@@ -41,9 +41,15 @@ static bool read_descriptions(struct replay *r)
 		case PH_BLOCK_FUNCTIONS:
 		case PH_BLOCK_MODULES:
 		case PH_BLOCK_THREADS:
+		case PH_BLOCK_MARKS:
 		case PH_BLOCK_END:
 			if (reader_payload(&r->reader, b, &payload) &&
 			    !meta_block(&r->meta, b->header.kind, &payload))
+				reader_damage(&r->reader, b->offset);
+			break;
+		case PH_BLOCK_SAMPLES:
+			if (reader_payload(&r->reader, b, &payload) &&
+			    !meta_samples(&r->meta, &payload))
 				reader_damage(&r->reader, b->offset);
 			break;
 		case PH_BLOCK_CLOCK:
@@ -251,6 +257,32 @@ static void describe_process(struct replay *r)
 	write_start(r);
 }
 
+/* Names and times; the clock is known. False: out of memory. */
+static bool make_marks(struct replay *r)
+{
+	struct run *run = r->run;
+
+	run->marks = calloc(r->meta.mark_count + 1, sizeof(*run->marks));
+	if (run->marks == NULL)
+		return false;
+	for (size_t i = 0; i < r->meta.mark_count; i++) {
+		const struct marked *m = &r->meta.marks[i];
+
+		run->marks[run->mark_count++] = (struct mark){
+			.name = m->name, .at_s = clock_s(&r->clock, m->ticks), .pid = run->pid};
+	}
+	return true;
+}
+
+int mark_by_time(const void *a, const void *b)
+{
+	const struct mark *x = a, *y = b;
+
+	if (x->at_s != y->at_s)
+		return x->at_s < y->at_s ? -1 : 1;
+	return x->pid != y->pid ? (x->pid < y->pid ? -1 : 1) : strcmp(x->name, y->name);
+}
+
 static int out_of_memory(const struct replay *r, struct error *e)
 {
 	return fail(e, ERROR_MEMORY, 0, "%s: out of memory", r->reader.path ? r->reader.path : "");
@@ -278,7 +310,7 @@ static int replay_open(struct replay *r, struct run *run, const char *path, stru
 	r->last_ticks = r->clock.start;
 	replay_choose_actions(r);
 	describe_process(r);
-	return make_threads(r) ? 0 : out_of_memory(r, e);
+	return make_threads(r) && make_marks(r) ? 0 : out_of_memory(r, e);
 }
 
 static void replay_close(struct replay *r)
@@ -762,6 +794,8 @@ int run_outline(struct run *run, const char *path, struct error *e)
 			     r->meta.monotonic ? 1e9 : r->meta.ticks_per_s);
 		describe_process(r);
 		run->duration_s = outlined_duration(r);
+		if (!make_marks(r))
+			result = out_of_memory(r, e);
 	}
 	replay_close(r);
 	if (result != 0)
@@ -861,6 +895,7 @@ void run_free(struct run *run)
 	free(run->waits);
 	free(run->findings);
 	free(run->threads);
+	free(run->marks);
 	free(run->addresses);
 	free(run->nodes);
 	free(run->modules);

@@ -441,7 +441,7 @@ struct origin {
 struct mark {
 	const char *name;
 	double at_s;
-	int pid; /* in a tree of processes; else 0 */
+	int pid;
 };
 
 struct run;
@@ -468,6 +468,9 @@ struct run_view {
 	double from_s, to_s; /* may be infinite */
 	/* Not 0: it begins, or ends, once so many bytes are live, not before that time. */
 	uint64_t from_level, to_level;
+	/* Of a tree: the level is of this trace's own bytes, without what was inherited. */
+	bool own_level;
+	uint8_t level_id[16];
 	const struct run_filter *filter; /* the caller's; NULL: nothing is left out */
 	/* In a run: of the window's events that are about memory, descriptors or waits, those
 	 * that count. Only with a filter. */
@@ -660,11 +663,19 @@ void run_free_recorders(struct run *run);
  * only the events tell it. run_free() after success. */
 int run_outline(struct run *run, const char *path, struct error *e);
 
+static inline double run_end_s(const struct run *run)
+{
+	return run->view.windowed ? run->view.to_s : run->duration_s;
+}
+
 /* How long what the figures are about lasted, in seconds. */
 static inline double run_span_s(const struct run *run)
 {
 	return run->view.windowed ? run->view.to_s - run->view.from_s : run->duration_s;
 }
+
+/* The order of struct run's marks, for qsort(3). */
+int mark_by_time(const void *a, const void *b);
 
 /* Only the RUN block is read. */
 int run_peek(struct run_head *head, const char *path, struct error *e);

@@ -386,6 +386,20 @@ static void add_sums(struct tree *t, const struct run *run)
 	tree_add_traffic(t, &to->sockets.total, &run->sockets.total);
 }
 
+static void add_marks(struct tree *t, const struct tree_image *image)
+{
+	struct run *to = &t->run;
+
+	if (!vector_reserve(to->marks, t->mark_room, to->mark_count + image->run.mark_count)) {
+		t->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < image->run.mark_count; i++) {
+		to->marks[to->mark_count] = image->run.marks[i];
+		to->marks[to->mark_count++].at_s += image->at_s;
+	}
+}
+
 /* Only what the tree's order or span decides, and what is printed of the image. */
 static void drop_details(struct run *run)
 {
@@ -413,12 +427,14 @@ static void drop_details(struct run *run)
 	run->site_count = run->address_count = run->node_count = run->module_count = 0;
 }
 
-struct run_view tree_view_of(const struct run_view *view, double at_s)
+struct run_view tree_view_of(const struct run_view *view, double at_s, const uint8_t id[16])
 {
 	struct run_view own = *view;
 
 	own.from_s = view->from_s > at_s ? view->from_s - at_s : -INFINITY;
 	own.to_s = view->to_s - at_s;
+	if (memcmp(id, view->level_id, sizeof(view->level_id)) != 0)
+		own.from_level = own.to_level = 0;
 	return own;
 }
 
@@ -469,6 +485,7 @@ int tree_add(struct tree *t, struct run *run, struct error *e)
 		add_finding(t, run, &run->findings[i], &known);
 	add_sums(t, run);
 	tree_add_activity(t, run, &known);
+	add_marks(t, image);
 	drop_details(run);
 	map_free(&known);
 	return t->failed || t->stacks.failed ? out_of_memory(e) : 0;
@@ -926,6 +943,8 @@ int tree_finish(struct tree *t, const struct run_options *options, struct error 
 	t->run.complete &= !t->unreadable;
 	settle_waits(t);
 	settle_findings(t);
+	if (t->run.mark_count != 0)
+		qsort(t->run.marks, t->run.mark_count, sizeof(*t->run.marks), mark_by_time);
 	t->failed |= !tree_settle_files(t);
 	gather_notices(t);
 	note_bytes(t);

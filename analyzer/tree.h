@@ -66,15 +66,18 @@ struct tree {
 	struct index file_by_path, wait_by_all, finding_by_all;
 	struct index function_by_name, resolved_by_name;
 	struct endpoints endpoints;
-	size_t site_room, traffic_room, file_room, wait_room, finding_room, notice_room,
+	size_t mark_room, site_room, traffic_room, file_room, wait_room, finding_room, notice_room,
 		function_room, resolved_room;
 	struct tree_track *tracks; /* by site: its history in the making */
 	size_t track_count, track_room;
 	struct map thing_by_number; /* of the image that is added: kind and number to the tree's */
 	uint32_t thread_number, connection_number; /* the next ones */
 	uint64_t base_ns;			   /* since 1970: time 0 */
-	bool unreadable;			   /* a trace was left out */
-	bool failed;				   /* out of memory */
+	/* Whose own bytes were as many at the peak, and after it not again soon. */
+	uint64_t peak_level; /* 0: nobody's changed then */
+	uint8_t peak_id[16];
+	bool unreadable; /* a trace was left out */
+	bool failed;	 /* out of memory */
 };
 
 /* A trace's place on the command line. */
@@ -96,7 +99,7 @@ int tree_add(struct tree *t, struct run *run, struct error *e);
 /* A trace that is no part of it, and why. */
 void tree_leave_out(struct tree *t, const struct error *why);
 /* The view of an image that starts at_s after the tree. */
-struct run_view tree_view_of(const struct run_view *view, double at_s);
+struct run_view tree_view_of(const struct run_view *view, double at_s, const uint8_t id[16]);
 /* All are added. Reads some of the traces a second time, up to the tree's peak. */
 int tree_finish(struct tree *t, const struct run_options *options, struct error *e);
 void tree_free(struct tree *t);

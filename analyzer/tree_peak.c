@@ -316,6 +316,10 @@ static void settle(struct tree *t, const struct sweep *s)
 	struct heap *h = &t->run.heap;
 
 	h->peak_at_s = s->peak_s;
+	if (s->best_image != TREE_NONE) {
+		t->peak_level = s->level;
+		memcpy(t->peak_id, t->images[s->best_image].run.id, sizeof(t->peak_id));
+	}
 	if (s->bound > h->peak_bytes)
 		h->peak_uncertainty_bytes = s->bound - h->peak_bytes;
 	/* And what each of them does not know of itself. */

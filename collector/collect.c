@@ -233,6 +233,7 @@ static void attach(struct collector *c, struct target *t)
 	if (proc_start_time(t->segment->pid) == t->segment->process_start)
 		t->pidfd = proc_open(t->segment->pid);
 	t->io_fd = proc_io_open(t->segment->pid);
+	t->status_fd = proc_status_open(t->segment->pid);
 	proc_thread_name(t->segment->pid, t->segment->pid, t->name, sizeof(t->name));
 	end_former_image(c, t->segment);
 	t->fd = open_trace(c, t, why, sizeof(why));

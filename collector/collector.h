@@ -22,6 +22,13 @@ int collector_record(const struct record_options *options, char **command);
 /* Is it a trace of the session with this control file? */
 bool collector_wrote(const char *path, const char *control);
 
+/*
+ * Give this moment of a recorded process a name, which its trace keeps: events before it
+ * stand before it there, others behind. 0 with the moment in *at_s, seconds since the
+ * process's start, or -1 with *e filled.
+ */
+int collector_mark(int pid, const char *name, double *at_s, struct error *e);
+
 /* `perfhook collect FOLDER`: be the collector of the session in that folder. */
 int collector_main(int argc, char **argv);
 

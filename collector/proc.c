@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "trace/format.h"
 #include "trace/segment.h"
 
 /* <linux/pidfd.h> of Linux 6.15; Debian 12's headers are older. */
@@ -194,6 +195,42 @@ bool proc_io_read(int fd, struct ph_io_count *out)
 {
 	*out = (struct ph_io_count){0, 0};
 	return add_io(fd, out);
+}
+
+int proc_status_open(int pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* The number of the line that begins so; false: there is none. */
+static bool status_value(const char *text, const char *name, uint64_t unit, uint64_t *value)
+{
+	const char *at = strstr(text, name);
+	unsigned long long number;
+
+	if (at == NULL || sscanf(at + strlen(name), "%llu", &number) != 1)
+		return false;
+	*value = number * unit;
+	return true;
+}
+
+/* A zombie has no memory, and no such lines. RssAnon and its like are of Linux 4.5. */
+bool proc_memory(int fd, struct ph_sample *out)
+{
+	char text[4096];
+	ssize_t n = fd >= 0 ? pread(fd, text, sizeof(text) - 1, 0) : -1;
+
+	text[n > 0 ? n : 0] = '\0';
+	return status_value(text, "\nVmSize:", 1024, &out->vms_bytes) &&
+	       status_value(text, "\nVmRSS:", 1024, &out->rss_bytes) &&
+	       status_value(text, "\nVmHWM:", 1024, &out->rss_most_bytes) &&
+	       status_value(text, "\nRssAnon:", 1024, &out->anonymous_bytes) &&
+	       status_value(text, "\nRssFile:", 1024, &out->file_bytes) &&
+	       status_value(text, "\nRssShmem:", 1024, &out->shared_bytes) &&
+	       status_value(text, "\nThreads:", 1, &out->threads);
 }
 
 /* A folder of /proc/PID whose entries are numbers. */

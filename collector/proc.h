@@ -44,6 +44,12 @@ bool proc_io_threads(int pid, struct ph_io_count *out);
 /* Has it waited for children, whose counts are among its own since? */
 bool proc_has_reaped(int pid);
 
+/* What its memory is (/proc/PID/status, a descriptor of which is kept), but for the ticks.
+ * False: not known, or it has none any more. */
+struct ph_sample;
+int proc_status_open(int pid);
+bool proc_memory(int fd, struct ph_sample *out);
+
 /* Is one of its descriptors an anonymous inode of this name ("[io_uring]")? */
 bool proc_has_anonymous(int pid, const char *name);
 

@@ -236,6 +236,27 @@ cJSON *threads_json(const struct thread_entry *threads, size_t count)
 	return root;
 }
 
+cJSON *marks_json(const struct ph_segment *s, uint32_t count)
+{
+	cJSON *root = cJSON_CreateObject();
+	cJSON *list = cJSON_AddArrayToObject(root, "marks");
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t ticks = atomic_load_explicit(&s->marks[i].ticks, memory_order_acquire);
+		char name[sizeof(s->marks[i].name)];
+		cJSON *o;
+
+		if (ticks == 0)
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1, s->marks[i].name);
+		o = cJSON_CreateObject();
+		cJSON_AddStringToObject(o, "name", name);
+		add_u64(o, "ticks", ticks);
+		cJSON_AddItemToArray(list, o);
+	}
+	return root;
+}
+
 /* What the kernel counted between the first look and the last. */
 static cJSON *kernel_io_json(const struct ph_segment *s)
 {

@@ -17,6 +17,9 @@ uint32_t module_json(cJSON *list, const char *log, uint64_t offset, uint64_t use
 
 cJSON *threads_json(const struct thread_entry *threads, size_t count);
 
+/* All marks so far. */
+cJSON *marks_json(const struct ph_segment *s, uint32_t count);
+
 struct end_facts {
 	const char *kind;
 	int status;

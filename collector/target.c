@@ -26,9 +26,12 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-#define FLUSH_AFTER_NS UINT64_C(1000000000)
-#define CLOCK_AFTER_NS UINT64_C(60000000000)
-#define KEEP_AFTER_NS  UINT64_C(10000000000)
+#define FLUSH_AFTER_NS	UINT64_C(1000000000)
+#define CLOCK_AFTER_NS	UINT64_C(60000000000)
+#define SAMPLE_AFTER_NS UINT64_C(1000000000) /* or, in the first seconds, */
+#define SAMPLE_SHARE	8u		     /* each so much of the time so far, */
+#define SAMPLE_LEAST_NS UINT64_C(50000000)   /* but not more often */
+#define KEEP_AFTER_NS	UINT64_C(10000000000)
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -154,7 +157,7 @@ static struct target *map_as(const char *segment_path, const char *control_path,
 	end_texts(segment);
 	t->segment = segment;
 	t->layout = layout;
-	t->fd = t->pidfd = t->io_fd = -1;
+	t->fd = t->pidfd = t->io_fd = t->status_fd = -1;
 	t->node_map = (struct ph_node_map){.define = define_node, .context = t};
 	t->streams = calloc(layout.slot_count + 1, sizeof(*t->streams));
 	snprintf(t->segment_path, sizeof(t->segment_path), "%s", segment_path);
@@ -187,6 +190,8 @@ void target_free(struct target *t)
 		close(t->pidfd);
 	if (t->io_fd >= 0)
 		close(t->io_fd);
+	if (t->status_fd >= 0)
+		close(t->status_fd);
 	free(t->streams);
 	free(t->node_number);
 	free(t->address_number);
@@ -808,6 +813,59 @@ void target_look(struct target *t, bool ended)
 		atomic_fetch_or(&s->unseen, PH_UNSEEN_IO_URING);
 }
 
+/* ---- memory, and marks ---------------------------------------------------- */
+
+static void add_samples(struct target *t)
+{
+	struct ph_block_header header = {.kind = PH_BLOCK_SAMPLES};
+	const struct ph_samples head = {sizeof(struct ph_sample), t->sample_count};
+	char payload[sizeof(head) + sizeof(t->samples)];
+	size_t bytes = t->sample_count * sizeof(*t->samples);
+
+	if (t->sample_count == 0)
+		return;
+	memcpy(payload, &head, sizeof(head));
+	memcpy(payload + sizeof(head), t->samples, bytes);
+	add_block(t, &header, payload, sizeof(head) + bytes);
+	t->sample_count = 0;
+}
+
+static void sample_memory(struct target *t, uint64_t now)
+{
+	uint64_t since = (now - t->first_sample) / SAMPLE_SHARE;
+	struct ph_sample *sample = &t->samples[t->sample_count];
+
+	since = since < SAMPLE_LEAST_NS ? SAMPLE_LEAST_NS : since;
+	since = since > SAMPLE_AFTER_NS ? SAMPLE_AFTER_NS : since;
+	if (t->first_sample != 0 && now - t->last_sample < since)
+		return;
+	t->first_sample = t->first_sample != 0 ? t->first_sample : now;
+	t->last_sample = now;
+	/* After an exec it is another program's. */
+	if (!proc_memory(t->status_fd, sample) || atomic_load(&t->segment->exec_begun) != 0)
+		return;
+	sample->ticks = ph_clock_now(t->segment->clock_kind);
+	if (++t->sample_count == TARGET_SAMPLES)
+		add_samples(t);
+}
+
+/* True: there were new ones. */
+static bool add_marks(struct target *t)
+{
+	uint32_t used = atomic_load(&t->segment->marks_used);
+
+	used = used < PH_MARKS_MOST ? used : PH_MARKS_MOST;
+	/* One that is not there yet is there the next time. */
+	for (uint32_t i = t->marks_written; i < used; i++)
+		if (atomic_load(&t->segment->marks[i].ticks) == 0)
+			used = i;
+	if (used <= t->marks_written)
+		return false;
+	t->marks_written = used;
+	add_json(t, PH_BLOCK_MARKS, marks_json(t->segment, used));
+	return true;
+}
+
 uint64_t target_drain(struct target *t, bool all)
 {
 	uint32_t used = target_slots(t);
@@ -822,7 +880,10 @@ uint64_t target_drain(struct target *t, bool all)
 		all = true;
 		target_keep(t, false);
 		target_look(t, false);
+		if (add_marks(t))
+			flush_sealed(t);
 	}
+	sample_memory(t, now);
 	if (now - t->last_clock > CLOCK_AFTER_NS) {
 		t->last_clock = now;
 		add_clock(t);
@@ -995,6 +1056,8 @@ bool target_finish(struct target *t, const struct target_end *end)
 	}
 	add_modules(t);
 	add_threads(t);
+	add_marks(t);
+	add_samples(t);
 	add_clock(t);
 	add_end(t, end);
 	add_index(t);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "trace/encode.h"
+#include "trace/format.h"
 #include "trace/segment.h"
 
 /* What is remembered of a slot between drains. */
@@ -26,6 +27,8 @@ struct stream_state {
 	uint32_t staged; /* cells */
 	bool unstaged;	 /* none is to be had */
 };
+
+#define TARGET_SAMPLES 32u /* that wait to be written together */
 
 #define TARGET_CELLS 65536u /* the largest ring's */
 
@@ -58,6 +61,7 @@ struct target {
 	int fd;		     /* the trace */
 	int pidfd;	     /* -1: it had ended before we looked */
 	int io_fd;	     /* /proc/PID/io; -1: not to be had */
+	int status_fd;	     /* /proc/PID/status; likewise */
 	char name[16];	     /* as the kernel had it when it was attached */
 	uint64_t file_bytes; /* written */
 
@@ -78,6 +82,11 @@ struct target {
 	size_t index_count, index_room;
 
 	struct ph_buffer payload, sealed;
+	uint32_t marks_written;
+	struct ph_sample samples[TARGET_SAMPLES];
+	uint32_t sample_count;
+	uint64_t first_sample, last_sample; /* CLOCK_MONOTONIC, ns */
+
 	uint64_t lost, stalled;
 	uint64_t last_flush;	   /* CLOCK_MONOTONIC, ns */
 	uint64_t last_clock;	   /* likewise, when a pair was written */

@@ -70,7 +70,7 @@ check trace 'format|varint|columns|image' 'cell' 'encode|buffer|functions|segmen
 check preload 'compiler|types|sys|cfi' 'log|config' 'segment|spawn|session|alone|unseen' 'real|process' \
 	'thread|stack|judge|walk|nodes|unwind|unwind_libunwind|modules' 'objects' 'record' \
 	'hooks|sanitizer|hooks_memory|hooks_mapping|hooks_metadata|hooks_io|hooks_transfer|hooks_wait|hooks_descriptors|hooks_sockets|hooks_exec|hooks_confine|hooks_process|hooks_stdio|hooks_syscall|hooks_noted' 'init'
-check collector 'proc|outname|command' 'target|run_json|tidy' 'spill' 'collector|collect|record|finish'
+check collector 'proc|outname|command' 'target|run_json|tidy' 'spill' 'collector|collect|record|finish|mark'
 check inspect 'maps|memory|trace' 'stop' 'snapshot' 'keeper'
 check analyzer 'error|vector|map|pattern|arena|pages|spans|format_text|format_function|string_table|protobuf|quantity|canonical' \
 	'buckets|thresholds|diff_noise|moment|paths|ranges|profile|mapped|clock|meta|reader|sockaddr|address_ranges|suppressions|demangle|emit_json|emit_text|run.h|module_class|symbols.h|reach_sums' \
@@ -78,6 +78,6 @@ check analyzer 'error|vector|map|pattern|arena|pages|spans|format_text|format_fu
 	'report_sections|report_json|report_json_io|report_text|report_text_io|report_text_waits|report_text_findings|report_text_connections|report_text_stacks|report_text_frames|report_text_tree|report_reach|report_suppressions' \
 	'stack_keys' 'stack_match' 'diff|diff_places|diff_text|diff_json' \
 	'export|export_callgrind|export_csv|export_folded|export_jsonl|export_massif|export_pprof|export_speedscope|export_sqlite|export_tables|flame' \
-	'page_activity|page_processes|page_stacks|page_words|report_html' 'options|progress|pager' 'command_view' 'command_load' 'command_live' 'commands|command_diff|command_dump|command_export|command_pack|command_record|command_report' 'main'
+	'page_activity|page_processes|page_stacks|page_words|report_html' 'options|progress|pager' 'command_view' 'command_load' 'command_live' 'commands|command_diff|command_dump|command_mark|command_export|command_pack|command_record|command_report' 'main'
 [ $bad -eq 0 ] && echo "  ok      layers"
 exit $bad

@@ -74,4 +74,20 @@ static inline uint64_t ph_clock_advance(_Atomic uint64_t *word, uint64_t now)
 	}
 }
 
+/* Bring the word to a stamp that nothing has yet: what is recorded from now on has it or
+ * a later one. Returns it. */
+static inline uint64_t ph_clock_mark(_Atomic uint64_t *word, uint32_t kind)
+{
+	uint64_t step = PH_CLOCK_FLAGS + 1, now = ph_clock_now(kind) & ~PH_CLOCK_FLAGS;
+	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed), stamp;
+
+	do {
+		stamp = (seen & ~PH_CLOCK_FLAGS) + step;
+		stamp = stamp > now ? stamp : now;
+	} while (!atomic_compare_exchange_weak_explicit(
+		word, &seen, stamp | (seen & PH_CLOCK_THREADS), memory_order_relaxed,
+		memory_order_relaxed));
+	return stamp;
+}
+
 #endif

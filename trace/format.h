@@ -38,6 +38,8 @@ enum ph_block_kind {
 	PH_BLOCK_THREADS = 7,	/* JSON: threads that began or ended */
 	PH_BLOCK_END = 8,	/* JSON: how the process ended; the last but INDEX */
 	PH_BLOCK_INDEX = 9,	/* struct ph_index_entry, one a block before it */
+	PH_BLOCK_MARKS = 10,	/* JSON: named moments, all so far */
+	PH_BLOCK_SAMPLES = 11,	/* struct ph_samples, then so many records */
 };
 
 #define PH_BLOCK_ZSTD 1u /* flag: the payload is one zstd frame */
@@ -68,6 +70,25 @@ struct ph_clock_pair {
 	uint64_t realtime_ns;  /* CLOCK_REALTIME */
 };
 _Static_assert(sizeof(struct ph_clock_pair) == 24, "wire layout");
+
+struct ph_samples {
+	uint32_t record_bytes; /* a later writer's may have more than struct ph_sample */
+	uint32_t count;
+};
+_Static_assert(sizeof(struct ph_samples) == 8, "wire layout");
+
+/* What the kernel says of a process's memory at one instant, in bytes (proc_pid_status(5)). */
+struct ph_sample {
+	uint64_t ticks;
+	uint64_t vms_bytes;	  /* VmSize */
+	uint64_t rss_bytes;	  /* VmRSS */
+	uint64_t rss_most_bytes;  /* VmHWM */
+	uint64_t anonymous_bytes; /* RssAnon */
+	uint64_t file_bytes;	  /* RssFile */
+	uint64_t shared_bytes;	  /* RssShmem */
+	uint64_t threads;
+};
+_Static_assert(sizeof(struct ph_sample) == 64, "wire layout");
 
 struct ph_index_entry {
 	uint64_t offset; /* of the block's header in the file */

@@ -18,7 +18,7 @@
 #include "trace/cell.h"
 
 #define PH_SEGMENT_MAGIC   0x3147455348504850u /* "PHPHSEG1" */
-#define PH_SEGMENT_VERSION 3u
+#define PH_SEGMENT_VERSION 4u
 #define PH_CACHE_LINE	   64
 
 /* ---- threads -------------------------------------------------------- */
@@ -202,6 +202,13 @@ struct ph_io_look {
 #define PH_UNSEEN_NAMES	    16u /* libc looked up names, maybe by asking a server */
 #define PH_UNSEEN_SYSLOG    32u
 
+/* Moments that were given a name, by whoever marked them: `perfhook mark`. */
+#define PH_MARKS_MOST 128u
+struct ph_mark {
+	_Atomic uint64_t ticks; /* release: the name is there; 0: not yet */
+	char name[56];		/* NUL-terminated */
+};
+
 struct ph_segment {
 	uint64_t magic;
 	uint32_t version;
@@ -283,6 +290,9 @@ struct ph_segment {
 	char spill[4224];	 /* alone: where full rings are written to */
 	char parent_trace[4224]; /* alone: a collector knows it without being told */
 	char command[32768];
+
+	_Alignas(PH_CACHE_LINE) _Atomic uint32_t marks_used; /* ever, PH_MARKS_MOST at most */
+	struct ph_mark marks[PH_MARKS_MOST];
 };
 
 static inline struct ph_slot *ph_slot_at(const struct ph_segment *s, uint32_t index)

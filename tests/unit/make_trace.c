@@ -250,6 +250,11 @@ void make_trace_finish(struct make_trace *t)
 	if (!t->without_functions)
 		seal_functions(t);
 	seal_json(t, PH_BLOCK_MODULES, "{\"modules\":[%s]}", t->modules ? t->modules : "");
+	if (t->marks != NULL)
+		seal_json(t, PH_BLOCK_MARKS, "{\"marks\":[%s]}", t->marks);
+	if (t->samples != NULL)
+		seal(t, (struct ph_block_header){.kind = PH_BLOCK_SAMPLES}, t->samples,
+		     t->sample_bytes);
 	seal_json(t, PH_BLOCK_THREADS, "{\"threads\":[%s]}", t->threads ? t->threads : "");
 	if (t->clock_count != 0)
 		seal(t, (struct ph_block_header){.kind = PH_BLOCK_CLOCK}, t->clock,

@@ -34,8 +34,11 @@ struct make_trace {
 	const char *run_more; /* members added to RUN: "\"parent\":{...}" */
 	const char *threads;  /* the THREADS array's inside; NULL: none */
 	const char *modules;  /* likewise */
-	const char *end;      /* the END object; NULL: a plain exit */
-	const char *version;  /* NULL: ours */
+	const char *marks;    /* the MARKS array's inside; NULL: no such block */
+	const void *samples;  /* a SAMPLES payload; NULL: no such block */
+	size_t sample_bytes;
+	const char *end;     /* the END object; NULL: a plain exit */
+	const char *version; /* NULL: ours */
 	bool without_end, without_index, without_functions, without_run;
 	bool stacks_say_where;	/* each STACKS block says what came before it */
 	size_t nodes_per_block; /* 0: all in one */

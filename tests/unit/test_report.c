@@ -459,10 +459,10 @@ static void test_json_waits(void **state)
 
 static void test_json_sections(void **state)
 {
-	static const char *const keys[] = {"perfhook", "process",  "trace",	   "window",
-					   "filter",   "findings", "memory",	   "peak",
-					   "leaks",    "io",	   "sockets",	   "waits",
-					   "threads",  "coverage", "reachability", "suppressions"};
+	static const char *const keys[] = {
+		"perfhook", "process", "trace",	   "window",	   "marks",	  "filter",
+		"findings", "memory",  "peak",	   "leaks",	   "io",	  "sockets",
+		"waits",    "threads", "coverage", "reachability", "suppressions"};
 	const struct run run = make_run();
 	struct printed p = print(&run, REPORT_WHOLE, 100, true);
 

@@ -554,6 +554,28 @@ static void test_windows_add_up(void **state)
 	assert_true(parts.sleeping_s > whole.sleeping_s - WINDOWS * 1e-3);
 }
 
+static void test_marks(void **state)
+{
+	struct error e = {0};
+	struct run outline;
+
+	(void)state;
+	alloc(1, 0x1000, 1, 0);
+	t.marks = "{\"name\":\"late\",\"ticks\":\"1009000000\"},{\"name\":\"early\",\"ticks\":"
+		  "\"1002000000\"},{\"name\":7},5";
+	write_trace("marks", 20);
+	look_at(NULL);
+	assert_int_equal(run.mark_count, 4);
+	assert_string_equal(run.marks[2].name, "early");
+	assert_ms(run.marks[2].at_s, 2);
+	assert_string_equal(run.marks[3].name, "late");
+	assert_ms(run.marks[3].at_s, 9);
+	assert_int_equal(run_outline(&outline, path, &e), 0);
+	assert_int_equal(outline.mark_count, 4);
+	assert_string_equal(outline.marks[3].name, "late");
+	run_free(&outline);
+}
+
 static void test_outline(void **state)
 {
 	struct error e = {0};
@@ -590,6 +612,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_waits, begin, end),
 		cmocka_unit_test_setup_teardown(test_threads, begin, end),
 		cmocka_unit_test_setup_teardown(test_windows_add_up, begin, end),
+		cmocka_unit_test_setup_teardown(test_marks, begin, end),
 		cmocka_unit_test_setup_teardown(test_outline, begin, end),
 	};
 
