@@ -120,14 +120,12 @@ static bool give_up(struct activity *a)
 	for (size_t i = 0; i < a->count; i++)
 		if (a->sums[i].key.slice > last)
 			last = a->sums[i].key.slice;
-	if (last >= ACTIVITY_SLICES / 8)
+	if (last >= ACTIVITY_SLICES / 8 || (a->no_threads && a->no_things && last > 0))
 		activity_widen(a);
 	else if (!a->no_threads)
 		a->no_threads = true;
 	else if (!a->no_things)
 		a->no_things = true;
-	else if (last > 0)
-		activity_widen(a);
 	else
 		return false;
 	forget(a);

@@ -46,6 +46,7 @@ static bool emit_model(struct report *r, struct page_stacks *p, const struct lim
 	page_stacks_costs(p, e);
 	whole = page_activity(r, p, most->sums, e);
 	page_stacks_json(p, e);
+	page_sources(p, e);
 	emit_end(e);
 	return whole;
 }

@@ -21,6 +21,8 @@ int report_html(struct report *r, struct report *before, FILE *out, struct error
 
 /* Its parts. "summary" (page_words.c): */
 void page_words(struct report *r, struct emit_json *e);
+/* "sources" (page_sources.c), when all stacks are there: */
+void page_sources(const struct page_stacks *p, struct emit_json *e);
 /* "processes", at most so many (page_processes.c): */
 #define PAGE_PROCESSES 2000
 void page_processes(const struct report *r, struct emit_json *e);

@@ -78,6 +78,7 @@ check analyzer 'error|vector|map|pattern|arena|pages|spans|format_text|format_fu
 	'report_sections|report_json|report_json_io|report_text|report_text_io|report_text_waits|report_text_findings|report_text_connections|report_text_stacks|report_text_frames|report_text_tree|report_reach|report_suppressions' \
 	'stack_keys' 'stack_match' 'diff|diff_places|diff_text|diff_json' \
 	'export|export_callgrind|export_csv|export_folded|export_jsonl|export_massif|export_pprof|export_speedscope|export_sqlite|export_tables|flame' \
-	'page_activity|page_processes|page_stacks|page_words|report_html' 'options|progress|pager' 'command_view' 'command_load' 'command_live' 'commands|command_diff|command_dump|command_mark|command_export|command_pack|command_record|command_report' 'main'
+	'page_activity|page_processes|page_sources|page_stacks|page_words|report_html' \
+	'options|progress|pager' 'command_view' 'command_load' 'command_live' 'commands|command_diff|command_dump|command_mark|command_export|command_pack|command_record|command_report' 'main'
 [ $bad -eq 0 ] && echo "  ok      layers"
 exit $bad

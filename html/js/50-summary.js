@@ -32,7 +32,7 @@ function drawCards() {
 			`${formatBytes(sockets.sent_bytes)} sent`, "#tables"));
 	const waited = costs.get("waited");
 	if (waited && waited.total > 0)
-		cards.push(card("Waited", formatSeconds(waited.total / 1e9), "all threads added up", "#flame", "waited"));
+		cards.push(card("Waited", formatSeconds(waited.total / 1e9), "all threads", "#flame", "waited"));
 	replace(byId("cards"), ...cards);
 }
 

@@ -292,6 +292,7 @@ function drawFlame() {
 	if (flame.chart) flame.chart.destroy();
 	replace(holder);
 	byId("unzoom").disabled = flame.focus === 0;
+	byId("about").disabled = flame.focus === 0 || !fnIsCode(t.fn[flame.focus]);
 	byId("flame-says").textContent = [
 		t.sides.length > 1 ? `${cost.title}: ${changeSays(t.sides[0].total[0], t.sides[1].total[0], cost.unit)}. Red is more than before, blue less.`
 			: `${cost.title}: ${formatValue(t.total[0], cost.unit)}.`, keptSays(cost), flame.says, foundSays(t, cost),
@@ -392,6 +393,11 @@ function flameNodeOf(stackEnd) {
 	return at;
 }
 
+// Is it a function, and not a thread or what was left out?
+function fnIsCode(fn) {
+	return fn !== 0 && fnByName.get(`${fnName[fn]}\0${baseName(fnModule[fn])}`) === fn && !fnName[fn].startsWith("other (");
+}
+
 // Show a stack's frame in the graph of a cost that it has.
 function showInFlame(node, cost) {
 	if (cost && cost !== flame.cost) {
@@ -449,6 +455,7 @@ function startFlame() {
 		flame.compare = event.target.checked;
 		buildFlame();
 	});
+	byId("about").addEventListener("click", (event) => showFunction(flame.tree.fn[flame.focus], event.currentTarget));
 	byId("unzoom").addEventListener("click", () => zoomFlame(0));
 	onChange(() => {
 		byId("compare").disabled = isFiltered();

@@ -356,7 +356,7 @@ function functionTable() {
 		title: "Functions",
 		note: () => `Of ${costs.get(flame.cost).title}, as in the graph.`,
 		rows: functionRows,
-		open: (row) => findInFlame(fnName[row.fn]),
+		open: (row, from) => showFunction(row.fn, from),
 		columns,
 	});
 	flame.watchers.push(() => !table.panel.hidden && table.draw());

@@ -41,17 +41,26 @@ function costList(node) {
 	return rows.length === 0 ? null : el("table", {class: "plain"}, el("caption", {class: "unseen"}, "What this stack cost"), el("tbody", {}, ...rows));
 }
 
+// A frame; where its source is there, it opens to that.
 function frameItem(node) {
-	const frame = frameOf(node);
-	return el("li", {class: isOwn(frame) ? "own" : "runtime"},
-		el("span", {class: "fn"}, frame.function, frame.inlined ? el("span", {class: "muted"}, " inlined") : null),
-		el("span", {class: "place"}, placeOf(frame, true)));
+	const frame = frameOf(node), source = sourceOf(node);
+	const name = [el("span", {class: "fn"}, frame.function, frame.inlined ? el("span", {class: "muted"}, " inlined") : null),
+		el("span", {class: "place"}, placeOf(frame, true))];
+	if (!source) return el("li", {class: isOwn(frame) ? "own" : "runtime"}, ...name);
+	const details = el("details", {}, el("summary", {}, ...name));
+	details.addEventListener("toggle", () => {
+		if (details.open && details.childElementCount === 1) details.append(sourceTable(source, frame.line));
+	});
+	return el("li", {class: isOwn(frame) ? "own" : "runtime"}, details);
 }
 
 function stackList(node) {
 	const path = pathOf(node);
 	if (path.length === 0) return el("p", {class: "note"}, "No stack was recorded.");
-	return el("ol", {class: "stack"}, ...path.map(frameItem));
+	const list = el("ol", {class: "stack"}, ...path.map(frameItem));
+	const first = list.querySelector("details");
+	if (first) first.open = true;
+	return list;
 }
 
 function stackParts(node) {
@@ -91,4 +100,46 @@ function showUse(kind, row, title, from) {
 		...uses.map((use) => el("details", {class: "use", open: use === uses[0]},
 			el("summary", {}, `${use.function}: ${formatCounted(use.calls, "call")}, ${formatBytes(use.bytes)}, ${formatSeconds(use.time_s)}`),
 			...stackParts(use.stack))));
+}
+
+// ---- a function: who calls it, what it calls, its source ----
+
+// Values of the functions next to it, above and below.
+function neighboursOf(fn) {
+	const t = flame.tree, callers = new Map(), callees = new Map();
+	const add = (map, key, value) => map.set(key, (map.get(key) || 0) + value);
+	for (let n = 1; n < t.parent.length; n++) {
+		if (t.total[n] === 0) continue;
+		if (t.fn[n] === fn && t.parent[n] !== 0) add(callers, t.fn[t.parent[n]], t.total[n]);
+		if (t.fn[t.parent[n]] === fn && t.parent[n] !== 0) add(callees, t.fn[n], t.total[n]);
+	}
+	return flame.inverted ? {callers: callees, callees: callers} : {callers, callees};
+}
+
+function neighbourList(title, map) {
+	const cost = costs.get(flame.cost);
+	const rows = [...map].sort((a, b) => b[1] - a[1]);
+	if (rows.length === 0) return null;
+	return el("div", {}, el("h3", {}, title), el("table", {class: "plain"},
+		el("caption", {class: "unseen"}, title),
+		el("tbody", {}, ...rows.slice(0, 12).map(([fn, value]) => el("tr", {},
+			el("th", {scope: "row", class: "name"}, el("button", {type: "button", class: "link", onclick: () => showFunction(fn)}, fnName[fn])),
+			el("td", {class: "number"}, formatValue(value, cost.unit)))))));
+}
+
+function showFunction(fn, from) {
+	const cost = costs.get(flame.cost), {self, sides} = functionSums(flame.tree);
+	const {callers, callees} = neighboursOf(fn);
+	const own = sources.filter((s) => page.strings[s.function] === fnName[fn]);
+	openDetail(fnName[fn], from || detailFrom,
+		el("p", {class: "muted"}, fnModule[fn]),
+		el("p", {}, `${cost.title}: `, el("strong", {}, sides.length > 1 ? changeSays(sides[0][fn], sides[1][fn], cost.unit) : formatValue(sides[0][fn], cost.unit)),
+			`, itself ${formatValue(self[fn], cost.unit)}. `,
+			el("button", {type: "button", class: "link", onclick: () => {
+				closeDetail();
+				findInFlame(fnName[fn]);
+			}}, "Mark it in the graph")),
+		...own.map((source) => el("div", {}, el("h3", {}, `${baseName(page.strings[source.file])}`), sourceTable(source, null))),
+		neighbourList("Called by", callers),
+		neighbourList("Calls", callees));
 }

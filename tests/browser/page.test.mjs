@@ -272,9 +272,25 @@ describe("tables", () => {
 		assert.equal(await page.locator("#detail-title").innerText(), "remember");
 		assert.deepEqual((await page.locator("#detail .stack .own .fn").allInnerTexts()).slice(0, 3), ["remember", "load", "main"]);
 		assert.match(await page.locator("#detail .why").innerText(), /none of its 10 blocks was ever freed/);
+		const line = page.locator("#detail .code tr.costs");
+		assert.match((await line.allInnerTexts())[0], /40\.0 KiB\s+\d+\s+return leaked\[i\] = malloc\(4096\);/);
 		await page.click("#detail [aria-label='Show in the flame graph of never freed']");
 		assert.equal(await page.inputValue("#cost"), "leaked");
 		assert.match(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), /^remember: 40\.0 KiB/);
+	});
+});
+
+describe("a function", () => {
+	onPage("has its callers, what it calls and its source", {}, async (page) => {
+		await page.selectOption("#cost", "allocated");
+		await page.click("#tab-functions");
+		await page.click("#panel-functions tbody button >> text=/^load$/");
+		const text = await page.locator("#detail").innerText();
+		assert.match(text, /Called by\s+main/);
+		assert.match(text, /Calls\s+build_index\s+1\.9 MiB/);
+		assert.match(text, /1\.9 MiB\s+\d+\s+parts\[i\] = build_index\(200000\);/);
+		await page.click("#detail >> text=Mark it in the graph");
+		assert.equal(await page.locator("#graph g.match").count(), 1);
 	});
 });
 

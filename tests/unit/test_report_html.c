@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cjson/cJSON.h>
 
@@ -263,12 +265,114 @@ static void test_policy(void **state)
 	free_page(&p);
 }
 
+/* Source. */
+
+struct source_case {
+	char path[64];
+	const char *text;
+	int line;
+};
+
+static void write_case(struct source_case *c, const char *folder, const char *name)
+{
+	FILE *f;
+
+	snprintf(c->path, sizeof(c->path), "%s/%s", folder, name);
+	if (c->text == NULL) {
+		assert_int_equal(mkfifo(c->path, 0600), 0);
+		return;
+	}
+	f = fopen(c->path, "w");
+	assert_non_null(f);
+	fputs(c->text, f);
+	fclose(f);
+}
+
+/* "sources" of one stack that is one frame, in that line of a file. */
+static cJSON *sources_of(char *path, int line)
+{
+	char function[] = "f", none[] = "";
+	char *strings[] = {none, function, path};
+	struct page_frame page_frames[] = {{0}, {.function = 1, .file = 2, .line = line}};
+	struct page_node page_nodes[] = {{0, 0}, {0, 1}};
+	struct page_stack page_stack = {.node = 1};
+	struct cost_sample sample = {.node = 1, .value = 5};
+	uint32_t stack_of[] = {0, 1};
+	struct page_stacks p = {
+		.strings = strings,
+		.frames = page_frames,
+		.nodes = page_nodes,
+		.stacks = &page_stack,
+		.string_count = 3,
+		.frame_count = 2,
+		.node_count = 2,
+		.stack_count = 1,
+		.stack = stack_of,
+		.samples = {[COST_PEAK] = {&sample, 1, 5}},
+	};
+	struct emit_json e;
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+	cJSON *json;
+
+	emit_json_begin(&e);
+	page_sources(&p, &e);
+	assert_int_equal(emit_json_finish(&e, out, false), 0);
+	fclose(out);
+	json = cJSON_Parse(text);
+	free(text);
+	return json;
+}
+
+static int count_sources(char *path, int line)
+{
+	cJSON *json = sources_of(path, line);
+	int count = cJSON_GetArraySize(cJSON_GetObjectItem(json, "sources"));
+
+	cJSON_Delete(json);
+	return count;
+}
+
+static void test_sources(void **state)
+{
+	char folder[] = "/tmp/perfhook-source-XXXXXX";
+	struct source_case cases[] = {
+		{.text = "int x;\n\nint f(void)\n{\n\treturn x;\n}\n\nint g;\n", .line = 5},
+		{.text = "secret\n", .line = 1},
+		{.text = "a\n", .line = 7},
+		{.text = NULL, .line = 1},
+	};
+	static const char *const names[] = {"f.c", "id_rsa", "short.c", "fifo.c"};
+	cJSON *json, *source;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	for (size_t i = 0; i < COUNT(cases); i++)
+		write_case(&cases[i], folder, names[i]);
+	json = sources_of(cases[0].path, cases[0].line);
+	source = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "sources"), 0);
+	assert_int_equal(cJSON_GetObjectItem(source, "first")->valueint, 3);
+	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(source, "lines")), 4);
+	assert_string_equal(
+		cJSON_GetArrayItem(cJSON_GetObjectItem(source, "lines"), 2)->valuestring,
+		"\treturn x;");
+	cJSON_Delete(json);
+	/* Not named like source; not so long; not a file; not there. */
+	for (size_t i = 1; i < COUNT(cases); i++)
+		assert_int_equal(count_sources(cases[i].path, cases[i].line), 0);
+	for (size_t i = 0; i < COUNT(cases); i++)
+		unlink(cases[i].path);
+	assert_int_equal(count_sources(cases[0].path, 5), 0);
+	rmdir(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stacks),	cmocka_unit_test(test_stack_numbers),
 		cmocka_unit_test(test_summary), cmocka_unit_test(test_hostile_names),
-		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_policy),	cmocka_unit_test(test_sources),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
