@@ -11,6 +11,7 @@
 #include "analyzer/command_load.h"
 #include "analyzer/commands.h"
 #include "analyzer/emit_json.h"
+#include "analyzer/function_kind.h"
 #include "analyzer/run.h"
 #include "collector/collector.h"
 #include "trace/decode.h"
@@ -46,27 +47,10 @@ struct dump {
 	bool kind_known[256];
 };
 
-static enum ph_kind kind_of_name(const char *function)
-{
-	static const struct {
-		const char *name;
-		enum ph_kind kind;
-	} rows[] = {
-#define PH_IO(id, kind, ...)	  {#id, PH_KIND_##kind},
-#define PH_BY_HAND(id, kind, ...) {#id, PH_KIND_##kind},
-#include "trace/functions.def"
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if (strcmp(rows[i].name, function) == 0)
-			return rows[i].kind;
-	return PH_KIND_NONE;
-}
-
 static enum ph_kind kind_of(struct dump *d, unsigned op, const char *function)
 {
 	if (!d->kind_known[op]) {
-		d->kinds[op] = op < PH_OP_REALLOC_BEGIN ? (uint8_t)kind_of_name(function) : 0;
+		d->kinds[op] = op < PH_OP_REALLOC_BEGIN ? (uint8_t)function_kind(function) : 0;
 		d->kind_known[op] = true;
 	}
 	return (enum ph_kind)d->kinds[op];

@@ -56,9 +56,11 @@ const struct export_format *export_format_by_name(const char *name);
 int export_folded(struct export *x, struct error *e);
 int export_pprof(struct export *x, struct error *e);
 int export_callgrind(struct export *x, struct error *e);
+int export_chrome(struct export *x, struct error *e);
 int export_csv(struct export *x, struct error *e);
 int export_jsonl(struct export *x, struct error *e);
 int export_sqlite(struct export *x, struct error *e);
+int export_heaptrack(struct export *x, struct error *e);
 int export_massif(struct export *x, struct error *e);
 int export_speedscope(struct export *x, struct error *e);
 

@@ -295,6 +295,14 @@ __attribute__((noinline)) static void note_grown(struct replay_heap *h, const st
 	values[ACTIVITY_GROWN_BLOCKS] += sign;
 }
 
+__attribute__((noinline)) static void tell(struct replay_heap *h, const struct heap_block *b,
+					   enum heap_event what)
+{
+	const struct heap_change change = {what, h->sites[b->site].node, b->address, b->size};
+
+	h->watch(h->watch_context, h->watched_run, clock_ns(h->clock, h->now), &change);
+}
+
 __attribute__((noinline)) static void note_allocated(struct replay_heap *h,
 						     const struct heap_block *b)
 {
@@ -313,6 +321,8 @@ static inline void gain(struct replay_heap *h, const struct heap_block *b)
 	h->grown_at = h->now;
 	if (h->activity != NULL)
 		note_grown(h, b, 1);
+	if (h->watch != NULL)
+		tell(h, b, HEAP_COMES);
 	if (h->profile != NULL)
 		note_own(h);
 }
@@ -335,6 +345,8 @@ static inline void lose(struct replay_heap *h, const struct heap_block *b)
 	disinherit(h, b);
 	if (h->activity != NULL)
 		note_grown(h, b, -1);
+	if (h->watch != NULL)
+		tell(h, b, HEAP_GOES);
 	if (h->profile != NULL)
 		note_own(h);
 }
@@ -354,6 +366,10 @@ static void exchange(struct replay_heap *h, const struct heap_block *old,
 	if (h->activity != NULL) {
 		note_grown(h, old, -1);
 		note_grown(h, new, 1);
+	}
+	if (h->watch != NULL) {
+		tell(h, old, HEAP_IS_REPLACED);
+		tell(h, new, HEAP_COMES);
 	}
 	if (h->profile != NULL)
 		note_own(h);
@@ -682,6 +698,10 @@ void heap_alloc(struct replay_heap *h, struct heap_stream *s, uint64_t address, 
 		h->last_allocation[s->thread] = 0;
 		h->sites[b.site].frees++;
 		h->sums.frees += h->filtered;
+		if (h->watch != NULL) {
+			tell(h, &b, HEAP_COMES);
+			tell(h, &b, HEAP_GOES);
+		}
 		if (s->pending)
 			realloc_released(h, s);
 		return;

@@ -25,6 +25,12 @@
 #include "analyzer/profile.h"
 #include "analyzer/run.h"
 
+/* Told of each block that comes to live or is no more, in the order in which live bytes
+ * are counted: a realloc's old block is replaced before its new one comes. `ns` is the
+ * coarse time since the process's start. */
+typedef void heap_watch_fn(void *context, const struct run *run, double ns,
+			   const struct heap_change *change);
+
 #define HEAP_INHERITED UINT32_MAX /* the thread of blocks that a fork left */
 
 struct heap_block {
@@ -95,6 +101,9 @@ struct replay_heap {
 	uint64_t high_bytes, high_blocks; /* since the last mark */
 	struct buckets timeline;
 	struct mapped mapped;
+	heap_watch_fn *watch; /* NULL: nobody's */
+	void *watch_context;
+	const struct run *watched_run;
 	/* What the process allocated itself, since the last mark. */
 	struct profile *profile;   /* the run's; NULL: not wanted */
 	struct activity *activity; /* likewise */

@@ -295,6 +295,13 @@ int report_open(struct report *r, const struct run *run, struct symbols *symbols
 	return find_nameless(r, e);
 }
 
+int report_names_open(struct report *r, const struct run *run, struct symbols *symbols)
+{
+	*r = (struct report){.run = run, .symbols = symbols};
+	r->looked_up = calloc(run->address_count + 1, sizeof(*r->looked_up));
+	return r->looked_up != NULL ? 0 : -1;
+}
+
 int report_image(struct report *image, struct run *run, const struct report *r, size_t place)
 {
 	*run = tree_image_run(r->tree, place);

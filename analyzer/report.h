@@ -79,6 +79,9 @@ struct report {
 int report_open(struct report *r, const struct run *run, struct symbols *symbols, size_t top,
 		struct error *e);
 void report_close(struct report *r);
+/* Only what names need: stacks and frames of a run that is still being replayed, whose
+ * stacks are all known. 0, or -1: out of memory. report_close() in any case. */
+int report_names_open(struct report *r, const struct run *run, struct symbols *symbols);
 
 /* A stack with names, innermost first, without our own library's frames. */
 struct stack {

@@ -252,6 +252,8 @@ static void describe_process(struct replay *r)
 	run->off = m->off;
 	run->asked_for = m->events;
 	run->free_stacks = m->free_stacks;
+	run->ns_per_tick = clock_span_ns(&r->clock, r->clock.start, UINT64_C(1) << 30) /
+			   (double)(UINT64_C(1) << 30);
 	run->end = m->end;
 	run->status = m->status;
 	write_start(r);
@@ -530,6 +532,11 @@ static bool begin_heap(struct replay *r)
 	stacks_publish(&r->stacks, r->run);
 	good = good && begin_filter(r);
 	r->heap.activity = r->run->activity;
+	if (r->options != NULL) {
+		r->heap.watch = r->options->heap_watch;
+		r->heap.watch_context = r->options->heap_context;
+		r->heap.watched_run = r->run;
+	}
 	for (size_t i = 0; good && i < r->merge.stream_count; i++)
 		r->heap.streams[i].thread = r->thread_of[i];
 	if (p != NULL) {

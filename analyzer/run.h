@@ -521,8 +521,9 @@ struct run {
 	double duration_s;
 	/* What of it the figures are about: from_s and to_s are within it. */
 	struct run_view view;
-	const char *end; /* "exit" "signal" "exec" "running" "unknown" */
-	int status;	 /* -1: unknown */
+	const char *end;    /* "exit" "signal" "exec" "running" "unknown" */
+	int status;	    /* -1: unknown */
+	double ns_per_tick; /* of the counter that calls' durations are of, about */
 	bool free_stacks;
 	uint32_t depth;
 	unsigned off;	       /* RUN_OFF_...; of a tree: in all of its processes */
@@ -626,6 +627,17 @@ struct run_live {
 	uint64_t allocator_start, allocator_end;
 };
 
+/* What became of a block. */
+struct heap_change {
+	enum heap_event {
+		HEAP_COMES,
+		HEAP_GOES,
+		HEAP_IS_REPLACED, /* by a realloc, whose new block comes next */
+	} what;
+	uint32_t node; /* the stack that allocated it */
+	uint64_t address, size;
+};
+
 struct run_options {
 	progress_fn *progress; /* may be NULL */
 	void *progress_context;
@@ -643,6 +655,10 @@ struct run_options {
 	double activity_before_s;    /* the process's start */
 	const struct run_instant *instant; /* not NULL: nothing after it */
 	struct run_live *live;		   /* not NULL: to be filled */
+	/* Told of each block, see heap_watch_fn in heap.h; NULL. */
+	void (*heap_watch)(void *context, const struct run *run, double ns,
+			   const struct heap_change *change);
+	void *heap_context;
 };
 
 /* Read and replay a whole trace. 0, or -1 with *e filled. A damaged trace gives

@@ -77,7 +77,7 @@ check analyzer 'error|vector|map|pattern|arena|pages|spans|format_text|format_fu
 	'reach|call_target|latency|access|activity|history|habits|loops|names|stacks|read_ahead|merge|debug_files|pack' 'turns' 'heap|heap_result|live|io|io_parts|io_transfers|io_metadata|io_connections|io_result|endpoints|folders|coverage|dwarf_index|symbol_table' 'waits' 'findings|findings_habits|findings_heap|findings_io|findings_net|findings_waits' 'run|replay|filter|replay_notes|symbols' 'tree|tree_activity|tree_history|tree_io|tree_links|tree_peak|costs|stack_filter' 'roots' 'scan' 'report|report_leaks|suppress|stack_lines' 'call_tree' \
 	'report_sections|report_json|report_json_io|report_text|report_text_io|report_text_waits|report_text_findings|report_text_connections|report_text_stacks|report_text_frames|report_text_tree|report_reach|report_suppressions' \
 	'stack_keys' 'stack_match' 'diff|diff_places|diff_text|diff_json' \
-	'export|export_callgrind|export_csv|export_folded|export_jsonl|export_massif|export_pprof|export_speedscope|export_sqlite|export_tables|flame' \
+	'export|export_callgrind|export_chrome|export_csv|export_folded|export_heaptrack|export_jsonl|export_massif|export_pprof|export_speedscope|export_sqlite|export_tables|flame|function_kind' \
 	'page_activity|page_processes|page_sources|page_stacks|page_words|report_html' \
 	'options|progress|pager' 'command_view' 'command_load' 'command_live' 'commands|command_diff|command_dump|command_mark|command_export|command_pack|command_record|command_report' 'main'
 [ $bad -eq 0 ] && echo "  ok      layers"

@@ -122,7 +122,7 @@ static void has(const struct outcome *o, const char *what)
 static struct outcome node(const char *script, const char *const *arguments)
 {
 	char sources[PATH_MAX], modules[PATH_MAX];
-	const char *argv[16] = {"node"}, *env[2] = {NULL};
+	const char *argv[16] = {"node"}, *env[3] = {NULL};
 	size_t count = 2;
 
 	need_tool("node");
@@ -133,6 +133,7 @@ static struct outcome node(const char *script, const char *const *arguments)
 	while (*arguments != NULL && count < COUNT_OF(argv) - 1)
 		argv[count++] = *arguments++;
 	env[0] = text("NODE_PATH=%s", modules);
+	env[1] = text("HOME=%s", box_dir());
 	return reads(argv, env);
 }
 
@@ -279,6 +280,69 @@ static void massif(void **state)
 	has(&o, with_commas);
 	has(&o, "(peak)");
 	has(&o, "peak() (exported.cc:");
+}
+
+static void chrome(void **state)
+{
+	struct subject s = recorded(program("exported"));
+	char *path = exported(&s, "chrome", "peak", "x.trace.json");
+	struct outcome o;
+
+	(void)state;
+	o = node("chrome.js", ARGV(path));
+	has(&o, "left out 0\n");
+	for (size_t i = 4; i < COUNT_OF(exact_costs); i++)
+		has(&o, text("%s %" PRIu64 "\n", exact_costs[i], total(&s, exact_costs[i])));
+	has(&o, text("live at most %" PRIu64 "\n", total(&s, "peak")));
+	has(&o, "waits pthread_join usleep\n");
+	has(&o, "objects true\n");
+	if (strstr(o.out, "profiler-cli cannot run") == NULL)
+		has(&o, "profiler-cli true true\n");
+}
+
+/* What heaptrack itself makes of a cost, added up from its folded stacks. */
+static uint64_t heaptrack_sum(const char *path, const char *cost)
+{
+	char *folded = in_box("%s.folded", cost), *text_of, *rest = NULL;
+	uint64_t sum = 0;
+
+	reads(ARGV("heaptrack_print", "-f", path, "-F", folded, "--flamegraph-cost-type", cost,
+		   "--print-peaks", "0", "--print-allocators", "0"),
+	      NULL);
+	text_of = read_file(folded, NULL);
+	check(text_of != NULL, "no folded stacks of %s", cost);
+	for (char *line = strtok_r(text_of, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest))
+		sum += strtoull(strrchr(line, ' '), NULL, 10);
+	return sum;
+}
+
+static void heaptrack(void **state)
+{
+	static const char *const threads[] = {"2", "64"};
+	struct subject s;
+	struct outcome o;
+	char *path;
+
+	(void)state;
+	need_tool("heaptrack_print");
+	for (size_t i = 0; i < COUNT_OF(threads); i++) {
+		o = record(ARGV(program("remote_free"), threads[i], "500"), NULL);
+		s = (struct subject){.trace = o.trace, .json = report(o.trace)};
+		path = exported(&s, "heaptrack", "peak", "x.heaptrack");
+		check_u64(heaptrack_sum(path, "peak"), total(&s, "peak"), "peak");
+		check_u64(heaptrack_sum(path, "leaked"), total(&s, "leaked"), "leaked");
+		check_u64(heaptrack_sum(path, "allocations"),
+			  json_u64(s.json, "memory.allocations"), "allocations");
+	}
+	s = recorded(program("exported"));
+	path = exported(&s, "heaptrack", "peak", "x.heaptrack");
+	check_u64(heaptrack_sum(path, "leaked"), total(&s, "leaked"), "leaked");
+	/* The stack of that, inlined functions too, with their lines. */
+	o = reads(ARGV("heaptrack_print", "-f", path, "-l", "1"), NULL);
+	has(&o, "inlined_alloc");
+	has(&o, "recurse(int)");
+	has(&o, "exported.cc:");
 }
 
 static void speedscope_schema(void **state)
@@ -508,7 +572,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		boxed(pprof),		boxed(callgrind),
-		boxed(massif),		boxed(speedscope_schema),
+		boxed(massif),		boxed(heaptrack),
+		boxed(chrome),		boxed(speedscope_schema),
 		boxed(speedscope_page), boxed(folded_adds_up),
 		boxed(flame_page),	boxed(flame_is_xml),
 		boxed(sqlite),		boxed(duckdb_jsonl),
