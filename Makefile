@@ -5,6 +5,14 @@ BUILD  ?= build
 CC     ?= gcc
 CXX    ?= g++
 PREFIX ?= /usr/local
+# Where `make install` puts things: libperfhook.so into LIBDIR.
+BINDIR  ?= $(PREFIX)/bin
+LIBDIR  ?= $(PREFIX)/lib
+MANDIR  ?= $(PREFIX)/share/man
+DOCDIR  ?= $(PREFIX)/share/doc/perfhook
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+INCLUDEDIR ?= $(PREFIX)/include
 V      ?= 0
 VERSION := 0.1.0
 
@@ -17,7 +25,7 @@ SAY   = $(SAY_$(V))
 WARNINGS := -Wall -Wextra -Wshadow -Wundef -Wstrict-prototypes -Wmissing-prototypes
 OPT      ?= -O2 -g
 SAN      ?=
-CPPFLAGS += -D_GNU_SOURCE -I. -DPERFHOOK_VERSION='"$(VERSION)"' -DPERFHOOK_PREFIX='"$(PREFIX)"'
+CPPFLAGS += -D_GNU_SOURCE -I. -DPERFHOOK_VERSION='"$(VERSION)"'
 CFLAGS   += -std=gnu17 $(OPT) $(WARNINGS) -MMD -MP
 ifneq ($(SAN),)
 CFLAGS   += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -29,7 +37,8 @@ ANALYZER_LIBS := -ldw -lelf -lzstd -lz -lcjson -l:libiberty.a -lm -lpthread
 # In the target: hidden symbols, nothing but libc, unwinding through our frames
 # (cancellation, C++ exceptions), initial-exec TLS.
 PRELOAD_CFLAGS  := -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec -fno-tree-slp-vectorize -falign-loops=32 \
-	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
+	-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free \
+	-fno-stack-protector -U_FORTIFY_SOURCE
 PRELOAD_LDFLAGS := -shared -Wl,-z,defs -Wl,-z,now -Wl,-soname,libperfhook.so -Wl,--as-needed -Wl,-Bsymbolic-functions
 
 TRACE_SRC     := $(wildcard trace/*.c)
@@ -51,6 +60,19 @@ MAIN_OBJ     := $(call obj,analyzer/main.c)
 all: $(BUILD)/libperfhook.so $(BUILD)/perfhook
 
 $(PRELOAD_OBJ): CFLAGS += $(PRELOAD_CFLAGS)
+# Library and program find each other: beside, by the way from one to the other, and where
+# they were installed.
+WHERE = -DPERFHOOK_BINDIR='"$(BINDIR)"' -DPERFHOOK_LIBDIR='"$(LIBDIR)"' \
+	-DPERFHOOK_TO_BIN='"$(shell realpath -m --relative-to=$(LIBDIR) $(BINDIR))"' \
+	-DPERFHOOK_TO_LIB='"$(shell realpath -m --relative-to=$(BINDIR) $(LIBDIR))"'
+FINDING := $(call obj,preload/spawn.c collector/record.c)
+$(FINDING): CPPFLAGS += $(WHERE)
+$(FINDING): $(BUILD)/where
+$(BUILD)/where: FORCE
+	@mkdir -p $(@D)
+	@echo '$(BINDIR) $(LIBDIR)' | cmp -s - $@ || echo '$(BINDIR) $(LIBDIR)' >$@
+.PHONY: FORCE
+FORCE:
 $(BUILD)/obj/preload/hooks_process.c.o: CFLAGS += -fno-exceptions
 # The frame of the exported function is what stacks begin at: while it is passed on, no
 # jump may take its place. hooks_memory.c jumps where nothing is passed on.
@@ -251,7 +273,7 @@ BUILD_PACKAGES := gcc g++ make pkg-config libc6-dev libunwind-dev libcjson-dev l
 TEST_PACKAGES  := libcmocka-dev valgrind strace binutils python3 perl git sqlite3 jq tar xz-utils \
 	redis-server redis-tools util-linux procps dwz \
 	nginx-light wrk memcached postgresql curl openssl openssh-client gdb nodejs \
-	default-jre-headless libjemalloc-dev libmimalloc2.0 busybox rsync zstd bzip2 bc vim less man-db
+	scdoc zsh default-jre-headless libjemalloc-dev libmimalloc2.0 busybox rsync zstd bzip2 bc vim less man-db
 LINT_PACKAGES  := clang-14 clang-format-14 clang-tidy-14 cppcheck
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 TEST_PACKAGES  += musl-tools clang-14 heaptrack golang-go
@@ -373,14 +395,85 @@ bench: build-deps
 
 # ---- install -------------------------------------------------------------------
 
+# Manual pages, where there is a scdoc to make them.
+MAN_SRC := $(wildcard docs/man/*.scd)
+MAN     := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(MAN_SRC))
+SCDOC   := $(shell command -v scdoc 2>/dev/null)
+$(BUILD)/man/%: docs/man/%.scd docs/man/expand.awk $(wildcard docs/man/*.inc)
+	@mkdir -p $(@D)
+	$(SAY) MAN $@
+	$(Q)awk -v folder=docs/man -v version=$(VERSION) -f docs/man/expand.awk $< >$@.scd
+	$(Q)scdoc <$@.scd >$@.new && mv $@.new $@ && rm $@.scd
+
+.PHONY: man completions
+man:
+ifeq ($(SCDOC),)
+	@echo "scdoc is not installed (make deps): no manual pages are made"
+else
+	@$(MAKE) --no-print-directory $(MAN)
+endif
+
+COMPLETIONS := $(BUILD)/completions/perfhook $(BUILD)/completions/_perfhook
+completions: $(COMPLETIONS)
+$(BUILD)/completions/perfhook: $(BUILD)/perfhook
+	@mkdir -p $(@D)
+	$(Q)$(BUILD)/perfhook completion bash >$@
+$(BUILD)/completions/_perfhook: $(BUILD)/perfhook
+	@mkdir -p $(@D)
+	$(Q)$(BUILD)/perfhook completion zsh >$@
+
 DESTDIR ?=
+HEADER  := $(wildcard include/perfhook.h)
+DOCS    := README.md CHANGELOG.md $(wildcard docs/*.md)
+# What is not ours and is in the binaries.
+LICENCES := $(wildcard html/vendor/LICENSES.txt)
+D = $(DESTDIR)
 .PHONY: install uninstall
-install: all
-	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(BUILD)/libperfhook.so $(DESTDIR)$(PREFIX)/lib/
-	install -m 755 $(BUILD)/perfhook $(DESTDIR)$(PREFIX)/bin/
+install: all man completions
+	install -d $D$(LIBDIR) $D$(BINDIR) $D$(BASHDIR) $D$(ZSHDIR) $D$(DOCDIR)/docs
+	install -m 755 $(BUILD)/libperfhook.so $D$(LIBDIR)/
+	install -m 755 $(BUILD)/perfhook $D$(BINDIR)/
+	install -m 644 $(BUILD)/completions/perfhook $D$(BASHDIR)/
+	install -m 644 $(BUILD)/completions/_perfhook $D$(ZSHDIR)/
+	install -m 644 LICENSE $(filter-out docs/%,$(DOCS)) $D$(DOCDIR)/
+	install -m 644 $(filter docs/%,$(DOCS)) $D$(DOCDIR)/docs/
+ifneq ($(LICENCES),)
+	install -m 644 $(LICENCES) $D$(DOCDIR)/
+endif
+ifneq ($(HEADER),)
+	install -d $D$(INCLUDEDIR)
+	install -m 644 $(HEADER) $D$(INCLUDEDIR)/
+endif
+ifneq ($(SCDOC),)
+	install -d $D$(MANDIR)/man1 $D$(MANDIR)/man5
+	install -m 644 $(filter %.1,$(MAN)) $D$(MANDIR)/man1/
+	install -m 644 $(filter %.5,$(MAN)) $D$(MANDIR)/man5/
+endif
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/lib/libperfhook.so $(DESTDIR)$(PREFIX)/bin/perfhook
+	rm -f $D$(LIBDIR)/libperfhook.so $D$(BINDIR)/perfhook $D$(BASHDIR)/perfhook \
+		$D$(ZSHDIR)/_perfhook $(patsubst %,$D$(INCLUDEDIR)/%,$(notdir $(HEADER))) \
+		$(patsubst $(BUILD)/man/%,$D$(MANDIR)/man1/%,$(filter %.1,$(MAN))) \
+		$(patsubst $(BUILD)/man/%,$D$(MANDIR)/man5/%,$(filter %.5,$(MAN)))
+	rm -rf $D$(DOCDIR)
+
+# The sources as they are committed, and nothing else: the same bytes each time.
+DIST := $(BUILD)/perfhook-$(VERSION).tar.gz
+.PHONY: dist deb
+dist:
+	@mkdir -p $(BUILD)
+	git archive --format=tar --prefix=perfhook-$(VERSION)/ HEAD | gzip -9n >$(DIST)
+	@echo $(DIST)
+
+# The Debian package, of a clean copy; lintian's errors are errors.
+DEB_PACKAGES := debhelper scdoc lintian
+deb: build-deps dist
+	$(call install,$(DEB_PACKAGES))
+	rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb
+	tar -xzf $(DIST) -C $(BUILD)/deb
+	cd $(BUILD)/deb/perfhook-$(VERSION) && \
+		env -u CC -u CXX -u MAKEFLAGS -u BUILD dpkg-buildpackage -us -uc -b
+	lintian --fail-on error $(BUILD)/deb/*.changes
+	@ls $(BUILD)/deb/*.deb
 
 .PHONY: help
 help:
@@ -391,7 +484,10 @@ help:
 	@echo "make lint       clang, clang-tidy, cppcheck and the format"
 	@echo "make vendor     compare the page's libraries, html/vendor, with what npm has"
 	@echo "make bench      what recording costs, beside heaptrack: ROWS=pattern BENCH_RUNS=5"
-	@echo "make install    PREFIX=$(PREFIX) DESTDIR="
+	@echo "make install    PREFIX=$(PREFIX) DESTDIR= (BINDIR, LIBDIR, MANDIR, ...); make uninstall"
+	@echo "make man        the manual pages, as make install puts them"
+	@echo "make dist       the committed sources as a tarball"
+	@echo "make deb        the Debian package of them"
 	@echo "V=1 shows commands; SAN=address,undefined builds with sanitizers"
 
 .PHONY: clean

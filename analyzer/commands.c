@@ -17,16 +17,9 @@
 	(OPTION_JSON | OPTION_OUTPUT | OPTION_TOP | OPTION_FULL | OPTIONS_SYMBOLS | OPTION_COLOR | \
 	 OPTION_NO_PAGER)
 
-static const struct command {
-	const char *name;
-	const char *usage; /* what follows the name */
-	const char *help;  /* one line */
-	unsigned options;
-	int least, most; /* arguments; most -1: any number */
-	int (*run)(const struct options *o, struct error *e);
-} commands[] = {
-	{"record", "[-o FILE] [--] COMMAND [ARG...]", "run a command and record it",
-	 OPTION_RECORD_OUTPUT | OPTION_STOP_AT_WORD, 1, -1, command_record},
+static const struct command commands[] = {
+	{"record", "[-o FILE] [--duration S] [--] COMMAND [ARG...]", "run a command and record it",
+	 OPTION_RECORD_OUTPUT | OPTION_DURATION | OPTION_STOP_AT_WORD, 1, -1, command_record},
 	{"report", "TRACE... [OPTION...]", "findings, peak, leaks, files, connections and threads",
 	 OPTIONS_REPORT | OPTIONS_VIEW | OPTION_HTML | OPTION_THRESHOLD | OPTION_SUPPRESSIONS, 1,
 	 -1, command_report},
@@ -54,6 +47,7 @@ static const struct command {
 	 2, command_mark},
 	{"pack", "TRACE [-o FILE]", "the same trace, smaller; all it holds stays",
 	 OPTION_PACK_OUTPUT, 1, 1, command_pack},
+	{"completion", "bash|zsh", NULL, 0, 1, 1, command_completion},
 };
 
 #define COUNT (sizeof(commands) / sizeof(*commands))
@@ -66,47 +60,23 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static void print_help(FILE *out)
+const struct command *commands_next(size_t *i)
 {
-	fputs("Usage: perfhook COMMAND [OPTION...] ...\n"
-	      "Records what an unmodified program does with memory, files and sockets, and\n"
-	      "tells which line of it did so.\n\n"
-	      "Commands:\n",
-	      out);
-	for (size_t i = 0; i < COUNT; i++)
-		fprintf(out, "  %-8s  %s\n", commands[i].name, commands[i].help);
-	fputs("\n'perfhook COMMAND --help' tells a command's options.\n"
-	      "Options of perfhook itself: --help, --version.\n",
-	      out);
-}
-
-static void print_formats(FILE *out)
-{
-	fputs("\nFormats:\n", out);
-	for (size_t i = 0; i < export_format_count; i++)
-		fprintf(out, "  %-10s  %s\n", export_formats[i].name, export_formats[i].help);
-	fputs("\nTables of csv, jsonl and sqlite:\n", out);
-	for (size_t i = 0; i < export_table_count; i++)
-		fprintf(out, "  %-15s  %s\n", export_tables[i].name, export_tables[i].help);
-}
-
-static void print_command_help(FILE *out, const struct command *c)
-{
-	fprintf(out, "Usage: perfhook %s %s\n%c%s.\n\nOptions:\n", c->name, c->usage,
-		c->help[0] - 'a' + 'A', c->help + 1);
-	options_help(out, c->options);
-	if (c->options & OPTION_EXPORT)
-		print_formats(out);
+	while (*i < COUNT && commands[*i].help == NULL)
+		++*i;
+	return *i < COUNT ? &commands[(*i)++] : NULL;
 }
 
 static int fail_command(const char *word, struct error *e)
 {
 	const char *names[COUNT + 1] = {NULL}, *near;
+	const struct command *c;
+	size_t n = 0;
 
 	if (word[0] == '-')
 		return fail(e, ERROR_USAGE, 0, "unknown option '%s' (see perfhook --help)", word);
-	for (size_t i = 0; i < COUNT; i++)
-		names[i] = commands[i].name;
+	for (size_t i = 0; (c = commands_next(&i)) != NULL;)
+		names[n++] = c->name;
 	near = format_nearest(word, names);
 	if (near != NULL)
 		return fail(e, ERROR_USAGE, 0, "unknown command '%s' (did you mean %s?)", word,
@@ -140,7 +110,7 @@ static int run_command(const struct command *c, int argc, char **argv, struct er
 
 	if (options_parse(&o, c->options, argc, argv, e) == 0) {
 		if (o.help) {
-			print_command_help(stdout, c);
+			help_print_command(stdout, c);
 			status = finish_stdout(e);
 		} else if (check_arguments(c, &o, e) == 0) {
 			status = c->run(&o, e);
@@ -158,11 +128,18 @@ static int dispatch(int argc, char **argv, struct error *e)
 		return fail(e, ERROR_USAGE, 0, "no command given (see perfhook --help)");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
 	    (strcmp(argv[1], "help") == 0 && argc == 2)) {
-		print_help(stdout);
+		help_print(stdout);
 		return finish_stdout(e);
 	}
 	if (strcmp(argv[1], "--version") == 0) {
 		puts("perfhook " PERFHOOK_VERSION);
+		return finish_stdout(e);
+	}
+	if (strcmp(argv[1], "help") == 0) {
+		c = find_command(argv[2]);
+		if (c == NULL || c->help == NULL)
+			return fail_command(argv[2], e);
+		help_print_command(stdout, c);
 		return finish_stdout(e);
 	}
 	c = find_command(argv[1]);

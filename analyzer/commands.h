@@ -15,6 +15,26 @@ enum exit_status {
 	STATUS_UNUSABLE = 2, /* the command line, a trace or a file */
 };
 
+/* A row of the table. */
+struct command {
+	const char *name;
+	const char *usage; /* what follows the name */
+	const char *help;  /* one line; NULL: it is not for users, and listed nowhere */
+	unsigned options;
+	int least, most; /* arguments; most -1: any number */
+	int (*run)(const struct options *o, struct error *e);
+};
+
+/* The commands for users; `i` begins at 0. NULL: no more. */
+const struct command *commands_next(size_t *i);
+
+/* Help, of all or of one, with examples (command_help.c). */
+void help_print(FILE *out);
+void help_print_command(FILE *out, const struct command *c);
+/* The i-th example of a command: the words behind its name, and what they do. False: no
+ * more. */
+bool help_example(const struct command *c, size_t i, const char **words, const char **what);
+
 /* The whole program but its fast ways out; returns the exit status. */
 int commands_main(int argc, char **argv);
 
@@ -29,6 +49,7 @@ int command_flame(const struct options *o, struct error *e);
 int command_export(const struct options *o, struct error *e);
 int command_mark(const struct options *o, struct error *e);
 int command_pack(const struct options *o, struct error *e);
+int command_completion(const struct options *o, struct error *e);
 int command_record(const struct options *o, struct error *e);
 
 /* Where the answer goes: -o's file, a pager or standard output. */

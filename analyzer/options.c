@@ -13,14 +13,6 @@
 #include "analyzer/export_tables.h"
 #include "analyzer/format_text.h"
 
-struct option_row {
-	enum option_bit bit;
-	const char *name;
-	char letter;	      /* 0: none */
-	const char *argument; /* NULL: takes none; "[X]": one or none */
-	const char *help;
-};
-
 static const struct option_row rows[] = {
 	{OPTION_JSON, "json", 0, NULL, "print JSON instead of text"},
 	{OPTION_HTML, "html", 0, NULL, "write one HTML page that needs nothing else"},
@@ -28,6 +20,7 @@ static const struct option_row rows[] = {
 	{OPTION_OUTPUT, "output", 'o', "FILE", "write the answer to FILE"},
 	{OPTION_RECORD_OUTPUT, "output", 'o', "FILE",
 	 "where the trace goes; %p is the pid, %e the program"},
+	{OPTION_DURATION, "duration", 0, "S", "end the command after S seconds, by SIGTERM"},
 	{OPTION_PACK_OUTPUT, "output", 'o', "FILE",
 	 "where the packed trace goes; may be TRACE itself. Else x.trace is x.packed.trace"},
 	{OPTION_TOP, "top", 'n', "N",
@@ -60,7 +53,6 @@ static const struct option_row rows[] = {
 	{OPTION_DEBUG_PATH, "debug-path", 0, "DIR", "look for debug files in DIR too; repeatable"},
 	{OPTION_COLOR, "color", 0, "WHEN", "auto (on a terminal; the default), always, never"},
 	{OPTION_NO_PAGER, "no-pager", 0, NULL, "write to the terminal, not through a pager"},
-	{OPTION_HELP, "help", 'h', NULL, "show this help"},
 	{OPTION_COST, "cost", 0, "COST",
 	 "peak (the default), leaked, allocated, temporary, read, written, sent, received, time, "
 	 "waited"},
@@ -69,12 +61,17 @@ static const struct option_row rows[] = {
 	{OPTION_FLAME, "inverted", 0, NULL, "begin with the functions called last, callers on top"},
 	{OPTION_EXPORT, "to", 0, "FORMAT", "the format (see below)"},
 	{OPTION_EXPORT, "table", 0, "TABLE", "csv, jsonl and sqlite: this one only (see below)"},
+	{OPTION_HELP, "help", 'h', NULL, "show this help"},
 };
 
-#define ROWS	  (sizeof(rows) / sizeof(*rows))
-#define LONG_BASE 256 /* getopt's values: LONG_BASE + row */
+static const char *const color_names[] = {
+	[COLOR_AUTO] = "auto", [COLOR_ALWAYS] = "always", [COLOR_NEVER] = "never", NULL};
 
-static bool is_optional(const struct option_row *row)
+#define ROWS	    (sizeof(rows) / sizeof(*rows))
+#define HELP_COLUMN 26
+#define LONG_BASE   256 /* getopt's values: LONG_BASE + row */
+
+bool option_is_optional(const struct option_row *row)
 {
 	return row->argument != NULL && row->argument[0] == '[';
 }
@@ -100,9 +97,9 @@ static void fill_tables(struct getopt_tables *g, unsigned accepted)
 			continue;
 		g->longs[n] = (struct option){
 			.name = rows[i].name,
-			.has_arg = rows[i].argument == NULL ? no_argument
-				   : is_optional(&rows[i])  ? optional_argument
-							    : required_argument,
+			.has_arg = rows[i].argument == NULL	  ? no_argument
+				   : option_is_optional(&rows[i]) ? optional_argument
+								  : required_argument,
 			.val = LONG_BASE + (int)i,
 		};
 		snprintf(g->spelled[n], sizeof(g->spelled[n]), "--%s", rows[i].name);
@@ -163,18 +160,30 @@ static int take_live(struct options *o, const char *name, const char *value, str
 	return 0;
 }
 
+static int parse_duration(struct options *o, const char *text, struct error *e)
+{
+	char *end;
+
+	o->duration_s = strtod(text, &end);
+	if (*end != '\0' || end == text || !(o->duration_s > 0 && o->duration_s <= 1e9))
+		return fail(e, ERROR_USAGE, 0, "--duration takes seconds, such as 2.5: not '%s'",
+			    text);
+	return 0;
+}
+
 static int parse_color(struct options *o, const char *text, struct error *e)
 {
-	static const char *const names[] = {
-		[COLOR_AUTO] = "auto", [COLOR_ALWAYS] = "always", [COLOR_NEVER] = "never"};
+	const char *near = format_nearest(text, color_names);
 
 	for (int i = COLOR_AUTO; i <= COLOR_NEVER; i++) {
-		if (strcmp(text, names[i]) == 0) {
+		if (strcmp(text, color_names[i]) == 0) {
 			o->color = (enum color_choice)i;
 			return 0;
 		}
 	}
-	return fail(e, ERROR_USAGE, 0, "--color takes auto, always or never: not '%s'", text);
+	return fail(e, ERROR_USAGE, 0, "--color takes auto, always or never: not '%s'%s%s%s", text,
+		    near != NULL ? " (did you mean " : "", near != NULL ? near : "",
+		    near != NULL ? "?)" : "");
 }
 
 /* "64", "4k", "1.5MiB", "2G". What follows; NULL: it is none. */
@@ -352,6 +361,8 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		return parse_top(o, value, e);
 	case OPTION_PID:
 		return take_live(o, row->name, value, e);
+	case OPTION_DURATION:
+		return parse_duration(o, value, e);
 	case OPTION_THRESHOLD:
 		return thresholds_set(&o->thresholds, value, e);
 	case OPTION_MIN_CHANGE:
@@ -460,24 +471,63 @@ void options_free(struct options *o)
 	o->threads.list = o->modules.list = o->stacks.list = NULL;
 }
 
-void options_help(FILE *out, unsigned accepted)
+const struct option_row *options_next(unsigned accepted, size_t *i)
 {
-	for (size_t i = 0; i < ROWS; i++) {
-		char left[40], letter[8] = "    ";
+	while (*i < ROWS && !((accepted | OPTION_HELP) & rows[*i].bit))
+		++*i;
+	return *i < ROWS ? &rows[(*i)++] : NULL;
+}
 
-		if (!((accepted | OPTION_HELP) & rows[i].bit))
-			continue;
-		if (rows[i].letter != 0)
-			snprintf(letter, sizeof(letter), "-%c, ", rows[i].letter);
-		snprintf(left, sizeof(left), "%s--%s%s%s", letter, rows[i].name,
-			 is_optional(&rows[i])	    ? "[="
-			 : rows[i].argument != NULL ? " "
-						    : "",
-			 rows[i].argument == NULL ? ""
-			 : is_optional(&rows[i])  ? rows[i].argument + 1
-						  : rows[i].argument);
-		fprintf(out, "  %-22s  %s\n", left, rows[i].help);
+const char *option_value(const struct option_row *row, size_t i)
+{
+	switch (row->bit) {
+	case OPTION_COLOR:
+		return i < sizeof(color_names) / sizeof(*color_names) ? color_names[i] : NULL;
+	case OPTION_THRESHOLD:
+		return i < THRESHOLDS ? threshold_rows[i].name : NULL;
+	case OPTION_COST:
+		return i < COST_COUNT ? costs[i].name : NULL;
+	case OPTION_EXPORT:
+		if (strcmp(row->name, "table") == 0)
+			return i < export_table_count ? export_tables[i].name : NULL;
+		return i < export_format_count ? export_formats[i].name : NULL;
+	default:
+		return NULL;
 	}
+}
+
+/* "  -o, --output FILE", and its text behind or, where that is too long, below. */
+static void print_row(struct emit_text *t, const struct option_row *row)
+{
+	bool narrow = t->width < (size_t)3 * HELP_COLUMN;
+	size_t indent = narrow ? 10 : HELP_COLUMN;
+
+	text_indent(t, 2);
+	if (row->letter != 0)
+		text_say(t, "-%c, --%s", row->letter, row->name);
+	else
+		text_say(t, "    --%s", row->name);
+	if (option_is_optional(row))
+		text_say(t, "[=%s", row->argument + 1);
+	else if (row->argument != NULL)
+		text_say(t, " %s", row->argument);
+	t->hang = indent;
+	if (narrow || t->at + 2 > indent) {
+		text_end(t);
+		text_indent(t, indent);
+	} else {
+		fprintf(t->out, "%*s", (int)(indent - t->at), "");
+		t->at = indent;
+	}
+	text_say(t, "%s\n", row->help);
+}
+
+void options_help(struct emit_text *t, unsigned accepted)
+{
+	const struct option_row *row;
+
+	for (size_t i = 0; (row = options_next(accepted, &i)) != NULL;)
+		print_row(t, row);
 }
 
 size_t options_top(const struct options *o)

@@ -46,6 +46,16 @@ enum option_bit {
 	OPTION_PID = 1 << 26, /* a process that runs, and how it is looked at */
 	OPTION_MIN_CHANGE = 1 << 19,
 	OPTION_SUPPRESSIONS = 1 << 20, /* and --generate-suppressions */
+	OPTION_DURATION = 1 << 25,
+};
+
+/* A row of the table: what a command line may say. */
+struct option_row {
+	enum option_bit bit;
+	const char *name;
+	char letter;	      /* 0: none */
+	const char *argument; /* NULL: takes none; "[X]": one or none; "FILE" and "DIR" are that */
+	const char *help;
 };
 
 #define OPTIONS_SYMBOLS (OPTION_SYSROOT | OPTION_DEBUG_PATH)
@@ -56,6 +66,7 @@ struct options {
 	bool json, html, full, help;
 	bool pager;	    /* the command's long answers go through one on a terminal */
 	const char *output; /* NULL: standard output */
+	double duration_s;  /* 0: not given */
 	bool top_given;
 	uint64_t top; /* 0: all */
 	enum color_choice color;
@@ -91,8 +102,16 @@ struct options {
 int options_parse(struct options *o, unsigned accepted, int argc, char **argv, struct error *e);
 void options_free(struct options *o);
 
+/* May its argument be left out? It is given as --name=X then. */
+bool option_is_optional(const struct option_row *row);
+/* The rows of the options in `accepted`, and of --help; `i` begins at 0. NULL: no more. */
+const struct option_row *options_next(unsigned accepted, size_t *i);
+/* The i-th word that an option's value may be, or may begin with ("name="); NULL: no more,
+ * or it may be anything. */
+const char *option_value(const struct option_row *row, size_t i);
+
 /* The help lines of the options in `accepted`. */
-void options_help(FILE *out, unsigned accepted);
+void options_help(struct emit_text *t, unsigned accepted);
 
 /* How long a list may be: what was asked, else 100 in JSON, 200 in HTML and 10 in text. */
 size_t options_top(const struct options *o);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,7 +16,9 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "collector/command.h"
@@ -23,8 +26,9 @@
 #include "collector/proc.h"
 #include "trace/segment.h"
 
-#ifndef PERFHOOK_PREFIX
-#define PERFHOOK_PREFIX "/usr/local"
+#ifndef PERFHOOK_LIBDIR /* as the Makefile says */
+#define PERFHOOK_LIBDIR "/usr/local/lib"
+#define PERFHOOK_TO_LIB "../lib"
 #endif
 
 struct session {
@@ -41,10 +45,12 @@ static int complain(const char *what, const char *name)
 	return 2;
 }
 
-/* The library: beside this program, in ../lib, under the prefix. */
+/* The library: beside this program, in ../lib, where it was installed as seen from here,
+ * and there. */
 static bool find_library(char *out, size_t room)
 {
-	static const char *const tails[] = {"libperfhook.so", "../lib/libperfhook.so"};
+	static const char *const tails[] = {"libperfhook.so", "../lib/libperfhook.so",
+					    PERFHOOK_TO_LIB "/libperfhook.so"};
 	char self[PATH_MAX];
 	char *slash;
 
@@ -61,7 +67,7 @@ static bool find_library(char *out, size_t room)
 		if (realpath(path, out) != NULL)
 			return true;
 	}
-	snprintf(out, room, "%s", PERFHOOK_PREFIX "/lib/libperfhook.so");
+	snprintf(out, room, "%s", PERFHOOK_LIBDIR "/libperfhook.so");
 	return access(out, R_OK) == 0;
 }
 
@@ -162,13 +168,60 @@ static void run_command(const struct session *s, const struct record_options *op
 	_exit(error == ENOENT ? 127 : 126);
 }
 
-static int wait_for(pid_t child)
+static double monotonic_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+#define GRACE_S 10 /* to end after SIGTERM */
+
+/* False: it has not ended after so long. Without a descriptor of it (an old kernel), it
+ * is looked at every 20 ms. */
+static bool ends_within(pid_t child, double seconds)
+{
+	int handle = (int)syscall(SYS_pidfd_open, child, 0);
+	struct pollfd wanted = {.fd = handle, .events = POLLIN};
+	siginfo_t ended = {.si_pid = 0};
+
+	for (double now = monotonic_s(), until = now + seconds; ended.si_pid == 0 && now < until;
+	     now = monotonic_s()) {
+		double left_ms = (until - now) * 1e3 + 1, most_ms = handle >= 0 ? 1e6 : 20;
+
+		poll(&wanted, handle >= 0 ? 1 : 0, (int)(left_ms < most_ms ? left_ms : most_ms));
+		waitid(P_PID, (id_t)child, &ended, WEXITED | WNOHANG | WNOWAIT);
+	}
+	if (handle >= 0)
+		close(handle);
+	return ended.si_pid != 0;
+}
+
+/* As timeout(1) does it: by a signal that can be met, then by one that cannot. */
+static void end_after(pid_t child, double seconds, const char *name)
+{
+	if (ends_within(child, seconds))
+		return;
+	fprintf(stderr, "perfhook: record: %s was ended after %g s (--duration)\n", name, seconds);
+	kill(child, SIGTERM);
+	kill(child, SIGCONT); /* if it is stopped */
+	if (ends_within(child, GRACE_S))
+		return;
+	fprintf(stderr, "perfhook: record: %s went on for %d s after SIGTERM: it was killed\n",
+		name, GRACE_S);
+	kill(child, SIGKILL);
+}
+
+static int wait_for(pid_t child, const struct record_options *options, const char *name)
 {
 	int status;
 
 	/* The terminal's signals are the command's business. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
+	if (options->duration_s > 0)
+		end_after(child, options->duration_s, name);
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
 			return -1;
@@ -287,7 +340,7 @@ int collector_record(const struct record_options *options, char **command)
 	if (!find_library(s.library, sizeof(s.library))) {
 		fprintf(stderr,
 			"perfhook: record: libperfhook.so was not found beside perfhook, in "
-			"../lib nor in " PERFHOOK_PREFIX "/lib\n");
+			"../lib nor in " PERFHOOK_LIBDIR "\n");
 		return 2;
 	}
 	if (!make_control(&s))
@@ -304,7 +357,7 @@ int collector_record(const struct record_options *options, char **command)
 		return complain("the command could not be started", NULL);
 	if (child == 0)
 		run_command(&s, options, command);
-	status = wait_for(child);
+	status = wait_for(child, options, command[0]);
 	atomic_store(&s.control->root_status, status);
 	atomic_store(&s.control->root_ended, 1);
 	if (!said && atomic_load(&s.control->announced) == 0 &&

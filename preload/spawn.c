@@ -11,8 +11,9 @@
 #include "preload/log.h"
 #include "preload/sys.h"
 
-#ifndef PERFHOOK_PREFIX
-#define PERFHOOK_PREFIX "/usr/local"
+#ifndef PERFHOOK_BINDIR /* as the Makefile says */
+#define PERFHOOK_BINDIR "/usr/local/bin"
+#define PERFHOOK_TO_BIN "../bin"
 #endif
 
 /* Where this library stands, with a trailing slash. */
@@ -68,10 +69,12 @@ void ph_library_learn(char *const *environment)
 			library.preloaded = true;
 }
 
-/* perfhook: beside the library, in ../bin, under the prefix. */
+/* perfhook: beside the library, in ../bin, where it was installed as seen from here, and
+ * there. */
 static bool find_perfhook(char *out, size_t room)
 {
-	static const char *const tails[] = {"perfhook", "../bin/perfhook"};
+	static const char *const tails[] = {"perfhook", "../bin/perfhook",
+					    PERFHOOK_TO_BIN "/perfhook"};
 	size_t n = library_folder(out, room);
 
 	for (size_t i = 0; n > 0 && i < sizeof(tails) / sizeof(tails[0]); i++) {
@@ -79,7 +82,7 @@ static bool find_perfhook(char *out, size_t room)
 		if (sys3(SYS_faccessat, AT_FDCWD, out, X_OK) == 0)
 			return true;
 	}
-	ph_append(out, room, 0, PERFHOOK_PREFIX "/bin/perfhook");
+	ph_append(out, room, 0, PERFHOOK_BINDIR "/perfhook");
 	return sys3(SYS_faccessat, AT_FDCWD, out, X_OK) == 0;
 }
 

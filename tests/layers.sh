@@ -79,6 +79,8 @@ check analyzer 'error|vector|map|pattern|arena|pages|spans|format_text|format_fu
 	'stack_keys' 'stack_match' 'diff|diff_places|diff_text|diff_json' \
 	'export|export_callgrind|export_chrome|export_csv|export_folded|export_heaptrack|export_jsonl|export_massif|export_pprof|export_speedscope|export_sqlite|export_tables|flame|function_kind' \
 	'page_activity|page_processes|page_sources|page_stacks|page_words|report_html' \
-	'options|progress|pager' 'command_view' 'command_load' 'command_live' 'commands|command_diff|command_dump|command_mark|command_export|command_pack|command_record|command_report' 'main'
+	'options|progress|pager' 'command_view' 'command_load' 'command_live' 'commands|command_diff|command_dump|command_mark|command_export|command_pack|command_record|command_report' \
+	'command_help|command_completion' \
+	'main'
 [ $bad -eq 0 ] && echo "  ok      layers"
 exit $bad

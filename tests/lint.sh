@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit 1
 warnings='-Wall -Wextra -Wshadow -Wundef -Werror'
 c_only='-std=gnu17 -Wstrict-prototypes -Wmissing-prototypes'
 # For the inner shell of each.
-defines='-D_GNU_SOURCE -I. -DPERFHOOK_VERSION=\"0\" -DPERFHOOK_PREFIX=\"/usr/local\"'
+defines='-D_GNU_SOURCE -I. -DPERFHOOK_VERSION=\"0\"'
 c=$(git ls-files '*.c')
 cc=$(git ls-files '*.cc')
 log=$(mktemp -d) || exit 1

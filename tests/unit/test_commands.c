@@ -174,6 +174,43 @@ static void test_help(void **state)
 	assert_null(strstr(said.out, "collect"));
 }
 
+/* Every command has examples, and they are not wrong. */
+static void test_examples(void **state)
+{
+	const struct command *c;
+
+	(void)state;
+	for (size_t i = 0; (c = commands_next(&i)) != NULL;) {
+		const char *words, *what;
+		size_t n = 0;
+
+		for (; help_example(c, n, &words, &what); n++) {
+			char line[256], *argv[WORDS + 1], *rest = line, *word;
+			struct error e = {.code = ERROR_NONE};
+			struct options o;
+			int argc = 0;
+
+			snprintf(line, sizeof(line), "%s %s", c->name, words);
+			line[strcspn(line, "|#")] = '\0';
+			while (argc < WORDS && (word = strsep(&rest, " ")) != NULL)
+				if (*word != '\0')
+					argv[argc++] = word;
+			argv[argc] = NULL;
+			if (options_parse(&o, c->options, argc, argv, &e) != 0 ||
+			    o.argument_count < c->least ||
+			    (c->most >= 0 && o.argument_count > c->most))
+				fail_msg("perfhook %s %s: %s", c->name, words, e.text);
+			options_free(&o);
+			perfhook(line_of("%s --help", c->name));
+			assert_said(said.out, words);
+		}
+		if (n == 0)
+			fail_msg("%s: give it an example in analyzer/command_help.c", c->name);
+		perfhook(line_of("help %s", c->name));
+		assert_said(said.out, c->usage);
+	}
+}
+
 static void test_wrong_lines(void **state)
 {
 	static const char *const rows[][2] = {
@@ -384,6 +421,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_wrong_lines),
 		cmocka_unit_test(test_dump_text),
 		cmocka_unit_test(test_dump_json),

@@ -154,9 +154,10 @@ static void test_help_lists_what_is_accepted(void **state)
 	char *text;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
+	struct emit_text t = {.out = out, .width = 80};
 
 	(void)state;
-	options_help(out, OPTION_JSON | OPTION_TOP);
+	options_help(&t, OPTION_JSON | OPTION_TOP);
 	fclose(out);
 	assert_non_null(strstr(text, "--json"));
 	assert_non_null(strstr(text, "--top N"));
