@@ -71,7 +71,7 @@ static uint32_t label_of(struct page_stacks *p, const struct frame *f)
 static bool is_same_frame(const struct page_frame *a, const struct page_frame *b)
 {
 	return a->function == b->function && a->file == b->file && a->module == b->module &&
-	       a->line == b->line && a->inlined == b->inlined;
+	       a->line == b->line && a->inlined == b->inlined && a->offset == b->offset;
 }
 
 static uint32_t frame_of(struct page_stacks *p, const struct frame *f)
@@ -82,9 +82,11 @@ static uint32_t frame_of(struct page_stacks *p, const struct frame *f)
 		.module = copy_of(p, f->module),
 		.line = f->line,
 		.inlined = f->inlined,
+		.offset = f->line > 0 ? 0 : f->module_offset,
 	};
-	uint64_t hash = map_hash(map_hash((uint64_t)like.function << 32 | like.file) ^
-				 (uint64_t)like.module << 32 ^ (uint32_t)like.line);
+	uint64_t hash =
+		map_hash(map_hash((uint64_t)like.function << 32 | like.file) ^
+			 (uint64_t)like.module << 32 ^ (uint32_t)like.line ^ like.offset << 8);
 	size_t at = SIZE_MAX;
 	uint32_t place;
 
@@ -462,6 +464,7 @@ void page_stacks_json(struct page_stacks *p, struct emit_json *e)
 	EMIT_COLUMN(e, "module", p->frames, p->frame_count, module);
 	EMIT_COLUMN(e, "line", p->frames, p->frame_count, line);
 	EMIT_COLUMN(e, "inlined", p->frames, p->frame_count, inlined);
+	EMIT_COLUMN(e, "offset", p->frames, p->frame_count, offset);
 	emit_end(e);
 	emit_object(e, "nodes");
 	emit_parents(p, e);

@@ -128,20 +128,49 @@ static void emit_part(struct emit_json *e, char *text)
 	emit_end(e);
 }
 
+/* What a section of the text report says; malloc'ed. NULL: out of memory. */
+static char *say(struct report *r, void (*section)(struct report *r, struct emit_text *t))
+{
+	struct emit_text t = {.color = true, .utf8 = true, .width = WIDTH};
+	char *text = NULL;
+	size_t length;
+
+	t.out = open_memstream(&text, &length);
+	if (t.out == NULL)
+		return NULL;
+	section(r, &t);
+	if (fclose(t.out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* Of no findings, the sentence that says so. */
+static void emit_looked_for(struct report *r, struct emit_json *e)
+{
+	char *text = r->run->finding_count == 0 ? say(r, text_findings) : NULL;
+	char *line = text != NULL ? strstr(text, "\n  ") : NULL;
+
+	if (line != NULL) {
+		strip_styles(line);
+		line[strcspn(line + 1, "\n") + 1] = '\0';
+		line = trimmed(line + 1);
+	}
+	emit_string(e, "looked_for", line);
+	free(text);
+}
+
 void page_words(struct report *r, struct emit_json *e)
 {
+	emit_looked_for(r, e);
 	emit_array(e, "summary");
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
-		struct emit_text t = {.color = true, .utf8 = true, .width = WIDTH};
-		char *text = NULL;
-		size_t length;
+		char *text;
 
 		if (parts[i].off != 0 && (r->run->off & parts[i].off) != 0)
 			continue;
-		t.out = open_memstream(&text, &length);
-		if (t.out != NULL)
-			parts[i].text(r, &t);
-		if (t.out == NULL || fclose(t.out) != 0)
+		text = say(r, parts[i].text);
+		if (text == NULL)
 			e->failed = true;
 		else
 			emit_part(e, text);

@@ -19,7 +19,7 @@
  * memory. Write errors stay in `out`. */
 int report_html(struct report *r, struct report *before, FILE *out, struct error *e);
 
-/* Its parts. "summary" (page_words.c): */
+/* Its parts. "summary", and "looked_for" where there are no findings (page_words.c): */
 void page_words(struct report *r, struct emit_json *e);
 /* "sources" (page_sources.c), when all stacks are there: */
 void page_sources(const struct page_stacks *p, struct emit_json *e);

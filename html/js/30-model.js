@@ -5,7 +5,9 @@
 const model = JSON.parse(byId("model").textContent);
 const page = model.page;
 const isTree = model.processes.length > 1;
-const duration = Math.max(model.process.duration_s || 0, lastInstant(), 1e-6);
+// What the page is about: the run, or a part of it.
+const start = (model.window && model.window.from_s) || 0;
+const duration = Math.max((model.window && model.window.to_s) || model.process.duration_s || 0, lastInstant(), start + 1e-6);
 
 function lastInstant() {
 	const last = (list) => (list && list.length ? list[list.length - 1].at_s : 0);
@@ -44,6 +46,7 @@ function frameOf(node) {
 		file: page.strings[frames.file[f]],
 		module: page.strings[frames.module[f]],
 		line: frames.line[f],
+		offset: frames.offset[f],
 		inlined: frames.inlined[f] === 1,
 	};
 }
@@ -52,7 +55,8 @@ function frameOf(node) {
 function placeOf(frame, full) {
 	const cut = full ? (path) => path : baseName;
 	if (frame.file && frame.line > 0) return `${cut(frame.file)}:${frame.line}`;
-	return cut(frame.file || frame.module);
+	if (frame.file || !frame.offset || frame.function.includes("+0x")) return cut(frame.file || frame.module);
+	return `${cut(frame.module)}+0x${frame.offset.toString(16)}`;
 }
 
 // A stack's nodes, innermost first.

@@ -114,7 +114,7 @@ function isOwn(frame) {
 }
 
 function drawFindings() {
-	const none = el("p", {class: "note"}, "Nothing stood out of what was looked for.");
+	const none = el("p", {class: "note"}, page.looked_for ? `${page.looked_for[0].toUpperCase()}${page.looked_for.slice(1)}.` : "Nothing stood out.");
 	replace(byId("findings-body"), model.findings.length
 		? el("ol", {class: "findings"}, ...model.findings.map(drawFinding))
 		: none);

@@ -40,7 +40,7 @@ function moreRows() {
 }
 
 let plots = [];
-let view = [0, duration]; // what the axis shows
+let view = [start, duration]; // what the axis shows
 
 // Nothing but plain numbers on the axis of values: a few, with their units.
 function valueAxis(unit, top) {
@@ -120,6 +120,7 @@ function drawRow(row, index, last) {
 		}))],
 		hooks: {
 			setSelect: [(u) => selected(u)],
+			draw: [drawMarks],
 			setScale: [(u, key) => key === "x" && plots.length > 0 && showSpan()],
 			setCursor: [(u) => {
 				const at = u.cursor.idx;
@@ -130,7 +131,57 @@ function drawRow(row, index, last) {
 			}],
 		},
 	};
-	return {plot: new uPlot(options, data, holder), holder};
+	const plot = new uPlot(options, data, holder);
+	selectByTouch(plot);
+	return {plot, holder};
+}
+
+// uPlot knows the mouse only: a finger that moves sideways selects as well.
+function selectByTouch(plot) {
+	let from = null;
+	const at = (event) => event.clientX - plot.over.getBoundingClientRect().left;
+	const draw = (event) => plot.setSelect({left: Math.min(from, at(event)), width: Math.abs(at(event) - from), top: 0, height: plot.over.clientHeight}, false);
+	plot.over.addEventListener("pointerdown", (event) => { from = event.pointerType === "touch" ? at(event) : null; });
+	plot.over.addEventListener("pointermove", (event) => { if (from !== null) draw(event); });
+	plot.over.addEventListener("pointerup", (event) => {
+		if (from === null) return;
+		draw(event);
+		from = null;
+		selected(plot);
+	});
+	plot.over.addEventListener("pointercancel", () => {
+		from = null;
+		showSpan();
+	});
+}
+
+// Where the program, or somebody, marked a moment.
+const marks = (model.marks || []).filter((mark) => mark.at_s !== null);
+
+function drawMarks(plot) {
+	const {ctx} = plot;
+	ctx.save();
+	ctx.strokeStyle = colour("four");
+	ctx.setLineDash([4, 3]);
+	for (const mark of marks) {
+		const x = plot.valToPos(mark.at_s, "x", true);
+		if (x < plot.bbox.left || x > plot.bbox.left + plot.bbox.width) continue;
+		ctx.beginPath();
+		ctx.moveTo(x, plot.bbox.top);
+		ctx.lineTo(x, plot.bbox.top + plot.bbox.height);
+		ctx.stroke();
+	}
+	ctx.restore();
+}
+
+// The marks as words: two of them are the ends of a span.
+function drawMarkList() {
+	byId("marks").hidden = marks.length === 0;
+	replace(byId("marks"), el("span", {class: "muted"}, "Marks: "), ...marks.slice(0, 40).map((mark, i) => {
+		const next = marks[i + 1];
+		return el("button", {type: "button", class: "link", title: "Select from here to the next one",
+			onclick: () => change({span: [mark.at_s, next ? next.at_s : duration]})}, `${mark.name} ${formatSeconds(mark.at_s)}`);
+	}));
 }
 
 function rowSays(row) {
@@ -150,7 +201,7 @@ function selected(u) {
 		if (state.span) change({span: null});
 		return;
 	}
-	const clamp = (s) => Math.min(Math.max(s, 0), duration);
+	const clamp = (s) => Math.min(Math.max(s, start), duration);
 	change({span: [clamp(u.posToVal(left, "x")), clamp(u.posToVal(left + width, "x"))]});
 }
 
@@ -168,7 +219,7 @@ function showSpan() {
 	byId("span-from").value = state.span ? Number(state.span[0].toPrecision(6)) : "";
 	byId("span-to").value = state.span ? Number(state.span[1].toPrecision(6)) : "";
 	byId("span-zoom").disabled = !state.span;
-	byId("span-out").disabled = view[0] === 0 && view[1] === duration;
+	byId("span-out").disabled = view[0] === start && view[1] === duration;
 }
 
 function zoomTime(from, to) {
@@ -183,6 +234,7 @@ function drawTimeline() {
 	plots = [];
 	byId("timeline").hidden = rows.length === 0;
 	rows.forEach((row, i) => plots.push(drawRow(row, i, i === rows.length - 1)));
+	drawMarkList();
 	byId("timeline-hint").textContent = "Drag across to select a span: everything below is then of that span.";
 	showSpan();
 }
@@ -195,14 +247,14 @@ function fitTimeline() {
 function readSeconds(input) {
 	const text = input.value.trim().replace(",", ".");
 	const value = Number(text);
-	return text !== "" && Number.isFinite(value) ? Math.min(Math.max(value, 0), duration) : null;
+	return text !== "" && Number.isFinite(value) ? Math.min(Math.max(value, start), duration) : null;
 }
 
 byId("span").addEventListener("submit", (event) => {
 	event.preventDefault();
-	const from = readSeconds(byId("span-from")) ?? 0, to = readSeconds(byId("span-to")) ?? duration;
+	const from = readSeconds(byId("span-from")) ?? start, to = readSeconds(byId("span-to")) ?? duration;
 	change({span: from < to ? [from, to] : null});
 });
 byId("span-zoom").addEventListener("click", () => state.span && zoomTime(...state.span));
-byId("span-out").addEventListener("click", () => zoomTime(0, duration));
+byId("span-out").addEventListener("click", () => zoomTime(start, duration));
 onChange(showSpan);

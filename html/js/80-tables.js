@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Tables: each sorts, filters and leads to stacks. Real tables, for who reads by table.
 
-const ROWS_AT_FIRST = 40;
+const ROWS_AT_FIRST = 25;
 
 // A column: {key, label, value(row), text(row), name: left-aligned, minor: not on a phone}.
 // A table: {id, title, note, columns, rows(), open(row, button)}.
@@ -112,10 +112,26 @@ function stackTitle(node) {
 	return own === undefined && path.length === 0 ? "(no stack)" : frameOf(own || path[0]).function;
 }
 
+// Where that is, and by way of what: allocators of one's own are not telling.
 function stackPlace(node) {
 	const path = pathOf(node);
-	const own = path.find((n) => isOwn(frameOf(n)));
-	return path.length === 0 ? "" : placeOf(frameOf(own || path[0]));
+	if (path.length === 0) return "";
+	const at = Math.max(path.findIndex((n) => isOwn(frameOf(n))), 0);
+	return [placeOf(frameOf(path[at])), callersOf(path, at)].filter(Boolean).join(", ");
+}
+
+const CALLERS = 3;
+
+function callersOf(path, at) {
+	const names = [];
+	for (const n of path.slice(at + 1)) {
+		const frame = frameOf(n);
+		if (!isOwn(frame) || frame.function === "_start") continue;
+		if (names[names.length - 1] !== frame.function) names.push(frame.function);
+		if (names.length > CALLERS) break;
+	}
+	if (names.length === 0) return "";
+	return `called by ${names.slice(0, CALLERS).join(", ")}${names.length > CALLERS ? ", …" : ""}`;
 }
 
 // Of what is selected, sums are known; what else is in a row is not.
@@ -153,6 +169,9 @@ function leakTable() {
 			number("score", "Score", (row) => (row.suspect ? row.score : -1), (v) => (v < 0 ? "not suspect" : formatCount(v)), {help: "0 to 100; what speaks for a leak"}),
 			number("bytes", "Bytes", (row) => row.bytes, formatBytes),
 			number("blocks", "Blocks", (row) => row.blocks, formatCount),
+			...(model.leaks.some((leak) => leak.reachability) ? [word("reach", "Reachable", (row) => row.reachability || "")] : []),
+			...(model.leaks.some((leak) => leak.slope_bytes_per_hour !== null) ? [number("slope", "Growth",
+				(row) => row.slope_bytes_per_hour, (v) => `${formatBytes(v)}/h`, {minor: true})] : []),
 			number("first", "First", (row) => row.first_at_s, formatSeconds, {minor: true}),
 			number("last", "Last", (row) => row.last_at_s, formatSeconds, {minor: true}),
 			word("why", "Why", (row) => row.why.join("; "), {minor: true}),
@@ -185,6 +204,12 @@ function siteName(row) {
 	return stackNode[row.stack] === 0 ? "(no stack)" : frameOf(stackTelling[row.stack]).function;
 }
 
+function sitePlace(row) {
+	if (stackOthers[row.stack] > 0 || stackNode[row.stack] === 0) return "";
+	const path = pathOf(stackTelling[row.stack]);
+	return [placeOf(frameOf(path[0])), callersOf(path, 0)].filter(Boolean).join(", ");
+}
+
 function siteTable() {
 	const bytes = (key, label, more) => number(key, label, (row) => row[key], formatBytes, more);
 	return new Table({
@@ -194,7 +219,7 @@ function siteTable() {
 		rows: () => siteRows(),
 		open: (row, from) => showStack(stackNode[row.stack], siteName(row), from),
 		columns: [
-			word("where", "Allocated by", siteName, {more: (row) => (stackOthers[row.stack] > 0 || stackNode[row.stack] === 0 ? "" : placeOf(frameOf(stackTelling[row.stack])))}),
+			word("where", "Allocated by", siteName, {more: sitePlace}),
 			bytes("allocated", "Allocated"),
 			number("allocations", "Allocations", (row) => row.allocations, formatCount),
 			bytes("peak", "At the peak"),

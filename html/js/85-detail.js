@@ -36,7 +36,7 @@ function costList(node) {
 			el("th", {scope: "row", class: "name"}, cost.title),
 			el("td", {class: "number"}, formatValue(v, cost.unit)),
 			el("td", {class: "number"}, cost.unit === "allocations" ? "" : formatCounted(c, countNoun(cost))),
-			el("td", {}, el("button", {type: "button", class: "link", "aria-label": `Show in the flame graph of ${cost.title}`, onclick: () => showInFlame(node, cost.name)}, "flame graph"))));
+			el("td", {}, el("button", {type: "button", class: "link", "aria-label": `Show in the flame graph of ${cost.title}`, onclick: () => showInFlame(node, cost.name)}, "graph"))));
 	}
 	return rows.length === 0 ? null : el("table", {class: "plain"}, el("caption", {class: "unseen"}, "What this stack cost"), el("tbody", {}, ...rows));
 }
@@ -79,6 +79,8 @@ function showLeak(leak, from) {
 	openDetail(stackTitle(leak.stack), from,
 		el("p", {}, el("strong", {}, formatBytes(leak.bytes)), ` in ${formatCounted(leak.blocks, "block")}, `,
 			leak.suspect ? el("span", {class: "warning"}, `suspect, score ${leak.score}`) : "not suspect"),
+		leak.reachability ? el("p", {}, `Reachability: ${leak.reachability}.`) : null,
+		leak.suppressed_by ? el("p", {class: "muted"}, `Suppressed by ${leak.suppressed_by}.`) : null,
 		el("ul", {class: "why"}, ...leak.why.map((why) => el("li", {}, why))),
 		...stackParts(leak.stack));
 }

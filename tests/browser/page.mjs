@@ -14,10 +14,10 @@ export function perfhook(...words) {
 }
 
 // Record one of the test programs; the trace's name.
-export function record(name, program, ...words) {
+export function record(name, program, words, environment = {}) {
 	const trace = join(work, `${name}.trace`);
 	execFileSync(join(build, "tests/programs", program), words, {
-		env: {...process.env, LD_PRELOAD: join(build, "libperfhook.so"), PERFHOOK_OUT: trace},
+		env: {...process.env, ...environment, LD_PRELOAD: join(build, "libperfhook.so"), PERFHOOK_OUT: trace},
 	});
 	return trace;
 }

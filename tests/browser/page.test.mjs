@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 import assert from "node:assert/strict";
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { build, launch, lowContrast, makePage, open, perfhook, record, source, work } from "./page.mjs";
 
-let browser, trace, file, report;
+let browser, trace, earlier, file, report;
 
 before(async () => {
-	trace = record("after", "page", work);
+	trace = record("after", "page", [work]);
+	earlier = record("before", "page", [work, "5"]);
 	// So that there are findings.
 	file = makePage("page.html", trace, "--threshold", "temporary-calls=1000", "--threshold", "tiny-write-calls=100");
 	report = JSON.parse(perfhook("report", "--json", trace));
@@ -212,11 +214,72 @@ describe("selection", () => {
 	});
 });
 
+describe("several processes", () => {
+	it("can be seen one by one", async () => {
+		const {page, bad, close} = await open(browser, makePage("tree.html", trace, earlier));
+		const total = () => page.evaluate(() => document.querySelector("#graph g.frame").getAttribute("aria-label"));
+		await page.selectOption("#cost", "temporary");
+		assert.match(await total(), /^all: 3,0\d\d /);
+		await page.click("#tab-processes");
+		assert.equal(await page.locator("#panel-processes tbody tr").count(), 2);
+		await page.selectOption("#process", String(report.process.pid));
+		assert.match(await total(), /^all: 2,0\d\d /);
+		assert.equal(await page.locator("#panel-processes tbody tr").count(), 1);
+		await page.selectOption("#process", "");
+		assert.match(await total(), /^all: 3,0\d\d /);
+		assert.deepEqual(bad, []);
+		await close();
+	});
+});
+
+describe("what may be there", () => {
+	// Sections that need another kind of run: put into a page that is there already.
+	const withModel = (name, change) => {
+		const text = source(file), [head, rest] = text.split('id="model">');
+		const at = rest.indexOf("</script>");
+		const model = JSON.parse(rest.slice(0, at));
+		change(model);
+		const changed = join(work, name);
+		writeFileSync(changed, `${head}id="model">${JSON.stringify(model).replace(/</g, "\\u003c")}${rest.slice(at)}`);
+		return changed;
+	};
+
+	it("marks, that lead to spans", async () => {
+		const marked = withModel("marks.html", (model) => {
+			model.marks = [{name: "<b>warm", at_s: 0.02, pid: 1}, {name: "done", at_s: 0.06, pid: 1}];
+		});
+		const {page, bad, close} = await open(browser, marked);
+		assert.match(await page.locator("#marks").innerText(), /<b>warm 20\.0 ms\s+done 60\.0 ms/);
+		await page.click("#marks >> text=<b>warm");
+		assert.match(await page.locator("#chips").innerText(), /^0\.0\d+ s to 0\.06/);
+		assert.deepEqual(bad, []);
+		await close();
+	});
+
+	it("resources, as rows of the timeline", async () => {
+		const timeline = [0, 0.05, 0.1].map((at_s) => ({at_s, rss_bytes: 1 << 24, cpu_percent: 50 + at_s}));
+		const {page, bad, close} = await open(browser, withModel("rows.html", (model) => { model.resources = {timeline}; }));
+		assert.deepEqual(await page.locator(".row strong").allInnerTexts(), ["Heap", "RSS", "CPU", "Files", "Network", "Waits"]);
+		assert.deepEqual(bad, []);
+		await close();
+	});
+
+	it("or only little", async () => {
+		const little = record("little", "page", [work], {PERFHOOK_EVENTS: "net"});
+		const {page, bad, close} = await open(browser, makePage("little.html", little));
+		assert.match(await page.locator("#words").innerText(), /not recorded\s+memory, io, wait/);
+		assert.deepEqual(await page.locator("[role=tab]").allInnerTexts(), ["Functions", "Connections", "Threads"]);
+		assert.deepEqual(await page.locator("#cost option").allInnerTexts(), ["sent over sockets", "received over sockets", "time in reads, writes and their like"]);
+		assert.deepEqual(bad, []);
+		await close();
+	});
+});
+
 describe("comparison", () => {
 	let compared;
 
 	before(() => {
-		compared = makePage("diff.html", trace, "--diff", record("before", "page", work, "5"));
+		compared = makePage("diff.html", trace, "--diff", earlier);
 	});
 
 	it("shows what is more and what is less", async () => {
