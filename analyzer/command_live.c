@@ -2,6 +2,7 @@
 /* Looking at a process that runs. */
 #include "analyzer/command_live.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,7 +19,9 @@
 #include <unistd.h>
 
 #include "analyzer/arena.h"
+#include "analyzer/commands.h"
 #include "analyzer/format_text.h"
+#include "analyzer/reach_found.h"
 #include "analyzer/scan.h"
 #include "analyzer/spans.h"
 #include "collector/proc.h"
@@ -275,8 +278,34 @@ static bool flush(const struct looker *k, struct target *t)
 	return true;
 }
 
+/* Where it was forked: what its ancestors had then is in their traces, at the latest now. */
+static void flush_others(const struct looker *k)
+{
+	DIR *folder = opendir(k->folder);
+	const struct dirent *entry;
+
+	while (folder != NULL && (entry = readdir(folder)) != NULL) {
+		char path[sizeof(k->folder) + sizeof(entry->d_name) + 1];
+		struct target *t = NULL;
+
+		snprintf(path, sizeof(path), "%s/%s", k->folder, entry->d_name);
+		if (ends_with(entry->d_name, PH_SEGMENT_SUFFIX))
+			t = target_map(path, "");
+		if (t == NULL)
+			continue;
+		if (atomic_load(&t->segment->collector) == PH_COLLECTOR_ATTACHED &&
+		    t->segment->pid != k->target->segment->pid)
+			flush(k, t);
+		target_free(t);
+	}
+	if (folder != NULL)
+		closedir(folder);
+}
+
 static int have_written(struct looker *k, struct error *e)
 {
+	if (k->target->segment->parent_fork != 0)
+		flush_others(k);
 	if (flush(k, k->target))
 		return 0;
 	return fail(e, ERROR_SYSTEM, 0,
@@ -367,7 +396,7 @@ static int judge(struct looker *k, struct run *run, struct run_live *live, struc
 	return 0;
 }
 
-static int load_and_judge(struct looker *k, struct loaded *l, struct live_blocks *b,
+static int load_and_judge(struct looker *k, struct loaded *l, struct run_live *live,
 			  const struct options *o, struct error *e)
 {
 	const struct run_instant instant = {
@@ -377,49 +406,111 @@ static int load_and_judge(struct looker *k, struct loaded *l, struct live_blocks
 		.ticks = k->noted->ticks,
 	};
 	struct spans mapped = {.list = NULL};
-	struct run_live live = {
-		.mapped = &mapped,
-		.allocator_start = k->target->segment->allocator_start,
-		.allocator_end = k->target->segment->allocator_end,
-	};
 	char path[sizeof(k->target->segment->trace) + sizeof(k->root)];
 	int rc;
 
 	snprintf(path, sizeof(path), "%s%.*s", k->root, (int)sizeof(k->target->segment->trace) - 1,
 		 k->target->segment->trace);
-	rc = loaded_open_live(l, path, &instant, &live, o, e);
+	*live = (struct run_live){
+		.mapped = &mapped,
+		.allocator_start = k->target->segment->allocator_start,
+		.allocator_end = k->target->segment->allocator_end,
+	};
+	rc = loaded_open_live(l, path, &instant, live, o, e);
 	if (rc == 0)
-		rc = judge(k, &l->run, &live, e);
+		rc = judge(k, &l->run, live, e);
 	keep_release(&k->kept);
-	if (rc == 0)
-		rc = loaded_rank(l, o, e);
-	*b = (struct live_blocks){live.blocks, live.count};
 	spans_free(&mapped);
 	return rc;
+}
+
+/* It waits for its end to be looked at: it has been copied, or never will be. */
+static void let_it_end(struct looker *k)
+{
+	_Atomic uint32_t *look = &k->target->segment->look;
+	uint32_t begun = PH_LOOK_BEGUN;
+
+	if (atomic_compare_exchange_strong(look, &begun, PH_LOOK_OVER))
+		syscall(SYS_futex, look, FUTEX_WAKE, 0x7fffffff, NULL, NULL, 0);
+}
+
+static int look(struct looker *k, struct loaded *l, struct run_live *live, const struct options *o,
+		struct error *e)
+{
+	int rc = check_recorded(k, e);
+
+	if (rc == 0)
+		rc = stop_it(k, o->copy, e);
+	let_it_end(k);
+	if (rc != 0)
+		return rc;
+	rc = have_written(k, e);
+	if (rc == 0)
+		rc = load_and_judge(k, l, live, o, e);
+	keep_free(&k->kept);
+	return rc;
+}
+
+static void close_looker(struct looker *k)
+{
+	if (k->noted != NULL)
+		munmap(k->noted, k->noted_bytes);
+	if (k->target != NULL)
+		target_free(k->target);
 }
 
 int live_open(struct loaded *l, struct live_blocks *b, int pid, const struct options *o,
 	      struct error *e)
 {
 	struct looker k = {.pid = pid, .kept = {.socket = -1}};
+	struct run_live live = {.blocks = NULL};
 	int rc;
 
 	*l = (struct loaded){.is_tree = false};
-	*b = (struct live_blocks){.list = NULL};
 	rc = find_segment(&k, e);
 	if (rc == 0)
-		rc = check_recorded(&k, e);
+		rc = look(&k, l, &live, o, e);
 	if (rc == 0)
-		rc = stop_it(&k, o->copy, e);
-	if (rc == 0) {
-		rc = have_written(&k, e);
-		if (rc == 0)
-			rc = load_and_judge(&k, l, b, o, e);
-		keep_free(&k.kept);
-	}
-	if (k.noted != NULL)
-		munmap(k.noted, k.noted_bytes);
-	if (k.target != NULL)
-		target_free(k.target);
+		rc = loaded_rank(l, o, e);
+	*b = (struct live_blocks){live.blocks, live.count};
+	free(live.file_nodes);
+	close_looker(&k);
 	return rc;
+}
+
+/* ---- for the collector ------------------------------------------------------------------- */
+
+static int look_at_end(int pid, FILE *out, struct error *e)
+{
+	struct looker k = {.pid = pid, .kept = {.socket = -1}};
+	struct options o = {.cost = NULL};
+	struct run_live live = {.blocks = NULL};
+	struct loaded l = {.is_tree = false};
+	int rc;
+
+	thresholds_default(&o.thresholds);
+	rc = find_segment(&k, e);
+	if (rc == 0)
+		rc = look(&k, &l, &live, &o, e);
+	if (rc == 0)
+		found_write(out, &l.run, &live, k.noted->ticks);
+	free(live.blocks);
+	free(live.file_nodes);
+	loaded_close(&l);
+	close_looker(&k);
+	return rc;
+}
+
+int command_look(int argc, char **argv)
+{
+	struct error e = {.code = ERROR_NONE};
+	FILE *out = argc == 3 ? fdopen(atoi(argv[2]), "w") : NULL;
+
+	if (out == NULL) {
+		fprintf(stderr, "perfhook: look: not by a collector\n");
+		return STATUS_UNUSABLE;
+	}
+	if (look_at_end(atoi(argv[1]), out, &e) != 0)
+		found_write_failure(out, e.text);
+	return fclose(out) == 0 ? STATUS_DONE : STATUS_UNUSABLE;
 }

@@ -21,4 +21,7 @@ struct live_blocks {
 int live_open(struct loaded *l, struct live_blocks *b, int pid, const struct options *o,
 	      struct error *e);
 
+/* `perfhook look PID FD`: the same for the collector; what is found goes to FD. */
+int command_look(int argc, char **argv);
+
 #endif

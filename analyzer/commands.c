@@ -18,8 +18,10 @@
 	 OPTION_NO_PAGER)
 
 static const struct command commands[] = {
-	{"record", "[-o FILE] [--duration S] [--] COMMAND [ARG...]", "run a command and record it",
-	 OPTION_RECORD_OUTPUT | OPTION_DURATION | OPTION_STOP_AT_WORD, 1, -1, command_record},
+	{"record", "[-o FILE] [--duration S] [--leaks] [--] COMMAND [ARG...]",
+	 "run a command and record it",
+	 OPTION_RECORD_OUTPUT | OPTION_DURATION | OPTION_LEAKS | OPTION_STOP_AT_WORD, 1, -1,
+	 command_record},
 	{"report", "TRACE... [OPTION...]", "findings, peak, leaks, files, connections and threads",
 	 OPTIONS_REPORT | OPTIONS_VIEW | OPTION_HTML | OPTION_THRESHOLD | OPTION_SUPPRESSIONS, 1,
 	 -1, command_report},

@@ -42,10 +42,24 @@ static void add_span(void *context, uint64_t start, uint64_t end)
 	spans_add(context, start, end);
 }
 
-bool live_take(struct run_live *live, const struct replay_heap *heap, const struct mapped *own)
+/* Numbers of the file's by the run's. */
+static bool take_nodes(struct run_live *live, const struct stacks *stacks, size_t nodes)
+{
+	live->file_nodes = calloc(nodes + 1, sizeof(*live->file_nodes));
+	for (size_t i = 1; live->file_nodes != NULL && i < stacks->file_node_count; i++)
+		if (stacks->file_nodes[i] < nodes)
+			live->file_nodes[stacks->file_nodes[i]] = (uint32_t)i;
+	return live->file_nodes != NULL;
+}
+
+bool live_take(struct run_live *live, const struct replay_heap *heap, const struct stacks *stacks,
+	       size_t inherited_sites, const struct mapped *own)
 {
 	const struct heap_block *b;
 
+	live->inherited_sites = inherited_sites;
+	if (!take_nodes(live, stacks, heap->node_count))
+		return false;
 	live->blocks = calloc(heap->block_count + 1, sizeof(*live->blocks));
 	if (live->blocks == NULL)
 		return false;

@@ -8,6 +8,7 @@
 #include "analyzer/mapped.h"
 #include "analyzer/reader.h"
 #include "analyzer/run.h"
+#include "analyzer/stacks.h"
 
 /* Blocks of events from after the instant are dropped, and the end if there was one. */
 void live_cut(const struct run_instant *instant, struct reader *reader);
@@ -16,6 +17,7 @@ void live_cut(const struct run_instant *instant, struct reader *reader);
 bool live_map(struct mapped *m, uint64_t start, uint64_t length, bool own);
 
 /* False: out of memory. The heap is settled. */
-bool live_take(struct run_live *live, const struct replay_heap *heap, const struct mapped *own);
+bool live_take(struct run_live *live, const struct replay_heap *heap, const struct stacks *stacks,
+	       size_t inherited_sites, const struct mapped *own);
 
 #endif

@@ -192,6 +192,7 @@ static bool take_run(struct meta *m, const cJSON *root)
 	m->monotonic = strcmp(get_text(m, root, "clock"), "monotonic") == 0;
 	m->ticks_per_s = (double)get_u64(root, "ticks_per_s");
 	m->free_stacks = cJSON_IsTrue(member(root, "free_stacks"));
+	m->leaks = cJSON_IsTrue(member(root, "leaks"));
 	m->depth = get_u32(root, "depth");
 	take_events(m, member(root, "events"));
 	take_command(m, member(root, "command"));

@@ -73,6 +73,7 @@ struct meta {
 	uint64_t started_ns, started_ticks, process_start;
 	double ticks_per_s;
 	bool monotonic, free_stacks;
+	bool leaks; /* a search for lost blocks was asked for */
 	uint32_t depth;
 	bool records_io;    /* PERFHOOK_EVENTS has both io and net */
 	unsigned off;	    /* RUN_OFF_...: what it does not have */

@@ -41,6 +41,8 @@ static const struct option_row rows[] = {
 	 "only allocations of so many bytes: 1k..1M, 64, 4k.."},
 	{OPTION_MIN_CHANGE, "min-change", 0, "AMOUNT",
 	 "leave out smaller changes: bytes (64K), a part (5%), a time (20ms); repeatable"},
+	{OPTION_LEAKS, "leaks", 0, NULL,
+	 "at its end, find out which blocks are lost (PERFHOOK_LEAKS=exit)"},
 	{OPTION_PID, "pid", 0, "PID", "look for lost blocks in a recorded process that runs"},
 	{OPTION_PID, "blocks", 0, NULL, "with --pid: list every block that lives"},
 	{OPTION_PID, "copy", 0, NULL,
@@ -359,6 +361,9 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		return 0;
 	case OPTION_TOP:
 		return parse_top(o, value, e);
+	case OPTION_LEAKS:
+		o->leaks = true;
+		return 0;
 	case OPTION_PID:
 		return take_live(o, row->name, value, e);
 	case OPTION_DURATION:

@@ -43,6 +43,7 @@ enum option_bit {
 	OPTION_FLAME = 1 << 22,	 /* all that only `flame` takes */
 	OPTION_EXPORT = 1 << 30, /* likewise `export` */
 	OPTION_HTML = 1 << 23,
+	OPTION_LEAKS = 1 << 27,
 	OPTION_PID = 1 << 26, /* a process that runs, and how it is looked at */
 	OPTION_MIN_CHANGE = 1 << 19,
 	OPTION_SUPPRESSIONS = 1 << 20, /* and --generate-suppressions */
@@ -83,6 +84,7 @@ struct options {
 	struct diff_noise noise;
 	int pid;		   /* of a process that runs; 0: not given */
 	bool blocks;		   /* each of its blocks is listed */
+	bool leaks;		   /* search for lost blocks at the end */
 	bool copy;		   /* its memory is read while it stands, not by a fork of it */
 	const char **suppressions; /* files */
 	size_t suppression_count;

@@ -19,6 +19,7 @@
 #include "analyzer/loops.h"
 #include "analyzer/merge.h"
 #include "analyzer/meta.h"
+#include "analyzer/reach_found.h"
 #include "analyzer/reader.h"
 #include "analyzer/run.h"
 #include "analyzer/stacks.h"
@@ -42,6 +43,8 @@ struct replay {
 	struct clock clock;
 	struct stacks stacks;
 	struct replay_heap heap;
+	struct reach_found found; /* by a search for lost blocks at the end */
+	uint32_t inherited_sites; /* of the heap, the first ones: their stacks came by a fork */
 	struct mapped own_mapped; /* by the program itself; only if it is asked for */
 	struct replay_io io;
 	struct replay_waits waits;
@@ -94,6 +97,9 @@ extern const struct merge_consumer replay_consumer;
 
 /* What counts begins here, at_s after the start; what was stays as it is. */
 void replay_begin_window(struct replay *r, double at_s);
+
+/* What a search for lost blocks found, after the notes. */
+void replay_take_found(struct replay *r);
 
 /* At the end: how it ended, and what was lost or not seen. */
 void replay_note_all(struct replay *r);

@@ -70,6 +70,10 @@ void text_reachability(struct report *r, struct emit_text *t)
 	const struct reach *s = &r->run->heap.reach;
 	char when[128], bytes[FORMAT_ROOM], n[FORMAT_ROOM];
 
+	if (!s->made && s->missing != NULL) {
+		text_heading(t, "REACHABLE", NULL);
+		text_say(t, "  not known: %s\n", s->missing);
+	}
 	if (!s->made)
 		return;
 	text_when(s, when, sizeof(when));

@@ -56,6 +56,11 @@ static bool read_descriptions(struct replay *r)
 			if (reader_payload(&r->reader, b, &payload))
 				good = clock_add(&r->clock, payload.data, payload.length);
 			break;
+		case PH_BLOCK_REACH:
+			if (reader_payload(&r->reader, b, &payload) &&
+			    !found_read(&r->found, &payload, r->arena))
+				reader_damage(&r->reader, b->offset);
+			break;
 		case PH_BLOCK_STACKS:
 		case PH_BLOCK_EVENTS:
 		case PH_BLOCK_INDEX:
@@ -320,6 +325,7 @@ static void replay_close(struct replay *r)
 	merge_free(&r->merge);
 	heap_free(&r->heap);
 	mapped_free(&r->own_mapped);
+	found_free(&r->found);
 	io_free(&r->io);
 	waits_free(&r->waits);
 	loops_free(&r->loops);
@@ -438,6 +444,7 @@ static void import_blocks(struct replay *r, const struct replay *p, const struct
 	for (size_t i = 1; i < p->heap.site_count; i++)
 		if (p->heap.sites[i].live_blocks != 0)
 			heap_know_site(&r->heap, (uint32_t)map_get(known, p->heap.sites[i].node));
+	r->inherited_sites = (uint32_t)r->heap.site_count - 1;
 	heap_expect(&r->heap, p->heap.block_count);
 	for (size_t at = 0; (b = heap_next_block(&p->heap, &at)) != NULL;) {
 		uint32_t node = (uint32_t)map_get(known, p->heap.sites[b->site].node);
@@ -721,7 +728,7 @@ static int replay_finish(struct replay *r, struct error *e)
 	if (run->activity != NULL)
 		activity_settle(run->activity);
 	if (r->options != NULL && r->options->live != NULL &&
-	    !live_take(r->options->live, &r->heap, &r->own_mapped))
+	    !live_take(r->options->live, &r->heap, &r->stacks, r->inherited_sites, &r->own_mapped))
 		return out_of_memory(r, e);
 	if (r->view == NULL && r->filter == NULL) /* the kernel counted all */
 		compare_with_kernel(r);
@@ -730,6 +737,7 @@ static int replay_finish(struct replay *r, struct error *e)
 		return out_of_memory(r, e);
 	drop_other_threads(r);
 	replay_note_all(r);
+	replay_take_found(r);
 	return 0;
 }
 

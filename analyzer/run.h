@@ -72,7 +72,6 @@ struct reach {
 	const char *how;     /* "snapshot", "copy"; NULL: not made, or a tree's */
 	double at_s;	     /* NaN: likewise */
 	double pause_s;	     /* that the process stood still for it; the longest */
-	uint64_t blocks;     /* that were judged */
 	struct reach_sum sums[REACH_CLASSES];
 	const char **notes; /* what could not be told */
 	size_t note_count;
@@ -621,6 +620,8 @@ struct spans;
 struct run_live {
 	struct reach_block *blocks; /* `site` is a place in run->sites */
 	size_t count;
+	uint32_t *file_nodes;	/* by the run's node; 0: the file does not have it */
+	size_t inherited_sites; /* how many of run->sites, the first ones, came by a fork */
 	/* What the program mapped itself, not its allocator, whose code lies in
 	 * [allocator_start, allocator_end). Given. */
 	struct spans *mapped;

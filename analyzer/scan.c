@@ -171,6 +171,5 @@ void scan_sum_up(struct run *run, const struct reach_block *blocks, size_t count
 		run->sites[b->site].reach[b->class].bytes += b->size;
 		run->sites[b->site].reach[b->class].blocks++;
 	}
-	run->heap.reach.blocks = count;
 	run->heap.reach.made = true;
 }

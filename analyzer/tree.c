@@ -144,6 +144,7 @@ static void add_site(struct tree *t, const struct tree_image *image, const struc
 	add_times(to, s, image->at_s);
 	add_live(to, &image->run, s, image->at_s);
 	reach_add(to->reach, s->reach);
+	reach_add(t->run.heap.reach.sums, s->reach);
 	to->allocations += s->allocations;
 	to->allocated_bytes += s->allocated_bytes;
 	to->frees += s->frees;
@@ -324,14 +325,13 @@ static void settle_findings(struct tree *t)
 
 /* Sums. */
 
+/* Sums are those of the stacks, which are without what a fork left. */
 static void add_reach(struct reach *to, const struct reach *from)
 {
 	to->made |= from->made;
 	to->missing = to->missing != NULL ? to->missing : from->missing;
 	to->at_s = NAN;
 	to->pause_s = from->made ? fmax(to->pause_s, from->pause_s) : to->pause_s;
-	to->blocks += from->blocks;
-	reach_add(to->sums, from->sums);
 }
 
 static void add_heap(struct heap *to, const struct heap *h)

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector/look.h"
 #include "collector/outname.h"
 #include "collector/proc.h"
 #include "collector/target.h"
@@ -371,7 +372,8 @@ static void look_for_ends(struct collector *c)
 		struct target *t = c->targets[i];
 		struct target_end end;
 
-		if (!proc_ended(t->pidfd, t->segment->pid, t->segment->process_start))
+		if (!proc_ended(t->pidfd, t->segment->pid, t->segment->process_start) ||
+		    look_is_under_way(t))
 			continue;
 		/* A last look: it may have announced another image, or a child. */
 		look_for_segments(c);
@@ -393,6 +395,7 @@ static uint64_t drain_all(struct collector *c)
 	for (size_t i = 0; i < c->target_count; i++) {
 		moved += target_drain(c->targets[i], false);
 		target_flush(c->targets[i]);
+		look_serve(c->targets[i]);
 		if (reclaim)
 			target_reclaim(c->targets[i]);
 	}
@@ -434,7 +437,8 @@ static bool any_clock_awake(const struct collector *c)
 static bool is_awaited(const struct collector *c)
 {
 	for (size_t i = 0; i < c->target_count; i++)
-		if (atomic_load(&c->targets[i]->segment->confined) != 0)
+		if (atomic_load(&c->targets[i]->segment->confined) != 0 ||
+		    look_is_under_way(c->targets[i]))
 			return true;
 	return any_clock_awake(c);
 }

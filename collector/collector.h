@@ -13,6 +13,7 @@
 struct record_options {
 	const char *output; /* NULL: PERFHOOK_OUT, or the default name */
 	double duration_s;  /* after which the command is ended; 0: it ends by itself */
+	bool leaks;	    /* search for lost blocks at the end, whatever PERFHOOK_LEAKS says */
 };
 
 /* `perfhook record`: start a collector, run the command, wait for both. Returns

@@ -152,6 +152,8 @@ static void set_environment(const struct session *s, const struct record_options
 	setenv("PERFHOOK_ROOT", root, 1);
 	if (options->output != NULL)
 		setenv("PERFHOOK_OUT", options->output, 1);
+	if (options->leaks)
+		setenv("PERFHOOK_LEAKS", "exit", 1);
 }
 
 static void run_command(const struct session *s, const struct record_options *options,

@@ -113,6 +113,7 @@ cJSON *run_json(const struct ph_segment *s, const char *segment_path, const char
 	cJSON_AddNumberToObject(o, "depth", s->depth);
 	cJSON_AddBoolToObject(o, "free_stacks", s->free_stacks != 0);
 	cJSON_AddStringToObject(o, "overflow", s->overflow == PH_OVERFLOW_DROP ? "drop" : "block");
+	cJSON_AddBoolToObject(o, "leaks", s->leaks != 0);
 	add_u64(o, "process_start", s->process_start);
 	cJSON_AddItemToObject(o, "parent", parent_json(s, parent_path));
 	cJSON_AddStringToObject(o, "segment", segment_path);

@@ -343,6 +343,14 @@ static void add_json(struct target *t, uint16_t kind, cJSON *json)
 	cJSON_Delete(json);
 }
 
+void target_add_found(struct target *t, const char *json, size_t length)
+{
+	struct ph_block_header header = {.kind = PH_BLOCK_REACH};
+
+	if (length <= PH_BLOCK_RAW_MAX)
+		add_block(t, &header, json, length);
+}
+
 static void add_clock(struct target *t)
 {
 	struct ph_block_header header = {.kind = PH_BLOCK_CLOCK};

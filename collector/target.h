@@ -101,6 +101,10 @@ struct target {
 	bool replaced;	    /* another file has the trace's name by now: ours is nobody's */
 	bool damaged;	    /* a ring held what is no event: said in END */
 	bool memory_short;
+	/* Who searches it for lost blocks at its end; look.h. */
+	int looker;	       /* its pid; 0: nobody (any more) */
+	int looker_fd;	       /* what it finds */
+	uint64_t looker_since; /* CLOCK_MONOTONIC, ns */
 };
 
 /* How a target's end is to be told. */
@@ -144,6 +148,9 @@ void target_adopt_stages(struct target *t);
 
 /* The first cell of a slot's stream that is not in the file. */
 uint64_t target_unwritten(const struct target *t, uint32_t index);
+
+/* What a search for lost blocks found: the payload of a REACH block. */
+void target_add_found(struct target *t, const char *json, size_t length);
 
 /* A thread that is gone, for the trace's list. */
 void target_add_thread(struct target *t, const struct thread_entry *e);

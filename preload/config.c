@@ -135,6 +135,15 @@ static bool set_start(const char *value)
 	return ok;
 }
 
+static bool set_leaks(const char *value)
+{
+	uint32_t exit;
+	bool ok = set_choice(value, "off", "exit", &exit);
+
+	ph_config.leaks = exit;
+	return ok;
+}
+
 static const struct {
 	const char *name;
 	bool (*set)(const char *value);
@@ -148,6 +157,7 @@ static const struct {
 	{"PERFHOOK_RING", set_ring, "a power of two from 16K to 1M"},
 	{"PERFHOOK_CHILDREN", set_children, "follow or skip"},
 	{"PERFHOOK_START", set_start, "on or off"},
+	{"PERFHOOK_LEAKS", set_leaks, "off or exit"},
 	{"PERFHOOK_ROOT", set_root, ""},
 };
 

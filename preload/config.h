@@ -19,6 +19,7 @@ struct ph_config {
 	bool free_stacks;
 	bool follow_children;
 	bool start;
+	bool leaks; /* lost blocks are searched for at the end */
 };
 
 /* The only instance; constant once ph_config_read() returned true. */

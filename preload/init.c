@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "preload/config.h"
 #include "preload/hooks.h"
@@ -18,6 +19,8 @@
 #pragma weak on_exit
 
 #define COLLECTOR_WAIT_NS INT64_C(3000000000)
+#define LOOK_BEGINS_NS	  UINT64_C(5000000000)	/* for a collector that is busy */
+#define LOOK_WAIT_NS	  UINT64_C(60000000000) /* for all of the memory to be copied */
 
 static bool holds_relative_path(const char *list)
 {
@@ -129,11 +132,44 @@ static void await_collector(void)
 extern int __cxa_at_quick_exit(void (*function)(void *), void *library) /* NOLINT: its name */
 	__attribute__((weak));
 
+/*
+ * The program's own functions for the end have been called, and nothing of it is left to
+ * free blocks: whoever searches our memory for what is lost may do so now. Bounded: the
+ * collector may not be there, or not be allowed to.
+ */
+static void await_look(void)
+{
+	const struct ph_process *p = ph_process;
+	struct ph_segment *g = p->segment;
+	uint64_t began = sys_clock_ns(CLOCK_MONOTONIC);
+	uint32_t seen = PH_LOOK_WANTED;
+
+	/* yama(7) lets only its parents trace a process, and whom it names. */
+	sys2(SYS_prctl, PR_SET_PTRACER, atomic_load(&p->control->collector_pid));
+	atomic_store(&g->look, PH_LOOK_WANTED);
+	ph_wake_collector(p->control);
+	do {
+		uint64_t waited = sys_clock_ns(CLOCK_MONOTONIC) - began;
+
+		if (waited > (seen == PH_LOOK_WANTED ? LOOK_BEGINS_NS : LOOK_WAIT_NS) ||
+		    !ph_collector_alive(p->control))
+			break;
+		sys_futex_wait(&g->look, seen, 50000000);
+		seen = atomic_load_explicit(&g->look, memory_order_acquire);
+	} while (seen != PH_LOOK_OVER);
+	sys2(SYS_prctl, PR_SET_PTRACER, 0);
+}
+
 static void at_exit(int status, void *unused)
 {
+	const struct ph_process *p = ph_process;
+
 	(void)unused;
 	ph_threads_ending();
 	ph_note_end(status);
+	if (p->generation > PH_OFF && p->segment->leaks && !p->segment->alone && !ph_confined &&
+	    !ph_unseen_filtered() && sys_getpid() == p->segment->pid)
+		await_look();
 }
 
 extern char _end[] __attribute__((visibility("hidden"))); /* of our .bss, by the linker */

@@ -247,6 +247,7 @@ static void describe(struct ph_segment *s, const struct ph_control *c, const str
 	s->free_stacks = ph_config.free_stacks;
 	s->overflow = ph_config.overflow;
 	s->follow_children = ph_config.follow_children;
+	s->leaks = ph_config.leaks;
 	s->page_bytes = (uint32_t)getauxval(AT_PAGESZ);
 	s->first_process = s->pid == c->root_pid && !b->by_fork;
 	s->parent_pid = b->by_fork ? b->pid : 0;

@@ -40,6 +40,7 @@ enum ph_block_kind {
 	PH_BLOCK_INDEX = 9,	/* struct ph_index_entry, one a block before it */
 	PH_BLOCK_MARKS = 10,	/* JSON: named moments, all so far */
 	PH_BLOCK_SAMPLES = 11,	/* struct ph_samples, then so many records */
+	PH_BLOCK_REACH = 12,	/* JSON: what became of a search for lost blocks at the end */
 };
 
 #define PH_BLOCK_ZSTD 1u /* flag: the payload is one zstd frame */

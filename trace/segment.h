@@ -170,6 +170,14 @@ enum ph_clock_kind {
 #define PH_EVENTS_NET	 4u
 #define PH_EVENTS_WAIT	 8u
 
+/* PERFHOOK_LEAKS=exit: before it ends a process waits to be looked at for lost blocks. */
+enum ph_look {
+	PH_LOOK_NONE = 0,
+	PH_LOOK_WANTED = 1,
+	PH_LOOK_BEGUN = 2, /* somebody is about to stop it */
+	PH_LOOK_OVER = 3,  /* it may go on */
+};
+
 #define PH_UNWINDER_LIBUNWIND 1u
 #define PH_UNWINDER_OWN	      2u
 
@@ -222,6 +230,7 @@ struct ph_segment {
 	uint32_t clock_kind;
 	uint32_t events, depth, free_stacks, overflow;
 	uint32_t follow_children;
+	uint32_t leaks; /* looked at for lost blocks when it ends */
 	uint64_t start_ticks, start_monotonic_ns, start_realtime_ns;
 	uint32_t first_process; /* the one that PERFHOOK_ROOT names, in its first image */
 	uint32_t unwinder;	/* PH_UNWINDER_... that it has */
@@ -275,6 +284,7 @@ struct ph_segment {
 	/* What a look from outside (inspect/) asks of the collector: all that stands in the
 	 * rings is wanted in the file. Numbers of such wishes; `flushed` is a futex. */
 	_Atomic uint32_t flush_wanted, flushed;
+	_Atomic uint32_t look; /* enum ph_look, of the process's end; a futex */
 	/* For such a look: code of the program's malloc, end of the library's own data, and
 	 * what of it is kept for the program. */
 	uint64_t allocator_start, allocator_end;

@@ -288,7 +288,7 @@ static void set_environment(const struct options *options, const char *traces)
 	static const char *const ours[] = {
 		"PERFHOOK_OUT",	     "PERFHOOK_EVENTS", "PERFHOOK_DEPTH",    "PERFHOOK_FREE_STACKS",
 		"PERFHOOK_OVERFLOW", "PERFHOOK_RING",	"PERFHOOK_CHILDREN", "PERFHOOK_START",
-		"PERFHOOK_ROOT",     "LD_PRELOAD"};
+		"PERFHOOK_ROOT",     "PERFHOOK_LEAKS",	"LD_PRELOAD"};
 
 	for (size_t i = 0; i < COUNT_OF(ours); i++)
 		unsetenv(ours[i]);

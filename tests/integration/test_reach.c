@@ -199,7 +199,7 @@ static void check_mode(const char *mode, int looks)
 static void test_undisturbed(void **state)
 {
 	(void)state;
-	check_mode("waiting", full_mode() ? 200 : 20);
+	check_mode("waiting", full_mode() ? 200 : 12);
 }
 
 /* It would inherit orphans. */
@@ -223,7 +223,7 @@ static void test_killed_looks(void **state)
 	cJSON *json;
 
 	(void)state;
-	for (int i = 0; i < (full_mode() ? 400 : 60); i++) {
+	for (int i = 0; i < (full_mode() ? 400 : 40); i++) {
 		const struct options options = {.timeout_s = 60};
 		struct running *r =
 			start(ARGV(perfhook_path(), "leaks", "--pid", text("%d", h.pid)), &options);
@@ -301,12 +301,127 @@ static void test_refusals(void **state)
 	let_go(&h);
 }
 
+/* ---- at the end --------------------------------------------------------------------------- */
+
+static const char *const at_exit[] = {"PERFHOOK_LEAKS=exit", NULL};
+
+static struct outcome end_by(const char *how)
+{
+	const struct options options = {.preload = true, .env = at_exit};
+
+	return record(ARGV(program("lost_at_end"), how), &options);
+}
+
+/* The stack whose one live block has this size. */
+static const char *class_of(const cJSON *json, uint64_t size)
+{
+	const cJSON *l;
+
+	cJSON_ArrayForEach(l, json_at(json, "leaks"))
+	{
+		if (json_u64(l, "bytes") == size)
+			return json_text(l, "reachability");
+	}
+	fail_msg("no leak of %llu bytes", (unsigned long long)size);
+	return NULL;
+}
+
+#define check_class(json, size, class)                                                             \
+	check(strcmp(class_of(json, size), class) == 0, "the block of %d bytes is %s", size,       \
+	      class_of(json, size))
+
+static void check_end(const char *how, int status)
+{
+	struct outcome o = end_by(how);
+	cJSON *json = report(o.trace);
+
+	check_status(&o, status);
+	check(cJSON_IsTrue(json_at(json, "reachability.made")), "%s: no search: %s", how,
+	      cJSON_Print(json_at(json, "reachability")));
+	check_class(json, 1001, "lost");
+	check_class(json, 1002, "still reachable");
+	check_class(json, 1003, "possibly lost");
+}
+
+static void test_end(void **state)
+{
+	(void)state;
+	check_end("return", 0);
+	check_end("exit", 3);
+	check_end("thread", 0);
+}
+
+static void check_no_end(const char *how, const char *why)
+{
+	struct outcome o = end_by(how);
+	cJSON *json = report(o.trace);
+
+	check(cJSON_IsFalse(json_at(json, "reachability.made")), "%s: a search was made", how);
+	check(strstr(json_text(json, "reachability.missing"), why) != NULL, "%s: %s", how,
+	      json_text(json, "reachability.missing"));
+	check(cJSON_IsNull(json_at(json, "reachability.bytes.lost")), "lost bytes are known");
+	check(cJSON_IsNull(json_at(json_at(json, "leaks")->child, "reachability")), "a class");
+}
+
+static void test_ends_without(void **state)
+{
+	(void)state;
+	check_no_end("_exit", "did not end by exit()");
+	check_no_end("abort", "a signal ended");
+	check_no_end("exec", "became another program");
+}
+
+/* A child knows of its parent's blocks, under their own stacks. */
+static void test_end_of_child(void **state)
+{
+	struct outcome o = end_by("fork");
+	char **traces;
+	cJSON *all, *json;
+
+	(void)state;
+	check_u64(list_traces(&o, &traces), 2, "traces");
+	for (size_t i = 0; i < 2; i++) {
+		json = report(traces[i]);
+		check(cJSON_IsTrue(json_at(json, "reachability.made")), "no search");
+		check_class(json, 1001, "lost");
+		check_class(json, 1002, "still reachable");
+		if (strcmp(traces[i], o.trace) == 0)
+			continue;
+		check_class(json, 1005, "lost");
+		check_class(json, 1006, "still reachable");
+	}
+	/* Of both together each block counts once. */
+	all = leaks_of_all(&o);
+	check_u64(json_u64(all, "reachability.bytes.lost"), 1001 + 1005, "lost bytes");
+	check_class(all, 1006, "still reachable");
+}
+
+/* It is off unless it is asked for, and then it is no different process that ends. */
+static void test_end_by_record(void **state)
+{
+	struct outcome o = run(ARGV(perfhook_path(), "record", "--leaks", "-o", in_box("r.trace"),
+				    program("lost_at_end"), "exit"),
+			       NULL);
+	cJSON *json;
+
+	(void)state;
+	check_status(&o, 3);
+	json = report(in_box("r.trace"));
+	check_class(json, 1001, "lost");
+	o = run(ARGV(perfhook_path(), "record", "-o", in_box("r.trace"), program("lost_at_end")),
+		NULL);
+	json = report(in_box("r.trace"));
+	check(cJSON_IsFalse(json_at(json, "reachability.made")), "a search was made");
+	check(cJSON_IsNull(json_at(json, "reachability.missing")), "one is missing");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		boxed(test_blocks),    boxed(test_blocks_by_copy),   boxed(test_undisturbed),
-		boxed(test_subreaper), boxed(test_ignored_children), boxed(test_killed_looks),
-		boxed(test_paused),    boxed(test_refusals),
+		boxed(test_blocks),	  boxed(test_blocks_by_copy),	boxed(test_undisturbed),
+		boxed(test_subreaper),	  boxed(test_ignored_children), boxed(test_killed_looks),
+		boxed(test_paused),	  boxed(test_refusals),		boxed(test_end),
+		boxed(test_ends_without), boxed(test_end_of_child),	boxed(test_end_by_record),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

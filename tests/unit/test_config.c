@@ -201,6 +201,10 @@ static void test_choices(void **state)
 	assert_int_equal(good("PERFHOOK_OVERFLOW=block")->overflow, PH_OVERFLOW_BLOCK);
 	bad("PERFHOOK_OVERFLOW=wait", "block or drop");
 	bad("PERFHOOK_OVERFLOW=", "block or drop");
+	assert_true(good("PERFHOOK_LEAKS=exit")->leaks);
+	assert_false(good("PERFHOOK_LEAKS=off")->leaks);
+	bad("PERFHOOK_LEAKS=on", "off or exit");
+	bad("PERFHOOK_LEAKS=", "off or exit");
 	assert_int_equal(good("PERFHOOK_RING=16K")->ring_bytes, 16 << 10);
 	assert_int_equal(good("PERFHOOK_RING=65536")->ring_bytes, 65536);
 	assert_int_equal(good("PERFHOOK_RING=1M")->ring_bytes, 1 << 20);
