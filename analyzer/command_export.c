@@ -23,7 +23,8 @@ static const struct cost *choose_cost(const struct report *r, const struct optio
 		return cost;
 	fail(e, ERROR_USAGE, 0,
 	     "%s: has no cost '%s': it was recorded without that (PERFHOOK_EVENTS=%s)",
-	     r->run->trace_path, cost->name, r->run->asked_for != NULL ? r->run->asked_for : "?");
+	     export_first_run(r)->trace_path, cost->name,
+	     r->run->asked_for != NULL ? r->run->asked_for : "?");
 	return NULL;
 }
 
@@ -34,7 +35,7 @@ static int check_recorded(const struct report *r, const struct export_format *f,
 		return 0;
 	return fail(e, ERROR_USAGE, 0,
 		    "%s: has nothing for %s: it was recorded without that (PERFHOOK_EVENTS=%s)",
-		    r->run->trace_path, f->name,
+		    export_first_run(r)->trace_path, f->name,
 		    r->run->asked_for != NULL ? r->run->asked_for : "?");
 }
 

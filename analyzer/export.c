@@ -45,14 +45,19 @@ int export_out_of_memory(struct error *e)
 	return fail(e, ERROR_MEMORY, 0, "out of memory");
 }
 
+const struct run *export_first_run(const struct report *r)
+{
+	return r->tree != NULL && r->tree->image_count > 0 ? &r->tree->images[0].run : r->run;
+}
+
 char *export_title(const struct report *r)
 {
-	const struct run *run = r->run;
+	const struct run *run = export_first_run(r);
 	const char *program = run->executable != NULL ? base_name(run->executable) : "?";
 	char *title = NULL;
 
 	if (r->tree != NULL && r->tree->image_count > 1)
-		return asprintf(&title, "%s (%d) and %zu more", program, r->tree->images[0].run.pid,
+		return asprintf(&title, "%s (%d) and %zu more", program, run->pid,
 				r->tree->image_count - 1) >= 0
 			       ? title
 			       : NULL;

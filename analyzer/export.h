@@ -72,5 +72,7 @@ int folded_write(FILE *out, const struct call_tree *t, bool both, struct error *
 int export_out_of_memory(struct error *e); /* -1 */
 /* "program 1234", or "3 programs, first ..." of a tree; malloc'ed. */
 char *export_title(const struct report *r);
+/* The trace, or the first one of a tree's: never NULL. */
+const struct run *export_first_run(const struct report *r);
 
 #endif

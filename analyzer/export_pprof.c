@@ -416,7 +416,7 @@ static void put_comments(struct pprof *p)
 		p->failed = true;
 	free(title);
 	free(comment);
-	put_number(p, PROFILE_TIME_NANOS, run->started_ns);
+	put_number(p, PROFILE_TIME_NANOS, export_first_run(p->x->report)->started_ns);
 	put_number(p, PROFILE_DURATION_NANOS, (uint64_t)(run->duration_s * 1e9));
 }
 

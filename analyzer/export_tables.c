@@ -305,6 +305,8 @@ static bool each_run(struct table_rows *rows)
 	struct process p = {.run = *rows->report->run,
 			    .processes = t != NULL ? t->process_count : 1};
 
+	p.run.trace_path = export_first_run(rows->report)->trace_path;
+
 	return each_of(rows, &p, 1, sizeof(p));
 }
 
@@ -1234,7 +1236,7 @@ int export_tables_write(struct report *r, const struct export_table *only,
 	bool good = true;
 
 	for (size_t i = 0; i < 16; i++)
-		snprintf(rows.run_id + 2 * i, 3, "%02x", r->run->id[i]);
+		snprintf(rows.run_id + 2 * i, 3, "%02x", export_first_run(r)->id[i]);
 	for (size_t i = 0; i < export_table_count && good; i++)
 		if (only == NULL || only == &export_tables[i])
 			good = write_table(&rows, &export_tables[i]);

@@ -329,6 +329,15 @@ static bool print_nodes(struct drawing *d)
 
 /* Head and foot. */
 
+static void print_traces(struct drawing *d, const struct report *r)
+{
+	const char *path = export_first_run(r)->trace_path;
+
+	print_text(d, path != NULL ? path : "");
+	if (r->tree != NULL && r->tree->image_count > 1)
+		fprintf(d->out, " and %zu more", r->tree->image_count - 1);
+}
+
 static void print_heading(struct drawing *d)
 {
 	const struct flame *f = d->flame;
@@ -347,10 +356,10 @@ static void print_heading(struct drawing *d)
 	if (f->inverted)
 		fputs("; callees first", d->out);
 	fputs("</text>\n<text id=\"about\" x=\"50%\" y=\"34\">", d->out);
-	print_text(d, f->after->run->trace_path);
+	print_traces(d, f->after);
 	if (f->before != NULL) {
 		fputs(" against ", d->out);
-		print_text(d, f->before->run->trace_path);
+		print_traces(d, f->before);
 		fputs("; widths: the larger of both", d->out);
 	}
 	fprintf(d->out, "; %zu stacks", f->tree->stack_count[CALL_AFTER]);

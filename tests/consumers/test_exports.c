@@ -15,6 +15,8 @@
 
 struct subject {
 	char *trace;
+	char **traces; /* of a tree, all of them; NULL: `trace` */
+	size_t trace_count;
 	cJSON *json; /* its report */
 };
 
@@ -92,15 +94,31 @@ static void check_seconds(double ns, const struct subject *s, const char *cost)
 	      wanted);
 }
 
+/* `perfhook COMMAND TRACE... WORDS...`. */
+static struct outcome perfhook(const char *command, const struct subject *s,
+			       const char *const *words)
+{
+	const char *argv[64] = {perfhook_path(), command};
+	size_t count = 2;
+	struct outcome o;
+
+	for (size_t i = 0; i < s->trace_count && count < COUNT_OF(argv) - 1; i++)
+		argv[count++] = s->traces[i];
+	if (s->trace_count == 0)
+		argv[count++] = s->trace;
+	while (*words != NULL && count < COUNT_OF(argv) - 1)
+		argv[count++] = *words++;
+	o = run(argv, NULL);
+	check(o.status == 0, "%s: %s", o.line, o.err);
+	return o;
+}
+
 static char *exported(const struct subject *s, const char *format, const char *cost,
 		      const char *name)
 {
 	char *path = in_box("%s", name);
-	struct outcome o = run(ARGV(perfhook_path(), "export", s->trace, "--to", format, "--cost",
-				    cost, "-o", path),
-			       NULL);
 
-	check(o.status == 0, "%s: %s", o.line, o.err);
+	perfhook("export", s, ARGV("--to", format, "--cost", cost, "-o", path));
 	return path;
 }
 
@@ -499,11 +517,23 @@ static void jq(void **state)
 static char *flame(const struct subject *s, const char *cost, const char *name)
 {
 	char *path = in_box("%s", name);
-	struct outcome o =
-		run(ARGV(perfhook_path(), "flame", s->trace, "--cost", cost, "-o", path), NULL);
 
-	check(o.status == 0, "%s: %s", o.line, o.err);
+	perfhook("flame", s, ARGV("--cost", cost, "-o", path));
 	return path;
+}
+
+static void check_folded(const struct subject *s)
+{
+	for (size_t i = 0; i < COUNT_OF(exact_costs); i++) {
+		struct outcome o = perfhook("flame", s, ARGV("--folded", "--cost", exact_costs[i]));
+		uint64_t sum = 0;
+		char *rest = NULL;
+
+		for (char *line = strtok_r(o.out, "\n", &rest); line != NULL;
+		     line = strtok_r(NULL, "\n", &rest))
+			sum += strtoull(strrchr(line, ' '), NULL, 10);
+		check_u64(sum, total(s, exact_costs[i]), exact_costs[i]);
+	}
 }
 
 static void folded_adds_up(void **state)
@@ -511,18 +541,50 @@ static void folded_adds_up(void **state)
 	struct subject s = recorded(program("exported"));
 
 	(void)state;
-	for (size_t i = 0; i < COUNT_OF(exact_costs); i++) {
-		struct outcome o = run(ARGV(perfhook_path(), "flame", "--folded", s.trace, "--cost",
-					    exact_costs[i]),
-				       NULL);
-		uint64_t sum = 0;
-		char *rest = NULL;
+	check_folded(&s);
+}
 
-		for (char *line = strtok_r(o.out, "\n", &rest); line != NULL;
-		     line = strtok_r(NULL, "\n", &rest))
-			sum += strtoull(strrchr(line, ' '), NULL, 10);
-		check_u64(sum, total(&s, exact_costs[i]), exact_costs[i]);
+/* Three processes and a shell, given together: one sum in each format. */
+static void tree(void **state)
+{
+	const char *path = program("exported");
+	struct outcome o =
+		record(ARGV("sh", "-c", text("%s; %s & %s; wait", path, path, path)), NULL);
+	struct subject s = {.trace = o.trace, .json = report_of_all(&o)};
+	const char *env[] = {text("HOME=%s", box_dir()), NULL};
+	char *found;
+
+	(void)state;
+	s.trace_count = list_traces(&o, &s.traces);
+	check(s.trace_count >= 4, "%zu traces", s.trace_count);
+	check_folded(&s);
+	check(strstr(read_file(flame(&s, "peak", "x.svg"), NULL), " more; ") != NULL, "no tree");
+	found = read_file(exported(&s, "chrome", "peak", "x.trace.json"), NULL);
+	check(strstr(found, "\"name\":\"usleep\"") != NULL, "no call of a child");
+	exported(&s, "massif", "peak", "x.massif");
+	exported(&s, "callgrind", "peak", "x.callgrind");
+	exported(&s, "speedscope", "peak", "x.json");
+	if (have_tool("go")) {
+		struct columns c;
+
+		o = reads(ARGV("go", "tool", "pprof", "-raw",
+			       exported(&s, "pprof", "peak", "x.pb.gz")),
+			  env);
+		c = raw_columns(o.out);
+		for (size_t i = 0; i < COUNT_OF(exact_costs); i++)
+			check_u64(column(&c, exact_costs[i]), total(&s, exact_costs[i]),
+				  exact_costs[i]);
 	}
+	need_tool("jq");
+	o = reads(ARGV("jq", "-s", "-r",
+		       "(map(select(.table == \"processes\")) | map(.allocated_bytes) | add), "
+		       "(map(select(.table == \"runs\")) | .[0].peak_bytes, length), "
+		       "(map(.run) | unique | length)",
+		       exported(&s, "jsonl", "peak", "x.jsonl")),
+		  NULL);
+	check(strcmp(o.out, text("%" PRIu64 "\n%" PRIu64 "\n1\n1\n", total(&s, "allocated"),
+				 total(&s, "peak"))) == 0,
+	      "jsonl: %s", o.out);
 }
 
 static void flame_page(void **state)
@@ -571,13 +633,11 @@ static void flame_is_xml(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		boxed(pprof),		boxed(callgrind),
-		boxed(massif),		boxed(heaptrack),
-		boxed(chrome),		boxed(speedscope_schema),
-		boxed(speedscope_page), boxed(folded_adds_up),
-		boxed(flame_page),	boxed(flame_is_xml),
-		boxed(sqlite),		boxed(duckdb_jsonl),
-		boxed(duckdb_csv),	boxed(jq),
+		boxed(pprof),		boxed(callgrind),      boxed(massif),
+		boxed(heaptrack),	boxed(chrome),	       boxed(speedscope_schema),
+		boxed(speedscope_page), boxed(folded_adds_up), boxed(tree),
+		boxed(flame_page),	boxed(flame_is_xml),   boxed(sqlite),
+		boxed(duckdb_jsonl),	boxed(duckdb_csv),     boxed(jq),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
