@@ -107,6 +107,29 @@ static void check_options(const struct command *c, const char *name, const char 
 	}
 }
 
+/* The words that a value may be; those of thresholds and tables are --help's. */
+static void check_values(const struct command *c, const char *name, const char *page)
+{
+	static const char *const values[] = {"to", "cost", "color", NULL};
+	const struct option_row *row;
+	const char *word;
+
+	for (size_t i = 0; (row = options_next(c->options, &i)) != NULL;) {
+		bool listed = false;
+
+		for (const char *const *v = values; *v != NULL; v++)
+			listed |= strcmp(*v, row->name) == 0;
+		for (size_t n = 0; listed && (word = option_value(row, n)) != NULL; n++) {
+			char spelled[48];
+
+			snprintf(spelled, sizeof(spelled), "*%s*", word);
+			if (strstr(page, spelled) == NULL)
+				fail_msg(PAGES "%s does not explain %s of --%s", name, spelled,
+					 row->name);
+		}
+	}
+}
+
 static bool has_option(const struct command *c, const char *name, size_t length)
 {
 	const struct option_row *row;
@@ -157,6 +180,7 @@ static void test_commands(void **state)
 			fail_msg(PAGES "perfhook.1.scd does not name %s", c->name);
 		check_options(c, name, page);
 		check_explained(c, name, page);
+		check_values(c, name, page);
 		for (const char *const *section =
 			     (const char *const[]){"NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS",
 						   "EXIT STATUS", "EXAMPLES", "SEE ALSO", NULL};
