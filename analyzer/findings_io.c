@@ -185,15 +185,30 @@ static bool is_reread(const struct finder *f, const struct file *file)
 		(double)file->opens >= finding_limit(f, REREAD_OPENS));
 }
 
+/* In opening and closing it. */
+static double opening_s(const struct file *file)
+{
+	double time_s = 0;
+
+	for (size_t i = 0; i < file->facts.function_count; i++) {
+		const struct io_function *function = &file->facts.functions[i];
+
+		if (function->kind == PH_KIND_OPEN || function->kind == PH_KIND_CLOSE)
+			time_s += function->time_s;
+	}
+	return time_s;
+}
+
 static void reread(struct finder *f, const struct file *file)
 {
 	const struct traffic *t = &file->traffic;
 	char read[FORMAT_ROOM], distinct[FORMAT_ROOM], opens[FORMAT_ROOM];
 	uint64_t by_stack;
 	uint32_t node = reading_node(file, &by_stack);
-	double saves_s = t->read_time_s * bytes_in_excess(file) / (double)t->read_bytes;
+	double reading_s = t->read_time_s * bytes_in_excess(file) / (double)t->read_bytes;
+	double again_s = file->opens > 1 ? opening_s(file) * (1 - 1 / (double)file->opens) : 0;
 	struct finding *to = finding_add(
-		f, node, saves_s,
+		f, node, reading_s + again_s,
 		arena_print(f->arena, "%s read where there are %s, opened %s: %s",
 			    format_bytes(read, (double)t->read_bytes),
 			    format_bytes(distinct, (double)file->access->read.distinct_bytes),
@@ -207,6 +222,7 @@ static void reread(struct finder *f, const struct file *file)
 	evidence_count(to, "again_bytes", file->access->read.again_bytes);
 	evidence_count(to, "written_bytes", t->written_bytes);
 	evidence_number(to, "time_s", t->read_time_s);
+	evidence_number(to, "open_close_time_s", opening_s(file));
 	evidence_count(to, "stack_bytes", by_stack);
 }
 

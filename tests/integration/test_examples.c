@@ -136,10 +136,55 @@ static void shapes(void **state)
 	check_frame(top_leak(json), "draw_all", "shapes.cc");
 }
 
+static void leaky_server(void **state)
+{
+	struct outcome o = record(ARGV(program("leaky_server"), "0.5"), NULL);
+	cJSON *json = report(o.trace);
+	const cJSON *top = top_leak(json);
+
+	(void)state;
+	check_status(&o, 0);
+	check_u64(json_u64(top, "blocks"), truth(&o, "leaked_blocks"), "leaked_blocks");
+	check_u64(json_u64(top, "bytes"), truth(&o, "leaked_bytes"), "leaked_bytes");
+	check(json_at(top, "suspect")->type == cJSON_True, "it is no suspect");
+	check_frame(top, "session_new", "leaky_server.c");
+	check_frame(top, "login", "leaky_server.c");
+	o = record(ARGV(program("leaky_server"), "0.5", "fixed"), NULL);
+	check_u64(truth(&o, "leaked_blocks"), 0, "leaked_blocks of the fixed one");
+	check(leak_with_function(report(o.trace), "login") == NULL, "the fixed one leaks");
+}
+
+static void slow_start(void **state)
+{
+	struct outcome o = recorded_example("slow_start");
+	cJSON *json = report(o.trace);
+	const cJSON *first = cJSON_GetArrayItem(json_at(json, "findings"), 0);
+	const cJSON *file = file_entry(json, in_box("messages.txt"));
+	uint64_t opens = truth(&o, "opens");
+
+	(void)state;
+	check(first != NULL, "no finding");
+	assert_string_equal(json_text(first, "kind"), "reread-file");
+	/* And one to write it. */
+	check_u64(json_u64(first, "evidence.opens"), opens + 1, "opens");
+	check_frame(first, "label", "slow_start.c");
+	check(file != NULL, "no messages.txt");
+	check_u64(json_u64(file, "closes"), opens + 1, "closes");
+	/* What it would save has the opens too. */
+	check(json_at(first, "saves_s")->valuedouble >
+		      json_at(first, "evidence.time_s")->valuedouble,
+	      "no time of opens");
+	o = record(ARGV(program("slow_start"), "fixed"), NULL);
+	check_u64(truth(&o, "opens"), 1, "opens of the fixed one");
+	check_u64((uint64_t)cJSON_GetArraySize(json_at(report(o.trace), "findings")), 0,
+		  "findings of the fixed one");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {boxed(leak), boxed(files), boxed(tcp), boxed(threads),
-					   boxed(shapes)};
+	const struct CMUnitTest tests[] = {boxed(leak),	     boxed(files),  boxed(tcp),
+					   boxed(threads),   boxed(shapes), boxed(leaky_server),
+					   boxed(slow_start)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
