@@ -91,6 +91,18 @@ static void take_history(struct replay_heap *h, struct run *run)
 	}
 }
 
+/* Ages were counted in units of 2^by allocations. */
+static void widen(uint32_t *counts, size_t count, unsigned by)
+{
+	for (size_t i = count; by != 0 && i-- > 0;) {
+		size_t to = i + by < count ? i + by : count - 1;
+
+		if (to != i && __builtin_add_overflow(counts[to], counts[i], &counts[to]))
+			counts[to] = UINT32_MAX;
+		counts[i] = to != i ? 0 : counts[i];
+	}
+}
+
 static void take_spreads(struct replay_heap *h, struct run *run)
 {
 	run->spreads = calloc(h->site_count, sizeof(*run->spreads));
@@ -100,6 +112,7 @@ static void take_spreads(struct replay_heap *h, struct run *run)
 	}
 	for (size_t i = 1; i < h->site_count; i++) {
 		run->spreads[i - 1] = h->sites[i].spread;
+		widen(run->spreads[i - 1].ages, AGES, h->number_unit);
 		run->sites[i - 1].spread = &run->spreads[i - 1];
 	}
 }

@@ -19,14 +19,17 @@
 #include "analyzer/symbols.h"
 #include "analyzer/tree.h"
 
-#define LEAK_WHY      5
-#define LEAK_WHY_ROOM 160
+#define LEAK_WHY      9
+#define LEAK_WHY_ROOM 200
 
 struct leak {
 	const struct site *site;
 	bool suspect;
-	int score; /* 0 to 100 */
+	int score;			 /* 0 to 100 */
+	const struct siblings *siblings; /* while it is judged */
 	char why[LEAK_WHY][LEAK_WHY_ROOM];
+	const char *clues[LEAK_WHY]; /* of which a sentence is: static; NULL: of none */
+	int points[LEAK_WHY];
 	size_t why_count;
 	const struct suppression *suppressed; /* by this one; NULL: it is not */
 };
@@ -59,7 +62,7 @@ struct report {
 
 	const struct site **peak; /* most bytes first */
 	size_t peak_count;
-	struct leak *leaks; /* suspects first, then by bytes */
+	struct leak *leaks; /* suspects first: leak_by_rank() */
 	size_t leak_count, suspect_count;
 	uint64_t suspect_bytes;
 	const struct suppressions *suppressions; /* NULL: none were given */

@@ -229,6 +229,26 @@ void json_peak(struct report *r, struct emit_json *e)
 	}
 }
 
+static void json_growth(struct emit_json *e, const struct leak *l)
+{
+	const struct growth *g = &l->site->growth;
+
+	emit_array(e, "clues");
+	for (size_t i = 0; i < l->why_count; i++) {
+		if (l->clues[i] == NULL)
+			continue;
+		emit_object(e, NULL);
+		emit_string(e, "name", l->clues[i]);
+		emit_i64(e, "points", l->points[i]);
+		emit_end(e);
+	}
+	emit_end(e);
+	emit_double(e, "slope_bytes_per_hour", g->slope_bytes_per_hour);
+	emit_double(e, "projected_bytes_per_day", 24 * g->slope_bytes_per_hour);
+	emit_double(e, "confidence", g->confidence);
+	emit_double(e, "bytes_per_request", g->bytes_per_request);
+}
+
 void json_leaks(struct report *r, struct emit_json *e)
 {
 	for (size_t i = 0; i < least(r->leak_count, r->top); i++) {
@@ -245,7 +265,7 @@ void json_leaks(struct report *r, struct emit_json *e)
 			emit_string(e, NULL, l->why[w]);
 		emit_end(e);
 		emit_string(e, "suppressed_by", l->suppressed != NULL ? l->suppressed->name : NULL);
-		emit_null(e, "slope_bytes_per_hour");
+		json_growth(e, l);
 		json_site_reach(r, e, l->site);
 		emit_double(e, "first_at_s", l->site->first_at_s);
 		emit_double(e, "last_at_s", l->site->last_at_s);

@@ -1,43 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which of the blocks left at the end speak for a leak. The rules are few and
- * say themselves, in each leak's `why`: a run-time library's own pools and a
- * long run's one early block are no suspects; all else that was never freed is,
- * the more so the more blocks, the longer it went on and the larger its share.
+ * Which of the blocks left at the end speak for a leak, and their order. A run-time
+ * library's own pools are no suspects unless they grow; of all else the clues are asked
+ * (leak_clues.c). Suspects come first, by what is to be expected of them; then by bytes.
  */
 #include "analyzer/report.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "analyzer/format_text.h"
+#include "analyzer/leak_clues.h"
 #include "analyzer/suppressions.h"
 
 #define STDIO_OWN 3 /* stdin, stdout, stderr */
-
-__attribute__((format(printf, 2, 3))) static void why(struct leak *l, const char *format, ...)
-{
-	va_list arguments;
-
-	if (l->why_count == LEAK_WHY)
-		return;
-	va_start(arguments, format);
-	vsnprintf(l->why[l->why_count++], LEAK_WHY_ROOM, format, arguments);
-	va_end(arguments);
-}
-
-/* JSON and text have the same sentence, in any character set: without the micro
- * sign that the text has elsewhere. */
-static char *format_time(char out[FORMAT_ROOM], double s)
-{
-	if (!(s > 0 && s < 999.5e-6))
-		return format_seconds(out, s, false);
-	snprintf(out, FORMAT_ROOM, "%.3f ms", s * 1e3);
-	return out;
-}
 
 /* The innermost frame that is not ours; 0: no stack. */
 static uint32_t innermost(const struct run *run, uint32_t node)
@@ -120,103 +97,30 @@ static bool is_innocent(struct report *r, struct leak *l)
 	uint32_t inner = innermost(run, l->site->node);
 	const struct address *a = node_address(run, inner);
 	enum module_class class = a != NULL ? address_class(run, a) : MODULE_PROGRAM;
-	char at[FORMAT_ROOM], of[FORMAT_ROOM];
 
+	/* Whatever a library keeps for itself does not grow all along. */
+	if (l->site->growth.form != GROWTH_NONE && !is_runtime_only(r, l->site->node))
+		return false;
 	if (class == MODULE_LOADER) {
-		why(l, "the dynamic loader's own (libraries, thread-local storage)");
+		leak_why(l, "the dynamic loader's own (libraries, thread-local storage)");
 		return true;
 	}
 	if (class == MODULE_CXX && is_cxx_own(r, inner)) {
-		why(l, "allocated by %s for itself, not through operator new",
-		    node_module(run, inner));
+		leak_why(l, "allocated by %s for itself, not through operator new",
+			 node_module(run, inner));
 		return true;
 	}
 	if (class != MODULE_PROGRAM && is_runtime_only(r, l->site->node)) {
-		why(l, "allocated by %s for itself: no frame of the program is in the stack",
-		    node_module(run, inner));
+		leak_why(l, "allocated by %s for itself: no frame of the program is in the stack",
+			 node_module(run, inner));
 		return true;
 	}
 	if (class == MODULE_LIBC && l->site->live_blocks <= STDIO_OWN * images_of(l->site) &&
 	    is_stdio_buffer(r, inner)) {
-		why(l, "a buffer of stdio, which it keeps for the stream's life");
-		return true;
-	}
-	if (l->site->live_in.processes != 0 &&
-	    l->site->early_processes == l->site->live_in.processes) {
-		why(l, "one block in each process that has it, allocated early and never again");
-		return true;
-	}
-	if (l->site->live_in.processes == 0 && site_is_early(run, l->site)) {
-		why(l, "one block, allocated %s after the start and never again in %s",
-		    format_time(at, l->site->first_at_s), format_time(of, run->duration_s));
+		leak_why(l, "a buffer of stdio, which it keeps for the stream's life");
 		return true;
 	}
 	return false;
-}
-
-static int score_freed(struct leak *l)
-{
-	const struct site *s = l->site;
-	char live[FORMAT_ROOM], all[FORMAT_ROOM];
-
-	format_count(live, s->live_blocks);
-	format_count(all, s->allocations);
-	if (s->allocations <= 1) {
-		why(l, "the one block it allocated was never freed");
-		return 0;
-	}
-	if (s->live_blocks >= s->allocations) {
-		why(l, "none of its %s blocks was ever freed", all);
-		return 20;
-	}
-	why(l, "%s of its %s blocks %s not freed", live, all, s->live_blocks == 1 ? "was" : "were");
-	return s->live_blocks * 10 < s->allocations ? -20 : 5;
-}
-
-static int score_time(const struct run *run, struct leak *l)
-{
-	const struct site *s = l->site;
-	char from[FORMAT_ROOM], to[FORMAT_ROOM];
-
-	if (s->live_blocks < 3 || !(run->duration_s > 0) ||
-	    s->last_live_at_s - s->first_at_s < run->duration_s / 2)
-		return 0;
-	why(l, "it went on for most of the run: from %s to %s after the start",
-	    format_time(from, s->first_at_s), format_time(to, s->last_live_at_s));
-	return 15;
-}
-
-static int score_share(const struct run *run, struct leak *l)
-{
-	double share = run->heap.live_bytes > 0
-			       ? (double)l->site->live_bytes / (double)run->heap.live_bytes
-			       : 0;
-	char percent[FORMAT_ROOM];
-
-	if (share < 0.1)
-		return 0;
-	why(l, "it is %s of all that was live at the end", format_percent(percent, share, 1));
-	return 15;
-}
-
-/* Blocks of a process that was not done may yet have been freed. */
-static int score_end(const struct run *run, struct leak *l)
-{
-	const struct site *s = l->site;
-
-	if (s->live_in.processes != 0) {
-		if (s->other_ends < s->live_in.processes)
-			return 0;
-		why(l, s->live_in.processes == 1
-			       ? "its process did not end by exit: it may still have needed them"
-			       : "none of its processes ended by exit: they may still have needed "
-				 "them");
-		return -15;
-	}
-	if (strcmp(run->end, "exit") == 0)
-		return 0;
-	why(l, "the process did not end by exit: it may still have needed them");
-	return -15;
 }
 
 static void say_whose(struct leak *l)
@@ -225,27 +129,33 @@ static void say_whose(struct leak *l)
 	char n[FORMAT_ROOM], bytes[FORMAT_ROOM];
 
 	if (h->processes == 1)
-		why(l, "left by process %d (%s)", h->pid, h->program);
+		leak_why(l, "left by process %d (%s)", h->pid, h->program);
 	else if (h->processes > 1)
-		why(l, "left by %s processes, %s of it by %d (%s)", format_count(n, h->processes),
-		    format_bytes(bytes, (double)h->bytes), h->pid, h->program);
+		leak_why(l, "left by %s processes, %s of it by %d (%s)",
+			 format_count(n, h->processes), format_bytes(bytes, (double)h->bytes),
+			 h->pid, h->program);
 }
 
-static void judge(struct report *r, struct leak *l)
+static void judge(struct report *r, struct leak *l, const struct siblings *by_node)
 {
-	int score = 50;
+	struct siblings siblings;
 
-	l->suspect = !is_innocent(r, l);
-	say_whose(l);
-	if (!l->suspect) {
+	if (is_innocent(r, l)) {
 		l->score = 5;
+		say_whose(l);
 		return;
 	}
-	score += score_freed(l);
-	score += score_time(r->run, l);
-	score += score_share(r->run, l);
-	score += score_end(r->run, l);
-	l->score = score < 10 ? 10 : score > 100 ? 100 : score;
+	siblings = siblings_of(r, by_node, l->site);
+	leak_judge(r, l, &siblings);
+	say_whose(l);
+}
+
+/* What is to be expected of it: how fast it grows, by how sure it is. */
+static double damage_of(const struct leak *l)
+{
+	double slope = l->site->growth.slope_bytes_per_hour;
+
+	return slope > 0 && l->suspect ? slope * l->score : 0;
 }
 
 static int by_rank(const void *a, const void *b)
@@ -254,6 +164,10 @@ static int by_rank(const void *a, const void *b)
 
 	if (x->suspect != y->suspect)
 		return x->suspect ? -1 : 1;
+	if (damage_of(x) < damage_of(y))
+		return 1;
+	if (damage_of(x) > damage_of(y))
+		return -1;
 	if (x->site->live_bytes != y->site->live_bytes)
 		return x->site->live_bytes > y->site->live_bytes ? -1 : 1;
 	if (x->site->live_blocks != y->site->live_blocks)
@@ -282,7 +196,7 @@ static void suppress(struct report *r, struct leak *l, const struct suppression 
 	l->suspect = false;
 	l->score = 0;
 	l->why_count = 0;
-	why(l, "suppressed by '%.60s' (%.60s:%u)", by->name, base_name(by->file), by->line);
+	leak_why(l, "suppressed by '%.60s' (%.60s:%u)", by->name, base_name(by->file), by->line);
 }
 
 void suppress_leaks(struct report *r, const struct suppressions *s, suppressed_fn *suppressed,
@@ -301,21 +215,25 @@ void suppress_leaks(struct report *r, const struct suppressions *s, suppressed_f
 int rank_leaks(struct report *r, struct error *e)
 {
 	const struct run *run = r->run;
+	struct siblings *by_node = siblings_count(run);
 
 	r->leaks = calloc(count_live(run) + 1, sizeof(*r->leaks));
-	if (r->leaks == NULL)
+	if (r->leaks == NULL || by_node == NULL) {
+		free(by_node);
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	}
 	for (size_t i = 0; i < run->site_count; i++) {
 		struct leak *l = &r->leaks[r->leak_count];
 
 		if (run->sites[i].live_blocks == 0)
 			continue;
 		l->site = &run->sites[i];
-		judge(r, l);
+		judge(r, l, by_node);
 		r->suspect_count += l->suspect;
 		r->suspect_bytes += l->suspect ? l->site->live_bytes : 0;
 		r->leak_count++;
 	}
+	free(by_node);
 	qsort(r->leaks, r->leak_count, sizeof(*r->leaks), by_rank);
 	return 0;
 }

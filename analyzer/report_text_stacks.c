@@ -8,6 +8,8 @@
 
 #include "analyzer/format_text.h"
 
+#define PROJECTED_S 60.0 /* a run from which an hour and a day can be told */
+
 static const char *plural(uint64_t n)
 {
 	return n == 1 ? "" : "s";
@@ -64,6 +66,24 @@ void text_peak(struct report *r, struct emit_text *t)
 	text_more(r, t, r->peak_count, "stacks");
 }
 
+/* How fast, and since when. An hour's worth says nothing of a run of seconds. */
+static void print_growth(struct emit_text *t, const struct leak *l)
+{
+	const struct growth *g = &l->site->growth;
+	char a[FORMAT_ROOM], b[FORMAT_ROOM];
+
+	text_say(t, "        ");
+	if (g->slope_bytes_per_hour > 0 && g->ran_s >= PROJECTED_S)
+		text_say(t, "+%s an hour, %s a day; ", format_bytes(a, g->slope_bytes_per_hour),
+			 format_bytes(b, 24 * g->slope_bytes_per_hour));
+	else if (g->slope_bytes_per_hour > 0)
+		text_say(t, "+%s; ", format_rate(a, g->slope_bytes_per_hour / 3600));
+	if (g->bytes_per_request > 0)
+		text_say(t, "+%s a request; ", format_bytes(a, g->bytes_per_request));
+	text_say(t, "first at %s, last at %s\n", format_seconds(a, l->site->first_at_s, t->utf8),
+		 format_seconds(b, l->site->last_at_s, t->utf8));
+}
+
 static void print_leak(struct report *r, struct emit_text *t, struct shown_stacks *shown,
 		       const struct leak *l, size_t rank)
 {
@@ -73,6 +93,8 @@ static void print_leak(struct report *r, struct emit_text *t, struct shown_stack
 	else
 		text_styled(t, STYLE_FAINT, "  not suspect");
 	text_end(t);
+	if (l->suspect)
+		print_growth(t, l);
 	for (size_t w = 0; w < l->why_count; w++) {
 		text_say(t, "        - ");
 		text_wrap(t, l->why[w], 10, 10);

@@ -19,6 +19,7 @@
 #include "analyzer/map.h"
 #include "analyzer/profile.h"
 #include "analyzer/findings.h"
+#include "analyzer/growth.h"
 #include "analyzer/replay.h"
 
 enum {
@@ -733,7 +734,8 @@ static int replay_finish(struct replay *r, struct error *e)
 	if (r->view == NULL && r->filter == NULL) /* the kernel counted all */
 		compare_with_kernel(r);
 	if (r->heap.failed || r->io.failed || r->waits.failed ||
-	    (run->activity != NULL && run->activity->failed) || !find_findings(r))
+	    (run->activity != NULL && run->activity->failed) || !growth_measure(run) ||
+	    !find_findings(r))
 		return out_of_memory(r, e);
 	drop_other_threads(r);
 	replay_note_all(r);
@@ -840,16 +842,6 @@ int run_peek(struct run_head *head, const char *path, struct error *e)
 	arena_free(r->arena);
 	free(r);
 	return result;
-}
-
-/* Shorter runs are all start-up: one block proves nothing. */
-#define LONG_RUN_S  10.0
-#define EARLY_SHARE 0.01 /* of a long run: its first moments */
-
-bool site_is_early(const struct run *run, const struct site *s)
-{
-	return s->allocations == 1 && run->duration_s >= LONG_RUN_S &&
-	       s->first_at_s <= run->duration_s * EARLY_SHARE;
 }
 
 static void free_recorder(struct recorder *r)

@@ -116,6 +116,55 @@ struct history_point {
 	uint64_t kept_bytes, kept_blocks;
 };
 
+/* What growth is measured along. */
+enum growth_axis {
+	GROWTH_BY_REQUESTS, /* of clients */
+	GROWTH_BY_ROUNDS,   /* of waiting for something to do */
+	GROWTH_BY_TIME,
+	GROWTH_BY_ALLOCATIONS, /* of the process: of a run without time to speak of */
+	GROWTH_AXES,
+};
+
+enum growth_form {
+	GROWTH_NONE,
+	GROWTH_STEADY, /* in most parts of the run after start-up */
+	GROWTH_EVEN,   /* again and again in all of them */
+};
+
+/*
+ * What becomes of a stack's blocks, see docs/leaks.md. The axis goes from 0 to 1. Blocks
+ * are the stack's own, without a fork's.
+ */
+struct growth {
+	bool measured;
+	enum growth_form form;
+	enum growth_axis axis;
+	double amount; /* requests, rounds, seconds or allocations of the run */
+	double from;   /* where on the axis start-up ends */
+	/* Of what is live at the end: allocated at start-up; since, and older than a freed
+	 * one gets; younger than that. */
+	uint64_t early_blocks, grown_blocks, young_blocks;
+	uint64_t grown_bytes;
+	bool by_level;	   /* grown is what its level never went below again: of few blocks */
+	unsigned steps;	   /* periods after start-up in which it grew */
+	unsigned quarters; /* of the time after start-up, in which it did */
+	double late_share; /* of that growth: in the second half */
+	double last_step;  /* on the axis */
+	uint64_t frees;
+	uint64_t typical_age; /* 95 of 100 freed ones were freed within so many allocations; */
+	double typical_s;     /* and seconds. 0: none was */
+	double oldest_s;      /* of the grown ones */
+	/* Of the live bytes that stay; NaN: the run has no time to speak of. */
+	double slope_bytes_per_hour, confidence;
+	double bytes_per_request; /* NaN: no requests, or it does not follow them */
+	/* Of the process. */
+	bool waited; /* often, for something to do */
+	double ran_s;
+	uint32_t stacks_left; /* that have live blocks */
+	uint64_t all_allocations;
+	double all_freed_share; /* of these */
+};
+
 /* What one stack did to the heap. Only stacks that did something stand here. */
 struct site {
 	uint32_t node;
@@ -134,12 +183,12 @@ struct site {
 	struct reach_sum reach[REACH_CLASSES];
 	/* Of a tree of processes (tree.h), whose live blocks are without these: */
 	struct holder live_in, peak_in;
-	uint32_t early_processes; /* of live_in's: with one early block, see site_is_early() */
-	uint32_t other_ends;	  /* of live_in's: that did not end by exit */
+	uint32_t other_ends; /* of live_in's: that did not end by exit */
 	/* Where it did nothing, all stays as it was: history_at(). */
 	const struct history_point *history;
 	size_t history_count;
 	const struct spread *spread;
+	struct growth growth;
 };
 
 struct heap_sample {
@@ -696,9 +745,6 @@ int mark_by_time(const void *a, const void *b);
 
 /* Only the RUN block is read. */
 int run_peek(struct run_head *head, const char *path, struct error *e);
-
-/* A long run's one early block. */
-bool site_is_early(const struct run *run, const struct site *s);
 
 /* Every event that counts in time order, for `dump`. `t_s` is seconds since start; `tid` the
  * thread's, `node` its stack in `run`: the event's own number is the file's, which may

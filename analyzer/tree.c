@@ -15,6 +15,7 @@
 
 #include "analyzer/coverage.h"
 #include "analyzer/findings.h"
+#include "analyzer/growth.h"
 #include "analyzer/profile.h"
 #include "analyzer/reach_sums.h"
 #include "analyzer/vector.h"
@@ -125,7 +126,8 @@ static void add_live(struct site *to, const struct run *run, const struct site *
 	to->live_blocks += blocks;
 	to->live_bytes += s->live_bytes - s->inherited_bytes;
 	tree_held_by(&to->live_in, run, s->live_bytes - s->inherited_bytes);
-	to->early_processes += site_is_early(run, s);
+	if (growth_says_more(&s->growth, &to->growth))
+		to->growth = s->growth;
 	to->other_ends += strcmp(run->end, "exit") != 0;
 	if (s->last_live_at_s + at_s > to->last_live_at_s)
 		to->last_live_at_s = s->last_live_at_s + at_s;

@@ -54,6 +54,19 @@ static struct node nodes[] = {
 	{2, 7},		/* 8: strdup < leaks < main */
 };
 
+/* As it is of a pool that stays as it is, and of what grows all along. */
+#define STAYS                                                                                      \
+	{                                                                                          \
+		.measured = true, .early_blocks = 1, .slope_bytes_per_hour = 0                     \
+	}
+#define GROWS(blocks, bytes, slope)                                                                \
+	{                                                                                          \
+		.measured = true, .form = GROWTH_EVEN, .axis = GROWTH_BY_TIME, .amount = 2,        \
+		.from = 0.1, .grown_blocks = (blocks), .grown_bytes = (bytes), .steps = 20,        \
+		.quarters = 4, .late_share = 0.5, .slope_bytes_per_hour = (slope),                 \
+		.confidence = 0.9, .bytes_per_request = (double)NAN, .ran_s = 2                    \
+	}
+
 static struct site sites[] = {
 	/* The pool is larger than any leak, and must not head the list. */
 	{.node = 5,
@@ -65,7 +78,8 @@ static struct site sites[] = {
 	 .peak_blocks = 1,
 	 .first_at_s = 0.001,
 	 .last_at_s = 0.001,
-	 .last_live_at_s = 0.001},
+	 .last_live_at_s = 0.001,
+	 .growth = STAYS},
 	{.node = 3,
 	 .allocations = 100,
 	 .allocated_bytes = 10000,
@@ -75,7 +89,8 @@ static struct site sites[] = {
 	 .peak_blocks = 80,
 	 .first_at_s = 0.1,
 	 .last_at_s = 1.9,
-	 .last_live_at_s = 1.9},
+	 .last_live_at_s = 1.9,
+	 .growth = GROWS(90, 9000, 3600e3)},
 	{.node = 7,
 	 .allocations = 50,
 	 .allocated_bytes = 5000,
@@ -86,7 +101,21 @@ static struct site sites[] = {
 	 .peak_blocks = 4,
 	 .first_at_s = 0.5,
 	 .last_at_s = 0.6,
-	 .last_live_at_s = 0.55},
+	 .last_live_at_s = 0.55,
+	 .growth = {.measured = true,
+		    .form = GROWTH_STEADY,
+		    .axis = GROWTH_BY_ROUNDS,
+		    .amount = 50,
+		    .from = 0.1,
+		    .grown_blocks = 1,
+		    .grown_bytes = 100,
+		    .frees = 49,
+		    .typical_age = 4,
+		    .typical_s = 0.001,
+		    .oldest_s = 1.4,
+		    .slope_bytes_per_hour = 36,
+		    .waited = true,
+		    .ran_s = 2}},
 	{.node = 6,
 	 .allocations = 9,
 	 .allocated_bytes = 90,
@@ -101,7 +130,8 @@ static struct site sites[] = {
 	 .live_blocks = 2,
 	 .first_at_s = 0.5,
 	 .last_at_s = 0.6,
-	 .last_live_at_s = 0.6},
+	 .last_live_at_s = 0.6,
+	 .growth = GROWS(2, 20, 7)},
 };
 
 static struct heap_sample heap_timeline[] = {{0, 100, 1}, {1, 180704, 85}, {2, 82824, 104}};
@@ -546,8 +576,15 @@ static void test_json_leaks(void **state)
 	assert_int_equal(number(&p, "leaks/0/bytes"), 10000);
 	assert_int_equal(number(&p, "leaks/0/blocks"), 100);
 	assert_true(cJSON_IsTrue(at(&p, "leaks/0/suspect")));
-	assert_string_equal(string(&p, "leaks/0/why/0"), "none of its 100 blocks was ever freed");
-	assert_null_at(&p, "leaks/0/slope_bytes_per_hour");
+	assert_string_equal(string(&p, "leaks/0/why/0"),
+			    "90 blocks of 8.8 KiB were added after start-up, evenly over the run's "
+			    "2.00 s");
+	assert_string_equal(string(&p, "leaks/0/why/1"), "none of its 100 blocks was ever freed");
+	assert_string_equal(string(&p, "leaks/0/clues/0/name"), "grows evenly");
+	assert_int_equal(number(&p, "leaks/0/clues/0/points"), 45);
+	assert_int_equal(number(&p, "leaks/0/slope_bytes_per_hour"), 3600000);
+	assert_int_equal(number(&p, "leaks/0/projected_bytes_per_day"), 24 * 3600000);
+	assert_null_at(&p, "leaks/0/bytes_per_request");
 	assert_null_at(&p, "leaks/0/reachability");
 	assert_null_at(&p, "leaks/0/reachability_bytes/lost");
 	assert_true(cJSON_IsFalse(at(&p, "reachability/made")));
@@ -560,7 +597,11 @@ static void test_json_leaks(void **state)
 	assert_true(cJSON_IsFalse(at(&p, "leaks/3/suspect")));
 	assert_non_null(strstr(string(&p, "leaks/3/why/0"), "libstdc++.so.6.0.30 for itself"));
 	assert_true(number(&p, "leaks/0/score") > number(&p, "leaks/3/score"));
-	/* One of fifty is left: less likely than none freed of a hundred. */
+	/* What outlives its siblings, now and then. */
+	assert_int_equal(number(&p, "leaks/1/bytes"), 100);
+	assert_true(cJSON_IsTrue(at(&p, "leaks/1/suspect")));
+	assert_non_null(strstr(string(&p, "leaks/1/why/1"),
+			       "of 49 freed nearly all lived less than 1.00 ms; 1 block is older"));
 	assert_true(number(&p, "leaks/0/score") > number(&p, "leaks/1/score"));
 	discard(&p);
 }
@@ -621,13 +662,22 @@ static void test_reachability(void **state)
 /* A stack that was cut does not show that the program is not in it. */
 static void test_cut_stack_is_suspect(void **state)
 {
+	struct site pool = {.node = 5,
+			    .allocations = 9,
+			    .live_bytes = 900,
+			    .live_blocks = 9,
+			    .growth = GROWS(9, 900, 1e6)};
 	struct run run = make_run();
 	struct printed p;
 
 	(void)state;
+	run.sites = &pool;
+	run.site_count = 1;
+	p = print(&run, REPORT_LEAKS, 100, true);
+	assert_true(cJSON_IsFalse(at(&p, "leaks/0/suspect")));
+	discard(&p);
 	run.depth = 2;
 	p = print(&run, REPORT_LEAKS, 100, true);
-	assert_int_equal(number(&p, "leaks/0/bytes"), 72704);
 	assert_true(cJSON_IsTrue(at(&p, "leaks/0/suspect")));
 	discard(&p);
 }
@@ -636,7 +686,11 @@ static void test_cut_stack_is_suspect(void **state)
 static void test_broken_stack_is_suspect(void **state)
 {
 	struct node broken[] = {{0, 0}, {0, 7}};
-	struct site site = {.node = 1, .allocations = 4, .live_bytes = 64, .live_blocks = 4};
+	struct site site = {.node = 1,
+			    .allocations = 4,
+			    .live_bytes = 64,
+			    .live_blocks = 4,
+			    .growth = GROWS(4, 64, 100)};
 	struct run run = make_run();
 	struct printed p;
 
@@ -650,6 +704,7 @@ static void test_broken_stack_is_suspect(void **state)
 	discard(&p);
 }
 
+/* What does not grow is no suspect, unless no pointer to it is left. */
 static void test_one_early_block(void **state)
 {
 	struct site site = {.node = 2,
@@ -659,24 +714,52 @@ static void test_one_early_block(void **state)
 			    .live_blocks = 1,
 			    .first_at_s = 0.2,
 			    .last_at_s = 0.2,
-			    .last_live_at_s = 0.2};
+			    .last_live_at_s = 0.2,
+			    .growth = STAYS};
 	struct run run = make_run();
 	struct printed p;
 
 	(void)state;
 	run.sites = &site;
 	run.site_count = 1;
-	p = print(&run, REPORT_LEAKS, 100, true); /* a run of 2 s: all of it is early */
-	assert_true(cJSON_IsTrue(at(&p, "leaks/0/suspect")));
-	discard(&p);
-	run.duration_s = 600;
 	p = print(&run, REPORT_LEAKS, 100, true);
 	assert_true(cJSON_IsFalse(at(&p, "leaks/0/suspect")));
-	assert_non_null(strstr(string(&p, "leaks/0/why/0"), "never again"));
+	assert_non_null(strstr(string(&p, "leaks/0/why/1"), "since start-up"));
 	discard(&p);
-	site.allocations = site.live_blocks = 2;
+	site.reach[REACH_STILL] = (struct reach_sum){500, 1};
+	p = print(&run, REPORT_LEAKS, 100, true);
+	assert_true(cJSON_IsFalse(at(&p, "leaks/0/suspect")));
+	discard(&p);
+	site.reach[REACH_LOST] = (struct reach_sum){500, 1};
 	p = print(&run, REPORT_LEAKS, 100, true);
 	assert_true(cJSON_IsTrue(at(&p, "leaks/0/suspect")));
+	assert_non_null(strstr(string(&p, "leaks/0/why/0"), "lost"));
+	discard(&p);
+}
+
+/* The more that grows, if it is still reachable, the less: but it counts. */
+static void test_reachable_growth(void **state)
+{
+	struct site site = sites[1];
+	struct run run = make_run();
+	struct printed p;
+	double unknown;
+
+	(void)state;
+	run.sites = &site;
+	run.site_count = 1;
+	p = print(&run, REPORT_LEAKS, 100, true);
+	unknown = number(&p, "leaks/0/score");
+	discard(&p);
+	site.reach[REACH_STILL] = (struct reach_sum){10000, 100};
+	p = print(&run, REPORT_LEAKS, 100, true);
+	assert_true(number(&p, "leaks/0/score") < unknown);
+	assert_true(cJSON_IsTrue(at(&p, "leaks/0/suspect")));
+	discard(&p);
+	/* By the order of allocations alone, it may be what the run is for. */
+	site.growth.axis = GROWTH_BY_ALLOCATIONS;
+	p = print(&run, REPORT_LEAKS, 100, true);
+	assert_true(cJSON_IsFalse(at(&p, "leaks/0/suspect")));
 	discard(&p);
 }
 
@@ -850,7 +933,8 @@ static void test_one_is_one(void **state)
 			    .live_blocks = 3,
 			    .first_at_s = 0.00076,
 			    .last_at_s = 1.9,
-			    .last_live_at_s = 1.9};
+			    .last_live_at_s = 1.9,
+			    .growth = GROWS(1, 3, 7200)};
 	struct printed p;
 
 	(void)state;
@@ -863,7 +947,9 @@ static void test_one_is_one(void **state)
 	place(&p, "1 event in 2.0 KiB");
 	place(&p, "4.0 KiB in 1 call, ");
 	place(&p, "1 call failed");
-	place(&p, "from 0.760 ms to 1.90 s after");
+	place(&p, "1 block of 3 B was added after start-up");
+	place(&p, "+2 B/s; first at 760 ");
+	place(&p, "last at 1.90 s");
 	discard(&p);
 }
 
@@ -1087,6 +1173,7 @@ int main(void)
 		cmocka_unit_test(test_cut_stack_is_suspect),
 		cmocka_unit_test(test_broken_stack_is_suspect),
 		cmocka_unit_test(test_one_early_block),
+		cmocka_unit_test(test_reachable_growth),
 		cmocka_unit_test(test_json_files),
 		cmocka_unit_test(test_json_sockets),
 		cmocka_unit_test(test_json_coverage),
