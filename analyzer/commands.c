@@ -33,6 +33,8 @@ static const struct command commands[] = {
 	{"diff", "BEFORE AFTER [OPTION...]", "what two runs differ in: stacks, files and peers",
 	 OPTIONS_REPORT | OPTIONS_VIEW | OPTION_MIN_CHANGE | OPTION_SUPPRESSIONS, 1, 2,
 	 command_diff},
+	{"check", "TRACE... LIMIT... [OPTION...]", "hold a run to limits or a baseline, for CI",
+	 OPTIONS_REPORT | OPTIONS_VIEW | OPTION_CHECK | OPTION_SUPPRESSIONS, 1, -1, command_check},
 	{"dump", "TRACE [--json] [-o FILE]", "every event in time order, one a line",
 	 OPTION_JSON | OPTION_OUTPUT | OPTION_NO_PAGER | OPTIONS_VIEW | OPTIONS_SYMBOLS, 1, 1,
 	 command_dump},

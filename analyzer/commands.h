@@ -43,6 +43,7 @@ int commands_main(int argc, char **argv);
 int command_report(const struct options *o, struct error *e);
 int command_leaks(const struct options *o, struct error *e);
 int command_io(const struct options *o, struct error *e);
+int command_check(const struct options *o, struct error *e);
 int command_diff(const struct options *o, struct error *e);
 int command_dump(const struct options *o, struct error *e);
 int command_flame(const struct options *o, struct error *e);

@@ -375,6 +375,20 @@ static int list_changes(struct diff *d, struct error *e)
 	return 0;
 }
 
+/* Others had the machine: then all takes longer, waits too. */
+static double load_of(const struct run *run)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < run->thread_count; i++) {
+		const struct thread *t = &run->threads[i];
+
+		sum += isnan(t->runnable_s) ? 0 : t->runnable_s;
+		sum += isnan(t->recording_s) ? 0 : t->recording_s;
+	}
+	return sum;
+}
+
 int diff_open(struct diff *d, struct report *before, struct report *after,
 	      const struct diff_noise *noise, struct error *e)
 {
@@ -382,6 +396,7 @@ int diff_open(struct diff *d, struct report *before, struct report *after,
 	int rc;
 
 	*d = (struct diff){.reports = {before, after}, .noise = *noise};
+	d->noise.load_s = fmax(load_of(before->run), load_of(after->run));
 	rc = build_stacks(&b, e);
 	free_building(&b);
 	if (rc != 0 || list_changes(d, e) != 0)

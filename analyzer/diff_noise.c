@@ -57,7 +57,7 @@ bool diff_is_slower(const struct diff_noise *noise, uint64_t before, uint64_t af
 	double least = noise->seconds, fraction = noise->fraction;
 
 	if (isnan(least)) {
-		least = TIME_NOISE_S + CALL_NOISE_S * sqrt((double)calls);
+		least = TIME_NOISE_S + CALL_NOISE_S * sqrt((double)calls) + noise->load_s;
 		if (fraction == 0)
 			fraction = TIME_NOISE_FRACTION;
 	}

@@ -13,6 +13,7 @@ struct diff_noise {
 	double bytes;	 /* not 0: counts alone are no change either */
 	double fraction; /* of the larger one of both */
 	double seconds;	 /* of times; NaN: as is usual from run to run */
+	double load_s;	 /* that threads of the busier run stood in line for a processor */
 };
 
 void diff_noise_default(struct diff_noise *noise); /* bytes and counts exact */
@@ -24,7 +25,8 @@ int diff_noise_set(struct diff_noise *noise, const char *text, struct error *e);
 bool diff_is_change(const struct diff_noise *noise, uint64_t before, uint64_t after);
 
 /* Nanoseconds over `calls`, as many as the run with more of them made. By default more
- * than 50 ms and 1 ms for the root of the calls, and half of the longer time. */
+ * than 50 ms, 1 ms for the root of the calls and `load_s` together, and half of the longer
+ * time. */
 bool diff_is_slower(const struct diff_noise *noise, uint64_t before, uint64_t after,
 		    uint64_t calls);
 

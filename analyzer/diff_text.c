@@ -55,13 +55,13 @@ static void text_side(struct diff *d, struct emit_text *t, int side)
 	text_label(t, side == DIFF_BEFORE ? "before" : "after");
 	text_name(t, run->trace_path, 0);
 	if (d->moments[side] != NULL) {
-		fputs(" at ", t->out);
+		text_say(t, " at ");
 		text_name(t, d->moments[side], 0);
 	}
-	fprintf(t->out, "  pid %d, %s", run->pid, format_seconds(time, run->duration_s, t->utf8));
+	text_say(t, "  pid %d, %s", run->pid, format_seconds(time, run->duration_s, t->utf8));
 	if (r->tree != NULL)
-		fprintf(t->out, ", and %zu more", r->tree->image_count - 1);
-	fputc('\n', t->out);
+		text_say(t, ", and %zu more", r->tree->image_count - 1);
+	text_end(t);
 	if (!run->complete || run->dropped > 0) {
 		text_label(t, "");
 		text_styled(t, STYLE_WARNING, "incomplete: what was lost here is missing below\n");
@@ -118,16 +118,18 @@ static void text_cost(struct emit_text *t, const struct diff_stack *s, int id)
 	const struct diff_value *v = &s->costs[id];
 	char change[FORMAT_ROOM], from[FORMAT_ROOM], to[FORMAT_ROOM];
 
-	fprintf(t->out, "        %-10s ", costs[id].name);
+	text_indent(t, 8);
+	t->hang = 19;
+	text_say(t, "%-10s ", costs[id].name);
 	text_styled(t, STYLE_STRONG, "%10s",
 		    format_change(change, costs[id].unit, v->value, t->utf8));
-	fprintf(t->out, "  from %s to %s",
-		format_value(from, costs[id].unit, (double)v->value[DIFF_BEFORE], t->utf8),
-		format_value(to, costs[id].unit, (double)v->value[DIFF_AFTER], t->utf8));
+	text_say(t, "  from %s to %s",
+		 format_value(from, costs[id].unit, (double)v->value[DIFF_BEFORE], t->utf8),
+		 format_value(to, costs[id].unit, (double)v->value[DIFF_AFTER], t->utf8));
 	if (beside[id] != NULL)
-		fprintf(t->out, "; from %s to %s", format_count(from, v->count[DIFF_BEFORE]),
-			format_counted(to, v->count[DIFF_AFTER], beside[id]));
-	fputc('\n', t->out);
+		text_say(t, "; from %s to %s", format_count(from, v->count[DIFF_BEFORE]),
+			 format_counted(to, v->count[DIFF_AFTER], beside[id]));
+	text_end(t);
 }
 
 static void text_entry(struct diff *d, struct emit_text *t, enum diff_group group,
@@ -136,9 +138,9 @@ static void text_entry(struct diff *d, struct emit_text *t, enum diff_group grou
 	const struct diff_stack *s = entry->stack;
 	int side = s->in[DIFF_AFTER] ? DIFF_AFTER : DIFF_BEFORE;
 
-	fprintf(t->out, "  %3zu.  ", rank);
+	text_say(t, "  %3zu.  ", rank);
 	if (s->in[DIFF_BEFORE] && s->in[DIFF_AFTER])
-		fputs(entry->growth > 0 ? "more\n" : "less\n", t->out);
+		text_say(t, "%s", entry->growth > 0 ? "more\n" : "less\n");
 	else
 		text_styled(t, STYLE_WARNING, "%s\n",
 			    side == DIFF_AFTER ? "only after" : "only before");
@@ -183,11 +185,12 @@ static void text_figure(struct emit_text *t, const struct diff_place *p, int fig
 	const uint64_t *of = p->figures[figure];
 	char change[FORMAT_ROOM], from[FORMAT_ROOM], to[FORMAT_ROOM];
 
-	fprintf(t->out, "        %-14s ", name);
+	text_indent(t, 8);
+	t->hang = 23;
+	text_say(t, "%-14s ", name);
 	text_styled(t, STYLE_STRONG, "%10s", format_change(change, unit, of, t->utf8));
-	fprintf(t->out, "  from %s to %s\n",
-		format_value(from, unit, (double)of[DIFF_BEFORE], t->utf8),
-		format_value(to, unit, (double)of[DIFF_AFTER], t->utf8));
+	text_say(t, "  from %s to %s\n", format_value(from, unit, (double)of[DIFF_BEFORE], t->utf8),
+		 format_value(to, unit, (double)of[DIFF_AFTER], t->utf8));
 }
 
 static void text_place(struct diff *d, struct emit_text *t, const struct diff_place *p, size_t rank,
@@ -195,12 +198,12 @@ static void text_place(struct diff *d, struct emit_text *t, const struct diff_pl
 {
 	int side = p->name[DIFF_AFTER] != NULL ? DIFF_AFTER : DIFF_BEFORE;
 
-	fprintf(t->out, "  %3zu.  ", rank);
+	text_say(t, "  %3zu.  ", rank);
 	text_name(t, p->name[side], d->reports[side]->full ? 0 : t->width - 24);
 	if (p->name[DIFF_BEFORE] == NULL || p->name[DIFF_AFTER] == NULL)
 		text_styled(t, STYLE_WARNING, "  %s",
 			    side == DIFF_AFTER ? "only after" : "only before");
-	fputc('\n', t->out);
+	text_end(t);
 	for (int figure = 0; figure < FIGURE_COUNT; figure++)
 		if (p->changed & 1u << figure)
 			text_figure(t, p, figure, names[figure]);
@@ -240,11 +243,12 @@ void diff_text(struct diff *d, struct emit_text *t)
 	for (int side = 0; side < DIFF_SIDES; side++)
 		text_side(d, t, side);
 	text_totals(d, t);
+	if (diff_is_empty(d) || d->stacks_unknown)
+		text_end(t);
 	if (diff_is_empty(d))
-		fputs("\nNo differences: every stack, file and peer cost the same in both.\n",
-		      t->out);
+		text_say(t, "No differences: every stack, file and peer cost the same in both.\n");
 	if (d->stacks_unknown)
-		fputs("\nStacks are not compared: one of the programs has no names.\n", t->out);
+		text_say(t, "Stacks are not compared: one of the programs has no names.\n");
 	for (int group = 0; group < DIFF_GROUPS; group++)
 		text_group(d, t, (enum diff_group)group);
 	text_places(d, t, &d->files, "FILES", of_files);

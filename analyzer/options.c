@@ -47,6 +47,17 @@ static const struct option_row rows[] = {
 	{OPTION_PID, "blocks", 0, NULL, "with --pid: list every block that lives"},
 	{OPTION_PID, "copy", 0, NULL,
 	 "with --pid: read its memory while it stands still, without a fork of it"},
+#define LIMIT(id, option, argument, unit, key, cost, compared, help)                               \
+	{OPTION_CHECK, option, 0, argument, help},
+#include "analyzer/limits.def"
+#undef LIMIT
+	{OPTION_CHECK, "against", 0, "BASELINE",
+	 "no figure is more than in BASELINE: a trace, or what check --json wrote"},
+	{OPTION_CHECK, "tolerance", 0, "AMOUNT",
+	 "but so much: a part (5%, the default), bytes (64K) or a number; repeatable"},
+	{OPTION_CHECK, "allow-incomplete", 0, NULL,
+	 "limits hold if they do as far as an incomplete recording goes"},
+	{OPTION_CHECK, "junit", 0, "FILE", "write the verdicts as JUnit XML to FILE too"},
 	{OPTION_SUPPRESSIONS, "suppressions", 0, "FILE",
 	 "leaks that are known: LeakSanitizer's or Valgrind's file; repeatable"},
 	{OPTION_SUPPRESSIONS, "generate-suppressions", 0, "[FILE]",
@@ -315,6 +326,21 @@ static int take_flame(struct options *o, const struct option_row *row, const cha
 	return 0;
 }
 
+static int take_check(struct options *o, const char *name, const char *value, struct error *e)
+{
+	if (strcmp(name, "against") == 0)
+		o->against = value;
+	else if (strcmp(name, "junit") == 0)
+		o->junit = value;
+	else if (strcmp(name, "allow-incomplete") == 0)
+		o->allow_incomplete = true;
+	else if (strcmp(name, "tolerance") != 0)
+		return limits_set(&o->limits, name, value, e);
+	else
+		o->tolerance_given = true;
+	return strcmp(name, "tolerance") == 0 ? tolerance_set(&o->tolerance, value, e) : 0;
+}
+
 static void take_suppressions(struct options *o, const struct option_row *row, const char *value)
 {
 	if (strcmp(row->name, "suppressions") == 0) {
@@ -370,6 +396,8 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		return parse_duration(o, value, e);
 	case OPTION_THRESHOLD:
 		return thresholds_set(&o->thresholds, value, e);
+	case OPTION_CHECK:
+		return take_check(o, row->name, value, e);
 	case OPTION_MIN_CHANGE:
 		return diff_noise_set(&o->noise, value, e);
 	case OPTION_COLOR:
@@ -441,9 +469,11 @@ int options_parse(struct options *o, unsigned accepted, int argc, char **argv, s
 	o->threads.list = calloc((size_t)argc + 1, sizeof(*o->threads.list));
 	o->modules.list = calloc((size_t)argc + 1, sizeof(*o->modules.list));
 	o->stacks.list = calloc((size_t)argc + 1, sizeof(*o->stacks.list));
+	o->limits.list = calloc((size_t)argc + 1, sizeof(*o->limits.list));
 	o->suppressions = calloc((size_t)argc + 1, sizeof(*o->suppressions));
 	if (o->sysroots == NULL || o->debug_paths == NULL || o->threads.list == NULL ||
-	    o->modules.list == NULL || o->stacks.list == NULL || o->suppressions == NULL)
+	    o->modules.list == NULL || o->stacks.list == NULL || o->suppressions == NULL ||
+	    o->limits.list == NULL)
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
 	fill_tables(&g, accepted | OPTION_HELP);
 	opterr = 0;
@@ -472,6 +502,8 @@ void options_free(struct options *o)
 	free(o->modules.list);
 	free(o->stacks.list);
 	free(o->suppressions);
+	free(o->limits.list);
+	o->limits.list = NULL;
 	o->sysroots = o->debug_paths = o->suppressions = NULL;
 	o->threads.list = o->modules.list = o->stacks.list = NULL;
 }

@@ -14,6 +14,7 @@
 #include "analyzer/diff_noise.h"
 #include "analyzer/emit_text.h"
 #include "analyzer/error.h"
+#include "analyzer/limits.h"
 #include "analyzer/moment.h"
 #include "analyzer/pattern.h"
 #include "analyzer/thresholds.h"
@@ -46,6 +47,7 @@ enum option_bit {
 	OPTION_LEAKS = 1 << 27,
 	OPTION_PID = 1 << 26, /* a process that runs, and how it is looked at */
 	OPTION_MIN_CHANGE = 1 << 19,
+	OPTION_CHECK = 1 << 18,	       /* limits, and all that only `check` takes */
 	OPTION_SUPPRESSIONS = 1 << 20, /* and --generate-suppressions */
 	OPTION_DURATION = 1 << 25,
 };
@@ -82,6 +84,10 @@ struct options {
 	const struct export_format *format; /* NULL: not given */
 	const struct export_table *table;   /* NULL: all */
 	struct diff_noise noise;
+	struct limits limits;
+	const char *against, *junit; /* NULL: not given */
+	struct tolerance tolerance;
+	bool tolerance_given, allow_incomplete;
 	int pid;		   /* of a process that runs; 0: not given */
 	bool blocks;		   /* each of its blocks is listed */
 	bool leaks;		   /* search for lost blocks at the end */

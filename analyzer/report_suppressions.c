@@ -77,12 +77,12 @@ static void text_unused(struct report *r, struct emit_text *t, const struct supp
 	for (size_t i = 0; i < s->count && shown < r->top; i++) {
 		if (s->list[i].stacks != 0)
 			continue;
-		fputs(shown++ > 0 ? ", " : "", t->out);
+		text_say(t, "%s", shown++ > 0 ? ", " : "");
 		text_name(t, s->list[i].name, 40);
 	}
 	if (shown < count)
-		fprintf(t->out, " and %s more", format_count(n, count - shown));
-	fputc('\n', t->out);
+		text_say(t, " and %s more", format_count(n, count - shown));
+	text_end(t);
 }
 
 static const char *entries(char buf[FORMAT_ROOM], size_t count)
@@ -117,11 +117,11 @@ void text_suppressions(struct report *r, struct emit_text *t)
 		text_unused(r, t, s, s->count - count);
 	if (s->bad > 0) {
 		text_label(t, "left out");
-		fprintf(t->out, "%s that could not be understood\n", entries(blocks, s->bad));
+		text_say(t, "%s that could not be understood\n", entries(blocks, s->bad));
 	}
 	if (s->other > 0) {
 		text_label(t, "passed over");
-		fprintf(t->out, "%s for other errors than leaks\n", entries(blocks, s->other));
+		text_say(t, "%s for other errors than leaks\n", entries(blocks, s->other));
 	}
 	free(used);
 }

@@ -181,10 +181,12 @@ static void put_frame(FILE *out, const struct suppressed_frame *f)
 	while (last + 1 < SUPPRESSED_NAMES && f->names[last + 1] != NULL)
 		last++;
 	if (f->names[0] != NULL) {
+		const char *name = f->names[f->inlined ? last : 0];
+
 		fputs("   fun:", out);
-		put_pattern(out, f->names[f->inlined ? last : 0]);
-		/* An inlined template has its arguments there, in the compiler's way. */
-		fputs(f->inlined ? "*\n" : "\n", out);
+		put_pattern(out, name);
+		/* Of C++: a template has its arguments there, in the compiler's way. */
+		fputs(f->inlined && strcmp(name, f->names[0]) != 0 ? "*\n" : "\n", out);
 		return;
 	}
 	fputs("   obj:", out);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyzer/diff_noise.h"
 #include "analyzer/stack_match.h" /* before cmocka.h: its macro hides our fail() */
 
 #include <cmocka.h>
@@ -200,12 +201,44 @@ static void test_without_lines(void **state)
 	stack_keys_free(k);
 }
 
+/* Bytes are exact unless asked otherwise; times have to be beyond what varies. */
+static void test_noise(void **state)
+{
+	const uint64_t ms = 1000000;
+	struct diff_noise noise;
+	struct error e = {0};
+
+	(void)state;
+	diff_noise_default(&noise);
+	assert_true(diff_is_change(&noise, 100, 101));
+	assert_false(diff_is_change(&noise, 100, 100));
+	assert_false(diff_is_slower(&noise, 0, 50 * ms, 1)); /* 50 ms and 1 */
+	assert_true(diff_is_slower(&noise, 0, 52 * ms, 1));
+	assert_false(diff_is_slower(&noise, 0, 149 * ms, 10000)); /* 1 ms for each of 100 */
+	assert_true(diff_is_slower(&noise, 0, 151 * ms, 10000));
+	assert_false(diff_is_slower(&noise, 1000 * ms, 1900 * ms, 1));
+	assert_true(diff_is_slower(&noise, 2100 * ms, 1000 * ms, 1));
+	noise.load_s = 0.1;
+	assert_false(diff_is_slower(&noise, 0, 150 * ms, 1));
+	assert_int_equal(diff_noise_set(&noise, "20ms", &e), 0);
+	assert_true(diff_is_slower(&noise, 1000 * ms, 1021 * ms, 10000));
+	assert_false(diff_is_slower(&noise, 1000 * ms, 1019 * ms, 1));
+	assert_int_equal(diff_noise_set(&noise, "10%", &e), 0);
+	assert_false(diff_is_change(&noise, 100, 109));
+	assert_true(diff_is_change(&noise, 112, 100));
+	assert_int_equal(diff_noise_set(&noise, "4K", &e), 0);
+	assert_false(diff_is_change(&noise, 0, 4095));
+	assert_true(diff_is_change(&noise, 0, 4096));
+	assert_int_equal(diff_noise_set(&noise, "much", &e), -1);
+	assert_non_null(strstr(e.text, "much"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_equal_keys),    cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_by_name),	      cmocka_unit_test(test_by_alignment),
-		cmocka_unit_test(test_without_lines),
+		cmocka_unit_test(test_without_lines), cmocka_unit_test(test_noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
