@@ -44,6 +44,13 @@ static void *make(struct part *p)
 	return p->make((size_t)between((int)p->least, (int)p->most));
 }
 
+/* No address of it stays: another block may get the same one. */
+static void drop(void **slot)
+{
+	free(*slot);
+	*slot = NULL;
+}
+
 /* ---- what is held for good reason ------------------------------------------- */
 
 static void serve_nothing(struct part *p, int i)
@@ -93,7 +100,7 @@ static void serve_generation(struct part *p, int i)
 	(void)i;
 	if (p->count == p->bound)
 		while (p->count > 0)
-			free(p->slots[--p->count]);
+			drop(&p->slots[--p->count]);
 	p->slots[p->count++] = make(p);
 }
 
@@ -115,10 +122,10 @@ static void serve_queue(struct part *p, int i)
 	if (p->count < p->bound && draw(100) < 55)
 		p->slots[p->count++] = make(p);
 	else if (p->count > 0)
-		free(p->slots[--p->count]);
+		drop(&p->slots[--p->count]);
 	if (draw(200) == 0)
 		while (p->count > 0)
-			free(p->slots[--p->count]);
+			drop(&p->slots[--p->count]);
 }
 
 /* Like a pool, at the first request that needs it. */

@@ -56,8 +56,10 @@ int main()
 		handle(i);
 		if (i % 4 == 0)
 			recent.push_back(benign_document());
-		if (recent.size() > 60)
+		if (recent.size() > 60) {
+			recent.front().reset(); // leaves no address behind
 			recent.pop_front();
+		}
 		serve(i);
 	}
 	return leave();
