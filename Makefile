@@ -343,7 +343,7 @@ run-tests: all judge programs $(TESTS) check-layers consumers
 
 # The HTML page in a browser.
 .PHONY: check-browser
-check-browser: all $(BUILD)/tests/programs/page
+check-browser: all $(BUILD)/tests/programs/page $(BUILD)/tests/programs/many_stacks
 	@tests/browser/run.sh $(BUILD)
 
 # Units under AddressSanitizer and UndefinedBehaviorSanitizer, what has threads under

@@ -169,3 +169,28 @@ function waitSeries() {
 		series("sleeping", samples(sleeping), (s) => s.threads, "five"),
 	];
 }
+
+// What a stack did, slice by slice: rows as the timeline has them.
+function stackRows(node) {
+	if (!canSelect()) return [];
+	const mine = new Set();
+	for (let s = 0; s < stackCount; s++) if (stackNode[s] === node && stackOthers[s] === 0) mine.add(s);
+	const sums = (kind, column) => {
+		const by = new Float64Array(sliceCount);
+		activity[kind].stack.forEach((stack, i) => { if (mine.has(stack)) by[Math.min(activity[kind].slice[i], sliceCount - 1)] += activity[kind][column][i]; });
+		return by;
+	};
+	const samples = (by) => Array.from(by, (value, i) => ({at_s: activity.origin_s + i * activity.width_s, value}));
+	const row = (title, unit, name, by, tone) => ({title, unit, series: [series(name, samples(by), (s) => s.value, tone)]});
+	const rate = (by) => by.map((v) => v / activity.width_s);
+	let live = 0;
+	const held = sums("heap", "grown").map((v) => { live += v; return live; });
+	const moved = (kind) => rate(sums(kind, "in").map((v, i) => v + sums(kind, "out")[i]));
+	return [
+		row("Live at the end of each slice", "bytes", "live", held, "one"),
+		row("Allocated", "bytes/s", "allocated", rate(sums("heap", "allocated")), "two"),
+		row("Read and written", "bytes/s", "moved", moved("files"), "two"),
+		row("Sent and received", "bytes/s", "moved", moved("sockets"), "three"),
+		row("Waiting, on average", "threads", "waiting", rate(sums("waits", "ns")).map((v) => v / 1e9), "four"),
+	].filter((one) => one.series[0].y.some((y) => y > 0));
+}

@@ -90,7 +90,8 @@ function drawFinding(finding) {
 		el("div", {class: "finding-head"},
 			el("span", {class: `tag ${SEVERITIES[finding.severity] || ""}`}, finding.severity),
 			finding.saves_s > 0 ? el("span", {class: "saves"}, `${formatSeconds(finding.saves_s)} at most`) : null,
-			finding.processes > 1 ? el("span", {class: "muted"}, `in ${formatCount(finding.processes)} processes`) : null),
+			finding.processes > 1 ? el("span", {class: "muted"}, `in ${formatCount(finding.processes)} processes; the figures are of ${finding.most_pid}, which has most`)
+				: finding.most_pid ? el("span", {class: "muted"}, `in process ${finding.most_pid}`) : null),
 		el("p", {class: "finding-what"}, line),
 		el("p", {class: "finding-advice"}, finding.advice),
 		el("dl", {class: "evidence"}, ...Object.entries(finding.evidence).filter(([key]) => key !== "object").flatMap(([key, value]) => [

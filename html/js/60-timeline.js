@@ -75,41 +75,31 @@ function axisFont() {
 	return `12px ${colour("font")}`;
 }
 
-// One row of the timeline: x is common to its series.
-function drawRow(row, index, last) {
+// A row's series over instants that all of them have.
+function rowData(row) {
 	const x = [...new Set(row.series.flatMap((s) => s.x))].sort((a, b) => a - b);
-	const data = [x, ...row.series.map((s) => {
+	return [x, ...row.series.map((s) => {
 		let at = -1;
 		return x.map((t) => {
 			while (at + 1 < s.x.length && s.x[at + 1] <= t) at++;
 			return at < 0 ? null : s.y[at];
 		});
 	})];
-	const holder = el("div", {class: "plot", role: "img", "aria-label": rowSays(row)});
-	const readouts = row.series.map((s) => el("span", {class: "value"}, ""));
-	const label = el("div", {class: "row-label"},
-		el("strong", {}, row.title),
-		...row.series.map((s, i) => el("span", {class: "key"},
-			el("i", {class: `swatch ${s.tone}`}), ` ${s.name} `, readouts[i])));
-	byId("rows").append(el("div", {class: "row"}, label, holder));
+}
+
+// What a row's chart is made with; `more` is what is special to where it stands.
+function chartOptions(row, holder, {height, axis, range, ...more}) {
 	const top = Math.max(...row.series.flatMap((s) => s.y.filter((y) => y !== null)));
-	const options = {
+	return {
 		width: holder.clientWidth || 600,
-		height: last ? 96 : 72,
+		height,
 		padding: [8, 8, 0, 0],
 		legend: {show: false},
-		cursor: {
-			sync: {key: "perfhook", setSeries: false},
-			drag: {x: true, y: false, setScale: false},
-			y: false,
-			points: {show: false},
-		},
-		select: {show: true, over: true},
 		scales: {
-			x: {time: false, range: () => view},
+			x: {time: false, range},
 			y: {range: () => [0, top * 1.12 || 1]},
 		},
-		axes: [timeAxis(last), valueAxis(row.unit, top || 1)],
+		axes: [timeAxis(axis), valueAxis(row.unit, top || 1)],
 		series: [{}, ...row.series.map((s) => ({
 			label: s.name,
 			stroke: colour(s.tone),
@@ -118,6 +108,30 @@ function drawRow(row, index, last) {
 			points: {show: false},
 			paths: uPlot.paths.stepped({align: 1}),
 		}))],
+		...more,
+	};
+}
+
+function drawRow(row, last) {
+	const data = rowData(row);
+	const holder = el("div", {class: "plot", role: "img", "aria-label": rowSays(row)});
+	const readouts = row.series.map(() => el("span", {class: "value"}, ""));
+	const label = el("div", {class: "row-label"},
+		el("strong", {}, row.title),
+		...row.series.map((s, i) => el("span", {class: "key"},
+			el("i", {class: `swatch ${s.tone}`}), ` ${s.name} `, readouts[i])));
+	byId("rows").append(el("div", {class: "row"}, label, holder));
+	const plot = new uPlot(chartOptions(row, holder, {
+		height: last ? 96 : 72,
+		axis: last,
+		range: () => view,
+		cursor: {
+			sync: {key: "perfhook", setSeries: false},
+			drag: {x: true, y: false, setScale: false},
+			y: false,
+			points: {show: false},
+		},
+		select: {show: true, over: true},
 		hooks: {
 			setSelect: [(u) => selected(u)],
 			draw: [drawMarks],
@@ -130,10 +144,16 @@ function drawRow(row, index, last) {
 				});
 			}],
 		},
-	};
-	const plot = new uPlot(options, data, holder);
+	}), data, holder);
 	selectByTouch(plot);
 	return {plot, holder};
+}
+
+// A chart by itself, of all the time there is; to be called when `holder` is in the page.
+function drawChart(row, holder) {
+	holder.setAttribute("role", "img");
+	holder.setAttribute("aria-label", rowSays(row));
+	return new uPlot(chartOptions(row, holder, {height: 110, axis: true, range: () => [start, duration], cursor: {show: false}}), rowData(row), holder);
 }
 
 // uPlot knows the mouse only: a finger that moves sideways selects as well.
@@ -233,7 +253,7 @@ function drawTimeline() {
 	replace(byId("rows"));
 	plots = [];
 	byId("timeline").hidden = rows.length === 0;
-	rows.forEach((row, i) => plots.push(drawRow(row, i, i === rows.length - 1)));
+	rows.forEach((row, i) => plots.push(drawRow(row, i === rows.length - 1)));
 	drawMarkList();
 	byId("timeline-hint").textContent = "Drag across to select a span: everything below is then of that span.";
 	showSpan();

@@ -9,6 +9,8 @@ function openDetail(title, from, ...content) {
 	replace(byId("detail-body"), ...content);
 	byId("detail").hidden = false;
 	document.body.classList.add("with-detail");
+	const charts = byId("detail-body").querySelector(".over-time");
+	if (charts) charts.open = true;
 	byId("detail-title").focus();
 }
 
@@ -63,9 +65,26 @@ function stackList(node) {
 	return list;
 }
 
+// What the stack did over time: drawn once it is in the page, and seen.
+function stackCharts(node) {
+	const rows = stackRows(node);
+	if (rows.length === 0) return null;
+	const details = el("details", {class: "over-time"}, el("summary", {}, "Over time"));
+	details.addEventListener("toggle", () => {
+		if (!details.open || details.childElementCount > 1) return;
+		for (const row of rows) {
+			const holder = el("div", {class: "plot"});
+			details.append(el("h4", {}, row.title), holder);
+			drawChart(row, holder);
+		}
+	});
+	return details;
+}
+
 function stackParts(node) {
 	return [
 		costList(node),
+		stackCharts(node),
 		el("h3", {}, "Stack"),
 		stackList(node),
 	];

@@ -232,6 +232,20 @@ describe("several processes", () => {
 	});
 });
 
+describe("100,000 stacks", () => {
+	it("are a small page that says what it leaves out", async () => {
+		const many = makePage("many.html", record("many", "many_stacks", []));
+		assert.ok(source(many).length < 3e6);
+		const {page, bad, close} = await open(browser, many);
+		await page.selectOption("#cost", "allocated");
+		assert.match(await page.locator("#flame-says").innerText(), /[\d,]+ of 100,00\d stacks, which make \d\d\.\d%; the rest is shown as “other”/);
+		assert.ok((await page.locator("#graph g.frame").count()) > 200);
+		assert.match(await page.locator("#graph g.frame").first().getAttribute("aria-label"), /^all: 197\.2 MiB \(100\.0%\)/);
+		assert.deepEqual(bad, []);
+		await close();
+	});
+});
+
 describe("what may be there", () => {
 	// Sections that need another kind of run: put into a page that is there already.
 	const withModel = (name, change) => {
@@ -334,6 +348,8 @@ describe("tables", () => {
 		await page.click("#panel-leaks tbody button >> nth=0");
 		assert.equal(await page.locator("#detail-title").innerText(), "remember");
 		assert.deepEqual((await page.locator("#detail .stack .own .fn").allInnerTexts()).slice(0, 3), ["remember", "load", "main"]);
+		assert.equal(await page.locator("#detail .over-time .uplot").count(), 2);
+		assert.match(await page.locator("#detail .plot").first().getAttribute("aria-label"), /Highest live: 40\.0 KiB at/);
 		assert.match(await page.locator("#detail .why").innerText(), /none of its 10 blocks was ever freed/);
 		const line = page.locator("#detail .code tr.costs");
 		assert.match((await line.allInnerTexts())[0], /40\.0 KiB\s+\d+\s+return leaked\[i\] = malloc\(4096\);/);
