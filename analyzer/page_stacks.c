@@ -82,6 +82,7 @@ static uint32_t frame_of(struct page_stacks *p, const struct frame *f)
 		.module = copy_of(p, f->module),
 		.line = f->line,
 		.inlined = f->inlined,
+		.own = f->module != NULL && module_class(f->module) == MODULE_PROGRAM,
 		.offset = f->line > 0 ? 0 : f->module_offset,
 	};
 	uint64_t hash =
@@ -464,6 +465,7 @@ void page_stacks_json(struct page_stacks *p, struct emit_json *e)
 	EMIT_COLUMN(e, "module", p->frames, p->frame_count, module);
 	EMIT_COLUMN(e, "line", p->frames, p->frame_count, line);
 	EMIT_COLUMN(e, "inlined", p->frames, p->frame_count, inlined);
+	EMIT_COLUMN(e, "own", p->frames, p->frame_count, own);
 	EMIT_COLUMN(e, "offset", p->frames, p->frame_count, offset);
 	emit_end(e);
 	emit_object(e, "nodes");

@@ -21,6 +21,7 @@ struct page_frame {
 	uint32_t function, file, module; /* places in strings */
 	int line;
 	bool inlined;
+	bool own;	 /* the program's, and not a runtime library's */
 	uint64_t offset; /* in the module's file, of one without a line; 0 */
 };
 

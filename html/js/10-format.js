@@ -71,7 +71,8 @@ function formatValue(value, unit) {
 // An instant on an axis whose ticks are `step` seconds apart.
 function formatInstant(s, step) {
 	if (step >= 1 || s === 0) return formatClock(s);
-	const decimals = Math.min(9, Math.max(1, Math.ceil(-Math.log10(step) - 1e-9)));
+	let decimals = 1;
+	while (decimals < 9 && Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) > 1e-6) decimals++;
 	return `${s.toFixed(decimals)} s`;
 }
 

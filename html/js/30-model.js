@@ -48,6 +48,7 @@ function frameOf(node) {
 		line: frames.line[f],
 		offset: frames.offset[f],
 		inlined: frames.inlined[f] === 1,
+		own: frames.own[f] === 1,
 	};
 }
 
@@ -73,9 +74,10 @@ function pathOf(node) {
 const tree = {parent: [0], fn: [0], byKey: new Map()};
 const fnName = ["all"];
 const fnModule = [""];
+const fnOwn = [false];
 const fnByName = new Map();
 
-function fnOf(name, module) {
+function fnOf(name, module, own) {
 	const key = `${name}\0${baseName(module)}`;
 	let fn = fnByName.get(key);
 	if (fn === undefined) {
@@ -83,6 +85,7 @@ function fnOf(name, module) {
 		fnByName.set(key, fn);
 		fnName.push(name);
 		fnModule.push(module);
+		fnOwn.push(own === 1);
 	}
 	return fn;
 }
@@ -102,7 +105,7 @@ function treeChild(parent, fn) {
 // Where in the tree a run's nodes and stacks are.
 function mergeLines(run) {
 	const {strings, stackOthers: others} = run;
-	const frameFn = run.frames.function.map((f, i) => fnOf(strings[f], strings[run.frames.module[i]]));
+	const frameFn = run.frames.function.map((f, i) => fnOf(strings[f], strings[run.frames.module[i]], run.frames.own[i]));
 	const nodes = new Int32Array(run.nodeFrame.length);
 	for (let n = 1; n < nodes.length; n++) nodes[n] = treeChild(nodes[run.nodeParent[n]], frameFn[run.nodeFrame[n]]);
 	return {nodes, stacks: run.stackNode.map((node, i) => {

@@ -26,7 +26,7 @@ function isFiltered() {
 }
 
 function spanText() {
-	const step = (state.span[1] - state.span[0]) / 100;
+	const step = 10 ** Math.floor(Math.log10(state.span[1] - state.span[0]) - 2);
 	return `${formatInstant(state.span[0], step)} to ${formatInstant(state.span[1], step)}`;
 }
 

@@ -49,9 +49,13 @@ function drawWords() {
 		])))));
 }
 
+function commandText(words) {
+	return words.map((word) => (word === "" ? "''" : word)).join(" ");
+}
+
 function drawHead() {
 	const p = model.process;
-	const command = p.command && p.command.length ? p.command.join(" ") : p.executable || "(unknown program)";
+	const command = p.command && p.command.length ? commandText(p.command) : p.executable || "(unknown program)";
 	byId("command").textContent = command;
 	document.title = `${baseName(p.executable || command)} — perfhook report`;
 	replace(byId("facts"), [
@@ -104,14 +108,9 @@ function drawFinding(finding) {
 // Leads to a stack.
 function stackButton(node, title) {
 	const path = pathOf(node);
-	const frame = frameOf(path.find((n) => isOwn(frameOf(n))) || node);
+	const frame = frameOf(path.find((n) => frameOf(n).own) || node);
 	return el("button", {type: "button", class: "link", onclick: (event) => showStack(node, title, event.currentTarget)},
 		`${frame.function} `, el("span", {class: "muted"}, placeOf(frame)));
-}
-
-// A frame of the program itself, and not of a runtime library.
-function isOwn(frame) {
-	return frame.module !== "" && !/^(libc|libm|libpthread|libdl|librt|libresolv|libstdc\+\+|libgcc_s|ld-linux|ld64|libnss_)/.test(baseName(frame.module));
 }
 
 function drawFindings() {

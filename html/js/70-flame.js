@@ -99,6 +99,7 @@ function threadFn(thread) {
 		fnOfThread.set(thread, fnName.length);
 		fnName.push(thread < 0 ? "(other threads)" : threadText(thread));
 		fnModule.push("");
+		fnOwn.push(false);
 	}
 	return fnOfThread.get(thread);
 }
@@ -123,6 +124,7 @@ function datum(t, i, value, faded) {
 	return {
 		name: fnName[t.fn[i]],
 		module: fnModule[t.fn[i]],
+		own: fnOwn[t.fn[i]],
 		node: i,
 		value,
 		total: t.total[i],
@@ -165,15 +167,15 @@ function visibleTree(t, focus, width) {
 
 // ---- colours: a hue for each module, so that who is who is seen at a glance ----
 
+const HUES = [212, 28, 168, 282, 340, 190, 95, 48];
 const hueByModule = new Map();
 
+// The program itself comes first, then its libraries as they are met.
 function hueOf(module) {
-	if (!hueByModule.has(module)) {
-		let hash = 7;
-		for (const c of baseName(module)) hash = (hash * 31 + c.codePointAt(0)) >>> 0;
-		hueByModule.set(module, hash % 360);
-	}
-	return hueByModule.get(module);
+	const name = baseName(module);
+	if (hueByModule.size === 0) hueByModule.set(baseName(model.process.executable || ""), 0);
+	if (!hueByModule.has(name)) hueByModule.set(name, hueByModule.size);
+	return HUES[hueByModule.get(name) % HUES.length];
 }
 
 function frameColour(d) {
@@ -183,9 +185,9 @@ function frameColour(d) {
 	if (d.data.node === 0 || d.data.module === "") return dark ? "hsl(215 8% 32%)" : "hsl(215 12% 87%)";
 	const hue = hueOf(d.data.module), shade = hashShade(d.data.name);
 	if (flame.found !== null) return dark ? `hsl(${hue} 12% ${24 + shade}%)` : `hsl(${hue} 14% ${90 - shade}%)`;
-	return isOwn({module: d.data.module})
-		? dark ? `hsl(${hue} 38% ${30 + shade}%)` : `hsl(${hue} 68% ${80 - shade}%)`
-		: dark ? `hsl(${hue} 10% ${28 + shade}%)` : `hsl(${hue} 14% ${86 - shade}%)`;
+	return d.data.own
+		? dark ? `hsl(${hue} 42% ${31 + shade}%)` : `hsl(${hue} 72% ${81 - shade}%)`
+		: dark ? `hsl(${hue} 5% ${28 + shade}%)` : `hsl(${hue} 7% ${87 - shade}%)`;
 }
 
 // Red is more than before, blue less, grey the same.
@@ -316,6 +318,23 @@ function drawFlame() {
 	tendFrames();
 }
 
+// Which colour is which module: of the frames that are seen, the widest ones'.
+function drawLegend() {
+	const widths = new Map();
+	allFrames().each((d) => {
+		if (d.data.module && d.data.sides.length === 1) widths.set(d.data.module, (widths.get(d.data.module) || 0) + d.x1 - d.x0);
+	});
+	const modules = [...widths].sort((a, b) => b[1] - a[1]).slice(0, 8).map(([module]) => module);
+	replace(byId("legend"), ...modules.map((module) => {
+		const swatch = el("i", {class: "swatch"});
+		swatch.style.background = frameColour({data: {module, name: "", own: ownModules.has(module), sides: [0]}});
+		return el("span", {}, swatch, ` ${baseName(module)}`);
+	}));
+}
+
+const ownModules = new Set();
+fnModule.forEach((module, fn) => { if (fnOwn[fn]) ownModules.add(module); });
+
 function allFrames() {
 	return vendor.select(byId("graph")).selectAll("g.frame");
 }
@@ -337,6 +356,7 @@ function tendFrames() {
 		.on("click", (event, d) => zoomFlame(d.data.node))
 		.on("keydown", (event, d) => frameKey(event, d))
 		.on("focus", (event, d) => { byId("readout").textContent = frameSays(d); });
+	drawLegend();
 }
 
 function graphDepth() {

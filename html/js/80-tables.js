@@ -108,7 +108,7 @@ function word(key, label, value, more) {
 
 function stackTitle(node) {
 	const path = pathOf(node);
-	const own = path.find((n) => isOwn(frameOf(n)));
+	const own = path.find((n) => frameOf(n).own);
 	return own === undefined && path.length === 0 ? "(no stack)" : frameOf(own || path[0]).function;
 }
 
@@ -116,7 +116,7 @@ function stackTitle(node) {
 function stackPlace(node) {
 	const path = pathOf(node);
 	if (path.length === 0) return "";
-	const at = Math.max(path.findIndex((n) => isOwn(frameOf(n))), 0);
+	const at = Math.max(path.findIndex((n) => frameOf(n).own), 0);
 	return [placeOf(frameOf(path[at])), callersOf(path, at)].filter(Boolean).join(", ");
 }
 
@@ -126,7 +126,7 @@ function callersOf(path, at) {
 	const names = [];
 	for (const n of path.slice(at + 1)) {
 		const frame = frameOf(n);
-		if (!isOwn(frame) || frame.function === "_start") continue;
+		if (!frame.own || frame.function === "_start") continue;
 		if (names[names.length - 1] !== frame.function) names.push(frame.function);
 		if (names.length > CALLERS) break;
 	}
@@ -427,7 +427,7 @@ function processTable() {
 		rows: () => model.processes.filter((row) => state.process === null || row.process.pid === state.process),
 		open: canSelect() && activity.threads ? (row) => change({process: row.process.pid}) : null,
 		columns: [
-			word("name", "Process", (row) => (row.process.command || []).join(" ") || row.process.executable, {more: (row) => String(row.process.pid)}),
+			word("name", "Process", (row) => commandText(row.process.command || []) || row.process.executable, {more: (row) => String(row.process.pid)}),
 			number("peak", "Heap peak", (row) => of(row, "memory", "peak_bytes"), formatBytes),
 			number("live", "Live at the end", (row) => of(row, "memory", "live_bytes"), formatBytes),
 			number("allocations", "Allocations", (row) => of(row, "memory", "allocations"), formatCount),

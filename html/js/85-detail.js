@@ -48,12 +48,12 @@ function frameItem(node) {
 	const frame = frameOf(node), source = sourceOf(node);
 	const name = [el("span", {class: "fn"}, frame.function, frame.inlined ? el("span", {class: "muted"}, " inlined") : null),
 		el("span", {class: "place"}, placeOf(frame, true))];
-	if (!source) return el("li", {class: isOwn(frame) ? "own" : "runtime"}, ...name);
+	if (!source) return el("li", {class: frame.own ? "own" : "runtime"}, ...name);
 	const details = el("details", {}, el("summary", {}, ...name));
 	details.addEventListener("toggle", () => {
 		if (details.open && details.childElementCount === 1) details.append(sourceTable(source, frame.line));
 	});
-	return el("li", {class: isOwn(frame) ? "own" : "runtime"}, details);
+	return el("li", {class: frame.own ? "own" : "runtime"}, details);
 }
 
 function stackList(node) {
