@@ -371,6 +371,26 @@ static void note_limits(struct run *run, const struct looker *k, const struct sc
 		note(run, "blocks that its parent left it are not known");
 }
 
+/* The thread that waits for us is in a function of ours: what that has on the stack and in
+ * registers is not the program's, and what lies there from before is nobody's. */
+static void leave_out_waiting(struct looker *k)
+{
+	const struct ph_segment *s = k->target->segment;
+
+	if (atomic_load(&s->look) == PH_LOOK_NONE)
+		return;
+	for (size_t i = 0; i < k->kept.stop.count; i++) {
+		struct stopped_thread *t = &k->kept.stop.threads[i];
+		const uint64_t tls = t->registers.fs_base;
+
+		if (t->tid != (pid_t)s->look_tid || t->registers.rsp > s->look_stack)
+			continue;
+		t->registers = (struct user_regs_struct){.rsp = s->look_stack + ROOTS_RED_ZONE,
+							 .fs_base = tls};
+		t->vector_words = 0;
+	}
+}
+
 static int judge(struct looker *k, struct run *run, struct run_live *live, struct error *e)
 {
 	const struct ph_segment *s = k->target->segment;
@@ -384,6 +404,7 @@ static int judge(struct looker *k, struct run *run, struct run_live *live, struc
 	struct reach *r = &run->heap.reach;
 	struct scan scan;
 
+	leave_out_waiting(k);
 	if (scan_blocks(&scan, live->blocks, live->count, &k->kept, &source, e) != 0)
 		return -1;
 	*r = (struct reach){

@@ -296,14 +296,6 @@ void reach_words(struct reach_graph *r, const uint64_t *words, size_t count)
 	}
 }
 
-void reach_hold(struct reach_graph *r, uint64_t address)
-{
-	uint32_t number = look_up(r, address);
-
-	if (number != 0)
-		add_edge(r, (number - 1) | TO_START);
-}
-
 /* ---- judging ------------------------------------------------------------------- */
 
 /* What is held by a start from what is held for certain is so itself; all else that a

@@ -52,9 +52,6 @@ void reach_from(struct reach_graph *r, size_t block);
 /* Words of it: aligned ones, as they stand in memory. */
 void reach_words(struct reach_graph *r, const uint64_t *words, size_t count);
 
-/* The block is known to be held by its start, though no word says so. */
-void reach_hold(struct reach_graph *r, uint64_t address);
-
 /* The block that holds an address; its size is at least 1 for this. NULL: none. */
 struct reach_block *reach_find(const struct reach_graph *r, uint64_t address);
 

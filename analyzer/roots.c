@@ -10,7 +10,6 @@
 enum {
 	WORD = 8,
 	PAGE = 4096,
-	RED_ZONE = 128,
 	/* glibc's, of 2.31 to 2.41 on x86-64. */
 	HEAD = 16,	      /* of a chunk, before the block */
 	MMAPPED = 2,	      /* flag in a chunk's size */
@@ -44,17 +43,6 @@ static uint64_t word_or_0(const struct finder *f, uint64_t address)
 	uint64_t w = 0;
 
 	return word(f, address, &w) ? w : 0;
-}
-
-static void hold(struct finder *f, uint64_t address)
-{
-	struct roots *r = f->to;
-
-	if (!vector_reserve(r->held, r->held_room, r->held_count + 1)) {
-		r->failed = true;
-		return;
-	}
-	r->held[r->held_count++] = address;
 }
 
 /* Memory that is the process's alone and of no file. */
@@ -252,15 +240,6 @@ static bool has_thread(const struct finder *f, const struct mapping *m, uint64_t
 	return false;
 }
 
-/* What libc keeps of a thread's dynamic storage: it leads behind its block's start. */
-static void hold_dtv(struct finder *f, uint64_t tcb)
-{
-	uint64_t dtv = word_or_0(f, tcb + DTV);
-
-	if (dtv > DTV_BEGINS)
-		hold(f, dtv - DTV_BEGINS);
-}
-
 /* In struct pthread: {stack, its size}, guard included, of a stack that `sp` is in. */
 static bool find_stack(const struct finder *f, uint64_t tcb, uint64_t sp, uint64_t *start)
 {
@@ -282,12 +261,12 @@ static void skip_unused(struct finder *f, const struct stopped_thread *t)
 	uint64_t sp = t->registers.rsp, start;
 	const struct mapping *m = maps_at(f->from->maps, sp);
 
-	if (t->asleep || m == NULL || sp < m->start + RED_ZONE)
+	if (t->asleep || m == NULL || sp < m->start + ROOTS_RED_ZONE)
 		return;
 	if (strcmp(m->name, "[stack]") == 0)
-		spans_add(&f->dead, m->start, sp - RED_ZONE);
-	else if (find_stack(f, t->registers.fs_base, sp, &start) && start < sp - RED_ZONE)
-		spans_add(&f->dead, start, sp - RED_ZONE);
+		spans_add(&f->dead, m->start, sp - ROOTS_RED_ZONE);
+	else if (find_stack(f, t->registers.fs_base, sp, &start) && start < sp - ROOTS_RED_ZONE)
+		spans_add(&f->dead, start, sp - ROOTS_RED_ZONE);
 }
 
 /* A stack that lies in a block: of a coroutine, or of a handler. It is in use. */
@@ -308,7 +287,7 @@ static void add_inner_stack(struct finder *f, const struct stopped_thread *t, st
 	b = low != 0 ? &f->from->blocks[low - 1] : NULL;
 	if (b == NULL || sp - b->address >= b->size)
 		return;
-	spans_add(more, sp - b->address > RED_ZONE ? sp - RED_ZONE : b->address,
+	spans_add(more, sp - b->address > ROOTS_RED_ZONE ? sp - ROOTS_RED_ZONE : b->address,
 		  b->address + b->size);
 }
 
@@ -326,7 +305,6 @@ static void skip_left_stack(struct finder *f, const struct mapping *m)
 			continue;
 		if (has_thread(f, m, at))
 			return;
-		hold_dtv(f, at);
 		spans_add(&f->dead, m->start, at);
 		return;
 	}
@@ -341,11 +319,8 @@ static void find_threads(struct finder *f)
 {
 	const struct maps *maps = f->from->maps;
 
-	for (size_t i = 0; i < f->from->thread_count; i++) {
+	for (size_t i = 0; i < f->from->thread_count; i++)
 		skip_unused(f, &f->from->threads[i]);
-		if (f->from->threads[i].registers.fs_base != 0)
-			hold_dtv(f, f->from->threads[i].registers.fs_base);
-	}
 	for (size_t i = 1; i < maps->count; i++)
 		if (is_private(&maps->list[i]) && is_guard(&maps->list[i - 1]) &&
 		    maps->list[i - 1].end == maps->list[i].start &&
@@ -451,6 +426,5 @@ void roots_find(struct roots *r, const struct roots_source *source)
 void roots_free(struct roots *r)
 {
 	free(r->list);
-	free(r->held);
 	*r = (struct roots){.list = NULL};
 }

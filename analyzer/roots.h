@@ -17,6 +17,8 @@
 #include "inspect/memory.h"
 #include "inspect/stop.h"
 
+#define ROOTS_RED_ZONE 128 /* bytes below the stack pointer that are in use: the ABI's */
+
 struct roots_source {
 	const struct maps *maps;
 	const struct stopped_thread *threads;
@@ -40,8 +42,6 @@ struct root {
 struct roots {
 	struct root *list; /* ascending */
 	size_t count, room;
-	uint64_t *held; /* addresses in blocks that something of libc holds by a start */
-	size_t held_count, held_room;
 	uint64_t foreign_blocks; /* that glibc's allocator did not make */
 	uint64_t shared_bytes;
 	bool failed; /* out of memory */

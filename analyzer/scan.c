@@ -55,8 +55,6 @@ static void look_at_roots(struct reach_graph *g, const struct roots *r, struct k
 	for (size_t i = 0; i < r->count; i++)
 		memory_each(&kept->memory, r->list[i].start, r->list[i].end, !r->list[i].shared,
 			    take_root, g);
-	for (size_t i = 0; i < r->held_count; i++)
-		reach_hold(g, r->held[i]);
 	look_at_registers(g, &kept->stop);
 }
 

@@ -137,7 +137,7 @@ extern int __cxa_at_quick_exit(void (*function)(void *), void *library) /* NOLIN
  * free blocks: whoever searches our memory for what is lost may do so now. Bounded: the
  * collector may not be there, or not be allowed to.
  */
-static void await_look(void)
+static void await_look(uintptr_t frame)
 {
 	const struct ph_process *p = ph_process;
 	struct ph_segment *g = p->segment;
@@ -146,6 +146,8 @@ static void await_look(void)
 
 	/* yama(7) lets only its parents trace a process, and whom it names. */
 	sys2(SYS_prctl, PR_SET_PTRACER, atomic_load(&p->control->collector_pid));
+	g->look_tid = (uint32_t)sys_gettid();
+	g->look_stack = frame;
 	atomic_store(&g->look, PH_LOOK_WANTED);
 	ph_wake_collector(p->control);
 	do {
@@ -169,7 +171,7 @@ static void at_exit(int status, void *unused)
 	ph_note_end(status);
 	if (p->generation > PH_OFF && p->segment->leaks && !p->segment->alone && !ph_confined &&
 	    !ph_unseen_filtered() && sys_getpid() == p->segment->pid)
-		await_look();
+		await_look(PH_FRAME() + 2 * sizeof(void *)); /* behind the return address */
 }
 
 extern char _end[] __attribute__((visibility("hidden"))); /* of our .bss, by the linker */

@@ -285,6 +285,9 @@ struct ph_segment {
 	 * rings is wanted in the file. Numbers of such wishes; `flushed` is a futex. */
 	_Atomic uint32_t flush_wanted, flushed;
 	_Atomic uint32_t look; /* enum ph_look, of the process's end; a futex */
+	/* The thread that waits there, and where its stack is the program's and libc's. */
+	uint32_t look_tid;
+	uint64_t look_stack;
 	/* For such a look: code of the program's malloc, end of the library's own data, and
 	 * what of it is kept for the program. */
 	uint64_t allocator_start, allocator_end;

@@ -271,6 +271,55 @@ static void test_paused(void **state)
 	let_go(&h);
 }
 
+static const char *first_note(const cJSON *json)
+{
+	const cJSON *note = json_at(json, "reachability.notes")->child;
+
+	check(cJSON_IsString(note), "no note");
+	return note->valuestring;
+}
+
+/* Where it may not fork it is read while it stands. */
+static void check_copied(const char *mode, const char *why)
+{
+	struct held h = hold(mode);
+	cJSON *json = look_well(&h, NULL);
+
+	check(strcmp(json_text(json, "reachability.how"), "copy") == 0, "not by a copy");
+	check(strstr(first_note(json), why) != NULL, "no '%s': %s", why, first_note(json));
+	check(check_classes(read_file(h.out, NULL), json) >= 20, "few blocks");
+	cJSON_Delete(json);
+	let_go(&h);
+}
+
+static void test_confined(void **state)
+{
+	(void)state;
+	check_copied("confined", "a seccomp filter might kill it");
+}
+
+static void test_limited(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip_because("only root can become somebody who is limited");
+	check_copied("limited", "a limit on its processes allows it no fork");
+}
+
+/* A thread that nobody can stop. */
+static void test_asleep(void **state)
+{
+	struct held h = hold("sleeping");
+	cJSON *json = look_well(&h, NULL);
+
+	(void)state;
+	check(strstr(first_note(json), "1 of its threads slept in the kernel") != NULL, "note: %s",
+	      first_note(json));
+	check(check_classes(read_file(h.out, NULL), json) >= 20, "few blocks");
+	cJSON_Delete(json);
+	let_go(&h);
+}
+
 /* ---- what cannot be looked at ----------------------------------------------------------- */
 
 static void check_refused(int pid, const char *why)
@@ -420,7 +469,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		boxed(test_blocks),	  boxed(test_blocks_by_copy),	boxed(test_undisturbed),
 		boxed(test_subreaper),	  boxed(test_ignored_children), boxed(test_killed_looks),
-		boxed(test_paused),	  boxed(test_refusals),		boxed(test_end),
+		boxed(test_paused),	  boxed(test_confined),		boxed(test_limited),
+		boxed(test_asleep),	  boxed(test_refusals),		boxed(test_end),
 		boxed(test_ends_without), boxed(test_end_of_child),	boxed(test_end_by_record),
 	};
 

@@ -4,16 +4,20 @@
  * size is of one block, and says which. They stay until the file "go" is there. Meanwhile
  * threads wait in every way and say at the end whether anything disturbed them.
  *
- * held_blocks LIBRARY [MODE...]: subreaper, ignore (SIGCHLD), quiet (no waiting threads)
+ * held_blocks LIBRARY [MODE...]: subreaper, ignore (SIGCHLD), quiet (no waiting threads),
+ * confined (a seccomp filter), limited (no more processes), sleeping (in vfork)
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -417,6 +421,52 @@ static void on_child(int number)
 	child_signals++;
 }
 
+/* Nobody, who may have no more processes than there are. */
+static void become_limited(void)
+{
+	const struct rlimit none = {1, 1};
+
+	expect(setrlimit(RLIMIT_NPROC, &none) == 0);
+	expect(syscall(SYS_setresuid, 65534, 65534, 65534) == 0);
+	/* As it was before: it may be looked at. */
+	expect(prctl(PR_SET_DUMPABLE, 1) == 0);
+}
+
+/* It sleeps until its child goes on, and cannot be woken. What it holds is on its stack. */
+static void *sleep_in_vfork(void *unused)
+{
+	void *volatile on_stack = block(3011, "still reachable");
+	pid_t child = vfork();
+
+	(void)unused;
+	if (child == 0) {
+		struct stat st;
+
+		while (syscall(SYS_stat, "go", &st) != 0)
+			syscall(SYS_nanosleep, &(struct timespec){.tv_nsec = 10000000}, NULL);
+		_exit(0);
+	}
+	expect(waitpid(child, NULL, 0) == child);
+	return on_stack;
+}
+
+/* To fork, or to ask for anything that it does not ask for itself, is its death. */
+static void confine(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_wait4, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
+
+	expect(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	expect(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
 /* ---- all ---------------------------------------------------------------------------------- */
 
 static bool has(int argc, char **argv, const char *mode)
@@ -444,6 +494,7 @@ NOINLINE static void make_blocks(const char *library)
 
 int main(int argc, char **argv)
 {
+	pthread_t sleeper;
 	struct stat st;
 	size_t before;
 
@@ -457,6 +508,12 @@ int main(int argc, char **argv)
 	scrub();
 	if (!has(argc, argv, "quiet"))
 		begin_waiting(has(argc, argv, "subreaper"));
+	if (has(argc, argv, "confined"))
+		confine();
+	if (has(argc, argv, "limited"))
+		become_limited();
+	if (has(argc, argv, "sleeping"))
+		expect(pthread_create(&sleeper, NULL, sleep_in_vfork, NULL) == 0);
 	usleep(100000);
 	before = descriptors();
 	say("truth: ready=1\n");
@@ -474,6 +531,8 @@ int main(int argc, char **argv)
 	truth("disturbed_line", (unsigned long long)mark);
 	truth("child_signals", child_signals);
 	/* No child was left dead. */
+	if (has(argc, argv, "confined"))
+		return wrongs != 0;
 	truth("children", waitpid(-1, NULL, WNOHANG | __WALL) == -1 && errno == ECHILD ? 0 : 1);
 	return wrongs != 0;
 }

@@ -430,24 +430,6 @@ static void test_definitions(void **state)
 	}
 }
 
-static void test_held(void **state)
-{
-	struct reach_block blocks[] = {{.address = HEAP, .size = 32},
-				       {.address = HEAP + 64, .size = 32}};
-	const struct reach_memory none = {NULL, NULL, NULL};
-	struct reach_graph *r = reach_begin(blocks, 2, &none);
-
-	(void)state;
-	assert_non_null(r);
-	reach_from(r, REACH_ROOTS);
-	reach_hold(r, HEAP + 16);
-	reach_hold(r, HEAP + 32);
-	assert_true(reach_judge(r));
-	assert_int_equal(blocks[0].class, REACH_STILL);
-	assert_int_equal(blocks[1].class, REACH_LOST);
-	reach_free(r);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,7 +437,7 @@ int main(void)
 		cmocka_unit_test(test_rings),	      cmocka_unit_test(test_edges_of_blocks),
 		cmocka_unit_test(test_guesses),	      cmocka_unit_test(test_find),
 		cmocka_unit_test(test_hostile_sizes), cmocka_unit_test(test_definitions),
-		cmocka_unit_test(test_held),
+
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
