@@ -129,7 +129,15 @@ static int print(struct answer *a, const struct options *o, enum report_kind kin
 		return e->code != ERROR_NONE ? -1 : STATUS_DONE;
 	return o->html	 ? print_html(&a->loaded, o, e)
 	       : o->json ? print_json(a, o, kind, e)
-			 : print_text(a, o, kind, e);
+			 : print_text(a, o, o->by != TOP_NONE ? REPORT_SUMS : kind, e);
+}
+
+/* Sums, if they are asked for. */
+static int sum_up(struct loaded *l, const struct options *o, enum report_kind kind, struct error *e)
+{
+	return o->by == TOP_NONE
+		       ? 0
+		       : report_sum_up(&l->report, o->by, o->cost, kind == REPORT_LEAKS, e);
 }
 
 static int print_report(const struct options *o, enum report_kind kind, struct error *e)
@@ -139,9 +147,13 @@ static int print_report(const struct options *o, enum report_kind kind, struct e
 
 	if (check_html(o, e) != 0)
 		return -1;
+	if (o->cost != NULL && o->by == TOP_NONE)
+		return fail(e, ERROR_USAGE, 0, "--cost goes with --by: what is summed up");
 	/* Nothing is written before all was read: a mistake in a name leaves an older
 	 * answer as it is. */
 	rc = open_answer(&a, o, e);
+	if (rc == 0)
+		rc = sum_up(&a.loaded, o, kind, e);
 	if (rc == 0)
 		rc = print(&a, o, kind, e);
 	loaded_close(&a.loaded);

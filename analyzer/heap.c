@@ -417,13 +417,17 @@ static inline void count_life(const struct replay_heap *h, struct heap_site *s,
 static inline void count_allocation(struct replay_heap *h, struct heap_block *b)
 {
 	struct heap_site *s = &h->sites[b->site];
+	unsigned class;
 
 	if (h->sums.allocations >= h->next_period)
 		find_place(h);
 	touch(h, s);
 	b->born = h->born;
 	h->born.number += h->number_step;
-	count_up(&s->spread.sizes[log2_of(b->size < UINT32_MAX ? b->size : UINT32_MAX)]);
+	class = log2_of(b->size < UINT32_MAX ? b->size : UINT32_MAX);
+	count_up(&s->spread.sizes[class]);
+	h->sums.sizes.allocations[class]++;
+	h->sums.sizes.bytes[class] += b->size;
 	h->sums.allocations++;
 	h->sums.allocated_bytes += b->size;
 	if (s->allocations++ == 0)
@@ -652,6 +656,7 @@ static inline void count_temporary(struct replay_heap *h, struct heap_stream *s,
 	if (b->thread != s->thread || h->last_allocation[s->thread] != b->address)
 		return;
 	h->sums.temporary_allocations++;
+	h->sums.sizes.temporary[log2_of(b->size < UINT32_MAX ? b->size : UINT32_MAX)]++;
 	site->temporary++;
 	h->last_allocation[s->thread] = 0;
 	if (h->activity != NULL)
@@ -829,12 +834,28 @@ static void mark_own(struct replay_heap *h)
 	h->own_changed = false;
 }
 
+/* What was allocated up to the last mark goes into the bucket that it was in. */
+static void note_rate(struct replay_heap *h, size_t bucket, double ns)
+{
+	uint64_t *v = h->rates.values[buckets_at(&h->rates, h->rated_ns)];
+
+	v[0] += h->marked.allocations - h->rated.allocations;
+	v[1] += h->marked.bytes - h->rated.bytes;
+	h->rated = h->marked;
+	h->rated_bucket = bucket;
+	h->rated_ns = ns;
+}
+
 /* What was live since the last mark goes into its bucket. */
 static void mark(struct replay_heap *h)
 {
-	size_t i = buckets_at(&h->timeline, clock_ns(h->clock, h->now));
+	double ns = clock_ns(h->clock, h->now);
+	size_t i = buckets_at(&h->timeline, ns);
 	uint64_t *v = h->timeline.values[i];
 
+	if (i != h->rated_bucket)
+		note_rate(h, i, ns);
+	h->marked = (struct heap_rated){h->sums.allocations, h->sums.allocated_bytes};
 	note_high(h);
 	if (h->high_bytes > v[0])
 		v[0] = h->high_bytes;
@@ -869,6 +890,8 @@ static uint32_t at_of(const struct replay_heap *h, uint64_t stamp)
 void heap_advance(struct replay_heap *h, uint64_t stamp)
 {
 	mark(h);
+	while (h->sampled < h->sample_count && h->sample_stamps[h->sampled] < stamp)
+		h->sample_live[h->sampled++] = h->sums.live_bytes;
 	fill_to(h, clock_ns(h->clock, stamp));
 	h->now = stamp;
 	h->born.at = at_of(h, stamp);
@@ -1005,6 +1028,7 @@ bool heap_init(struct replay_heap *h, struct clock *clock, size_t nodes, size_t 
 	h->now = h->grown_at = h->peak_at = clock->start;
 	h->marks = calloc(1, sizeof(*h->marks));
 	choose_units(h, events, last);
+	h->rates.sums = true;
 	h->epoch = 1;
 	h->next_period = 1ull << h->number_unit;
 	return h->site_of != NULL && h->last_allocation != NULL && h->streams != NULL &&
@@ -1069,6 +1093,10 @@ void heap_begin_window(struct replay_heap *h, double ns)
 	h->high_bytes = before.live_bytes;
 	h->high_blocks = before.live_blocks;
 	h->timeline = (struct buckets){.origin_ns = ns};
+	h->rates = (struct buckets){.origin_ns = ns, .sums = true};
+	h->rated = h->marked = (struct heap_rated){0};
+	h->rated_bucket = 0;
+	h->rated_ns = ns;
 }
 
 void heap_settle(struct replay_heap *h)
@@ -1083,6 +1111,9 @@ void heap_end(struct replay_heap *h, double end_ns)
 {
 	heap_settle(h);
 	mark(h);
+	note_rate(h, h->rated_bucket, end_ns);
+	while (h->sampled < h->sample_count)
+		h->sample_live[h->sampled++] = h->sums.live_bytes;
 	if (end_ns > clock_ns(h->clock, h->now))
 		fill_to(h, end_ns);
 	if (h->profile != NULL)

@@ -100,6 +100,16 @@ struct replay_heap {
 	uint64_t requests, rounds;	  /* whoever replays counts them: see struct period */
 	uint64_t high_bytes, high_blocks; /* since the last mark */
 	struct buckets timeline;
+	struct buckets rates; /* allocations and their bytes, up to `rated` */
+	struct heap_rated {
+		uint64_t allocations, bytes;
+	} rated, marked;     /* marked: at the last mark */
+	size_t rated_bucket; /* of the timeline: what comes after `rated` is in it, */
+	double rated_ns;     /* from here on */
+	/* Whoever replays says when it wants to know how much lives, and is told. */
+	const uint64_t *sample_stamps;
+	uint64_t *sample_live;
+	size_t sample_count, sampled;
 	struct mapped mapped;
 	heap_watch_fn *watch; /* NULL: nobody's */
 	void *watch_context;

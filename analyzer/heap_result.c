@@ -9,6 +9,11 @@ static void take_timeline(struct replay_heap *h, struct run *run)
 {
 	const struct buckets *b = &h->timeline;
 	struct heap_sample *samples = calloc(b->count + 1, sizeof(*samples));
+	double width_s = (double)b->width_ns / 1e9;
+
+	/* As long as the other, and so as wide. */
+	if (b->count != 0)
+		buckets_at(&h->rates, b->origin_ns + (double)(b->count - 1) * (double)b->width_ns);
 
 	if (samples == NULL) {
 		h->failed = true;
@@ -17,7 +22,13 @@ static void take_timeline(struct replay_heap *h, struct run *run)
 	for (size_t i = 0; i < b->count; i++) {
 		double at_ns = b->origin_ns + (double)(i * b->width_ns);
 
-		samples[i] = (struct heap_sample){at_ns / 1e9, b->values[i][0], b->values[i][1]};
+		samples[i] = (struct heap_sample){
+			.at_s = at_ns / 1e9,
+			.live_bytes = b->values[i][0],
+			.live_blocks = b->values[i][1],
+			.allocations_per_s = (double)h->rates.values[i][0] / width_s,
+			.allocated_bytes_per_s = (double)h->rates.values[i][1] / width_s,
+		};
 	}
 	run->heap.timeline = samples;
 	run->heap.timeline_count = b->count;
@@ -195,10 +206,13 @@ static void take_blocks(struct replay_heap *h, struct run *run, uint32_t *newest
 
 		if (b->site == 0)
 			continue;
-		if (older)
+		if (older) {
 			set_apart(h, run, b);
-		else
+		} else {
 			keep_block(h, run, b);
+			run->threads[b->thread].live_bytes += b->size;
+			run->threads[b->thread].live_blocks++;
+		}
 		if (h->activity != NULL)
 			note_left(h, run, b);
 		if (b->born.at > newest[b->site] && !is_older(h, b))

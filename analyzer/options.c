@@ -32,6 +32,7 @@ static const struct option_row rows[] = {
 	{OPTION_TO, "to", 0, "MOMENT", "and up to it: 50%, a date, a mark, start, end, peak"},
 	{OPTION_WINDOW, "until", 0, "MOMENT", "the same"},
 	{OPTION_WINDOW, "at", 0, "MOMENT", "the state at that moment: the same"},
+	{OPTION_BY, "by", 0, "WHAT", "sums by function, file, module, thread or stack"},
 	{OPTION_FILTER, "thread", 0, "PATTERN",
 	 "only threads of that name or id; repeatable, !: none"},
 	{OPTION_FILTER, "module", 0, "PATTERN",
@@ -402,6 +403,13 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		return diff_noise_set(&o->noise, value, e);
 	case OPTION_COLOR:
 		return parse_color(o, value, e);
+	case OPTION_BY:
+		o->by = top_by_name(value);
+		if (o->by == TOP_NONE)
+			return fail(e, ERROR_USAGE, 0,
+				    "--by takes function, file, module, thread or stack: not '%s'",
+				    value);
+		return 0;
 	case OPTION_FILTER:
 		return apply_filter(o, row->name, value, e);
 	case OPTION_TO:

@@ -18,6 +18,7 @@
 #include "analyzer/moment.h"
 #include "analyzer/pattern.h"
 #include "analyzer/thresholds.h"
+#include "analyzer/top.h"
 
 struct cost;
 struct export_format;
@@ -38,7 +39,8 @@ enum option_bit {
 	OPTION_THRESHOLD = 1 << 11,
 	OPTION_WINDOW = 1 << 12, /* --from, --until, --at */
 	OPTION_FILTER = 1 << 13, /* --thread, --module, --size, --stack */
-	OPTION_TO = 1 << 14,	 /* --to: as --until, where it has no other meaning */
+	OPTION_BY = 1 << 15,
+	OPTION_TO = 1 << 14, /* --to: as --until, where it has no other meaning */
 	OPTION_NO_PAGER = 1 << 24,
 	OPTION_COST = 1 << 21,
 	OPTION_FLAME = 1 << 22,	 /* all that only `flame` takes */
@@ -63,6 +65,7 @@ struct option_row {
 
 #define OPTIONS_SYMBOLS (OPTION_SYSROOT | OPTION_DEBUG_PATH)
 /* What of a run is counted: command_view.h. */
+#define OPTIONS_SUMS (OPTION_BY | OPTION_COST) /* what is summed up */
 #define OPTIONS_VIEW (OPTION_WINDOW | OPTION_TO | OPTION_FILTER)
 
 struct options {
@@ -75,6 +78,7 @@ struct options {
 	enum color_choice color;
 	struct thresholds thresholds;
 	struct moment from, to, at;
+	enum top_by by;
 	struct patterns threads, modules, stacks;
 	bool sized; /* --size */
 	uint64_t least_bytes, most_bytes;

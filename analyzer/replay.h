@@ -62,12 +62,13 @@ struct replay {
 	const struct replay *child;
 	uint32_t stop_at_fork; /* 0: do not */
 	bool stopped, fork_found;
-	bool seeks;		     /* a moment of the heap, and to stop there */
-	bool times_by_calls;	     /* see follow_call() */
-	const struct run_view *view; /* of which one is wanted; NULL: all counts */
-	bool before;		     /* what counts has not begun */
-	bool watched;		     /* `seeks`, or within a view's times */
-	struct filter *filter;	     /* NULL: nothing is left out */
+	bool seeks;			       /* a moment of the heap, and to stop there */
+	bool times_by_calls;		       /* see follow_call() */
+	const struct run_view *view;	       /* of which one is wanted; NULL: all counts */
+	bool before;			       /* what counts has not begun */
+	bool watched;			       /* `seeks`, or within a view's times */
+	uint64_t *sample_stamps, *sample_live; /* of meta.samples */
+	struct filter *filter;		       /* NULL: nothing is left out */
 	/* For the notices. */
 	uint64_t lost, lost_from, lost_to; /* ticks */
 	uint64_t unknown_events, unknown_blocks;

@@ -282,6 +282,44 @@ static int find_nameless(struct report *r, struct error *e)
 	return 0;
 }
 
+static int by_temporary(const void *a, const void *b)
+{
+	const struct site *x = *(const struct site *const *)a, *y = *(const struct site *const *)b;
+	int by_number = order(x->temporary, y->temporary);
+
+	return by_number != 0 ? by_number : order(y->node, x->node);
+}
+
+static int rank_temporary(struct report *r, struct error *e)
+{
+	r->temporary = calloc(r->run->site_count + 1, sizeof(*r->temporary));
+	if (r->temporary == NULL)
+		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	for (size_t i = 0; i < r->run->site_count; i++)
+		if (r->run->sites[i].temporary > 0)
+			r->temporary[r->temporary_count++] = &r->run->sites[i];
+	qsort(r->temporary, r->temporary_count, sizeof(*r->temporary), by_temporary);
+	return 0;
+}
+
+int report_sum_up(struct report *r, enum top_by by, const struct cost *cost, bool leaks,
+		  struct error *e)
+{
+	if (cost == NULL)
+		cost = &costs[leaks ? COST_LEAKED : by == TOP_THREAD ? COST_ALLOCATED : COST_PEAK];
+	if (by == TOP_THREAD && (cost == &costs[COST_PEAK] || cost == &costs[COST_TEMPORARY]))
+		return fail(e, ERROR_USAGE, 0,
+			    "--by thread has no cost '%s': it is not kept by thread", cost->name);
+	if (!cost_is_known(r->run, cost))
+		return fail(e, ERROR_USAGE, 0,
+			    "--by %s: the cost '%s' was not recorded (PERFHOOK_EVENTS)",
+			    top_name(by), cost->name);
+	r->by = calloc(1, sizeof(*r->by));
+	if (r->by == NULL)
+		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	return top_make(r->by, r, by, cost, e);
+}
+
 int report_open(struct report *r, const struct run *run, struct symbols *symbols, size_t top,
 		struct error *e)
 {
@@ -289,8 +327,8 @@ int report_open(struct report *r, const struct run *run, struct symbols *symbols
 	r->looked_up = calloc(run->address_count + 1, sizeof(*r->looked_up));
 	if (r->looked_up == NULL)
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
-	if (rank_peak(r, e) != 0 || rank_leaks(r, e) != 0 || rank_connections(r, e) != 0 ||
-	    look_up_shown(r, e) != 0)
+	if (rank_peak(r, e) != 0 || rank_temporary(r, e) != 0 || rank_leaks(r, e) != 0 ||
+	    rank_connections(r, e) != 0 || look_up_shown(r, e) != 0)
 		return -1;
 	return find_nameless(r, e);
 }
@@ -327,6 +365,10 @@ void report_close(struct report *r)
 		free(r->looked_up[i].frames);
 	free(r->looked_up);
 	free(r->peak);
+	free(r->temporary);
+	if (r->by != NULL)
+		top_free(r->by);
+	free(r->by);
 	free(r->leaks);
 	free(r->connections);
 	free(r->nameless);

@@ -17,6 +17,7 @@
 #include "analyzer/module_class.h"
 #include "analyzer/run.h"
 #include "analyzer/symbols.h"
+#include "analyzer/top.h"
 #include "analyzer/tree.h"
 
 #define LEAK_WHY      9
@@ -62,6 +63,9 @@ struct report {
 
 	const struct site **peak; /* most bytes first */
 	size_t peak_count;
+	const struct site **temporary; /* most temporary allocations first */
+	size_t temporary_count;
+	struct top *by;	    /* what is summed up; NULL: nothing was asked for */
 	struct leak *leaks; /* suspects first: leak_by_rank() */
 	size_t leak_count, suspect_count;
 	uint64_t suspect_bytes;
@@ -85,6 +89,11 @@ void report_close(struct report *r);
 /* Only what names need: stacks and frames of a run that is still being replayed, whose
  * stacks are all known. 0, or -1: out of memory. report_close() in any case. */
 int report_names_open(struct report *r, const struct run *run, struct symbols *symbols);
+
+/* Sums by function, file, ... into report->by. cost NULL: what suits `leaks`, or a report.
+ * 0, or -1 with *e filled. */
+int report_sum_up(struct report *r, enum top_by by, const struct cost *cost, bool leaks,
+		  struct error *e);
 
 /* A stack with names, innermost first, without our own library's frames. */
 struct stack {
@@ -131,6 +140,7 @@ enum report_kind {
 	REPORT_WHOLE = 1 << 0,
 	REPORT_LEAKS = 1 << 1,
 	REPORT_IO = 1 << 2,
+	REPORT_SUMS = 1 << 3, /* text: only sums by something (report_sum_up()) */
 };
 
 void report_text(struct report *r, enum report_kind kind, struct emit_text *t);

@@ -172,6 +172,8 @@ void json_memory(struct report *r, struct emit_json *e)
 		emit_double(e, "at_s", h->timeline[i].at_s);
 		emit_u64(e, "live_bytes", h->timeline[i].live_bytes);
 		emit_u64(e, "live_blocks", h->timeline[i].live_blocks);
+		emit_double(e, "allocations_per_s", h->timeline[i].allocations_per_s);
+		emit_double(e, "allocated_bytes_per_s", h->timeline[i].allocated_bytes_per_s);
 		emit_end(e);
 	}
 	emit_end(e);

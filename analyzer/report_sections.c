@@ -2,7 +2,7 @@
 /* The table of a report's sections, in the order they are printed. */
 #include "analyzer/report_sections.h"
 
-#define EVERY (REPORT_WHOLE | REPORT_LEAKS | REPORT_IO)
+#define EVERY (REPORT_WHOLE | REPORT_LEAKS | REPORT_IO | REPORT_SUMS)
 
 static const struct section {
 	unsigned kinds; /* the reports it is part of */
@@ -19,6 +19,7 @@ static const struct section {
 	{EVERY, "marks", true, json_marks, NULL, 0},
 	{EVERY, "filter", false, json_filter, NULL, 0},
 	{EVERY, "tree", false, NULL, text_processes, 0},
+	{EVERY, "top", false, json_top, text_top, 0},
 	{REPORT_WHOLE | REPORT_IO, "findings", true, json_findings, text_findings, 0},
 	{REPORT_WHOLE, "memory", false, json_memory, text_memory, RUN_OFF_MEMORY},
 	{REPORT_WHOLE, "peak", true, json_peak, text_peak, RUN_OFF_MEMORY},
@@ -27,6 +28,10 @@ static const struct section {
 	{REPORT_WHOLE | REPORT_LEAKS, "leaks", true, json_leaks, text_leaks, RUN_OFF_MEMORY},
 	{REPORT_WHOLE | REPORT_LEAKS, "suppressions", false, json_suppressions, text_suppressions,
 	 RUN_OFF_MEMORY},
+	{REPORT_WHOLE, "temporary", true, json_temporary, text_temporary, RUN_OFF_MEMORY},
+	{REPORT_WHOLE, "allocation_sizes", true, json_size_classes, text_sizes, RUN_OFF_MEMORY},
+	{REPORT_WHOLE, "lifetimes", false, json_lifetimes, text_lifetimes, RUN_OFF_MEMORY},
+	{REPORT_WHOLE, "resident", false, json_resident, text_resident, 0},
 	{REPORT_WHOLE | REPORT_IO, "io", false, json_io, text_io, RUN_OFF_IO},
 	{REPORT_WHOLE | REPORT_IO, "sockets", false, json_sockets, text_sockets, RUN_OFF_NET},
 	{REPORT_IO, "directories", false, NULL, text_folders, RUN_OFF_IO},

@@ -377,6 +377,20 @@ static void print_marks_below(const struct run *run, struct emit_text *t, size_t
 	free(row);
 }
 
+static void print_rate(struct report *r, struct emit_text *t, double *values)
+{
+	const struct heap *h = &r->run->heap;
+	char top[FORMAT_ROOM];
+	double most = 0;
+
+	for (size_t i = 0; i < h->timeline_count; i++) {
+		values[i] = h->timeline[i].allocated_bytes_per_s;
+		most = values[i] > most ? values[i] : most;
+	}
+	text_label(t, "allocating");
+	text_timeline(r, t, values, h->timeline_count, format_rate(top, most));
+}
+
 static void print_heap_timeline(struct report *r, struct emit_text *t)
 {
 	const struct heap *h = &r->run->heap;
@@ -394,6 +408,7 @@ static void print_heap_timeline(struct report *r, struct emit_text *t)
 	columns = text_timeline(r, t, values, h->timeline_count,
 				format_bytes(top, (double)h->peak_bytes));
 	print_marks_below(r->run, t, columns);
+	print_rate(r, t, values);
 	free(values);
 }
 

@@ -335,6 +335,8 @@ static void replay_close(struct replay *r)
 	clock_free(&r->clock);
 	meta_free(&r->meta);
 	filter_free(r->filter);
+	free(r->sample_stamps);
+	free(r->sample_live);
 	free(r->thread_of);
 	free(r->unrecorded);
 	if (r->reader.fd >= 0)
@@ -569,6 +571,51 @@ static void tell_of_stacks(const struct replay *r)
 	r->options->stacks_known(r->options->stacks_context, r->run, events);
 }
 
+/* How much lived when the kernel was asked for the process's memory is noted on the way. */
+static bool begin_samples(struct replay *r)
+{
+	size_t count = r->meta.sample_count;
+
+	r->sample_stamps = calloc(count + 1, sizeof(*r->sample_stamps));
+	r->sample_live = calloc(count + 1, sizeof(*r->sample_live));
+	if (r->sample_stamps == NULL || r->sample_live == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		r->sample_stamps[i] = r->meta.samples[i].ticks;
+	r->heap.sample_stamps = r->sample_stamps;
+	r->heap.sample_live = r->sample_live;
+	r->heap.sample_count = count;
+	return true;
+}
+
+/* Those of the window. */
+static bool take_samples(struct replay *r)
+{
+	struct run *run = r->run;
+
+	run->samples = calloc(r->meta.sample_count + 1, sizeof(*run->samples));
+	if (run->samples == NULL)
+		return false;
+	for (size_t i = 0; i < r->meta.sample_count; i++) {
+		const struct ph_sample *s = &r->meta.samples[i];
+		double at_s = clock_s(&r->clock, s->ticks);
+
+		if (r->view != NULL && (at_s < run->view.from_s || at_s > run->view.to_s))
+			continue;
+		run->samples[run->sample_count++] = (struct memory_sample){
+			.at_s = at_s,
+			.vms = s->vms_bytes,
+			.rss = s->rss_bytes,
+			.anonymous = s->anonymous_bytes,
+			.file = s->file_bytes,
+			.shared = s->shared_bytes,
+			.rss_most = s->rss_most_bytes,
+			.live_bytes = r->sample_live[i],
+		};
+	}
+	return true;
+}
+
 static int replay_events(struct replay *r, struct error *e)
 {
 	bool for_tree = r->options != NULL && r->options->for_tree;
@@ -594,6 +641,8 @@ static int replay_events(struct replay *r, struct error *e)
 	if (r->io.failed || !begin_heap(r))
 		return out_of_memory(r, e);
 	r->heap.profile = r->run->profile;
+	if (!begin_samples(r))
+		return out_of_memory(r, e);
 	r->watched = r->seeks || r->view != NULL;
 	r->times_by_calls = (for_tree || r->watched) && r->merge.stream_count == 1;
 	tell_of_stacks(r);
@@ -724,6 +773,8 @@ static int replay_finish(struct replay *r, struct error *e)
 		run->view.of_events = r->filter->of_events;
 	}
 	heap_result(&r->heap, run, end_ns);
+	if (!take_samples(r))
+		return out_of_memory(r, e);
 	io_result(&r->io, run, end_ns);
 	waits_result(&r->waits, run, &r->meta);
 	if (run->activity != NULL)
@@ -903,6 +954,7 @@ void run_free(struct run *run)
 	free(run->findings);
 	free(run->threads);
 	free(run->marks);
+	free(run->samples);
 	free(run->addresses);
 	free(run->nodes);
 	free(run->modules);

@@ -194,6 +194,21 @@ struct site {
 struct heap_sample {
 	double at_s;
 	uint64_t live_bytes, live_blocks; /* the highest within the bucket */
+	double allocations_per_s, allocated_bytes_per_s;
+};
+
+/* Of allocations of 2^i bytes and more, less than 2^(i+1); the first of 0 too, the last of
+ * any more. */
+struct size_classes {
+	uint64_t allocations[SIZE_CLASSES], bytes[SIZE_CLASSES], temporary[SIZE_CLASSES];
+};
+
+/* What the kernel said of a process's memory, in bytes. */
+struct memory_sample {
+	double at_s;
+	uint64_t vms, rss, anonymous, file, shared;
+	uint64_t rss_most;   /* ever so far */
+	uint64_t live_bytes; /* of the heap, then: what was asked for */
 };
 
 struct heap {
@@ -208,6 +223,7 @@ struct heap {
 	uint64_t inherited_live_bytes, inherited_live_blocks; /* of these: at the end */
 	/* Of a window: live, but allocated before it. They stand in no site's live_bytes. */
 	uint64_t older_live_bytes, older_live_blocks;
+	struct size_classes sizes;
 	struct heap_sample *timeline; /* evenly spaced buckets, at most 128 */
 	size_t timeline_count;
 	/* Mapped memory, apart from the above. */
@@ -456,6 +472,7 @@ struct thread {
 	const char *name;
 	double started_at_s, ended_at_s; /* NaN: not ended */
 	uint64_t allocations, allocated_bytes;
+	uint64_t live_bytes, live_blocks; /* that it allocated, as a site's */
 	uint64_t read_bytes, written_bytes, sent_bytes, received_bytes;
 	double running_s; /* on a processor, outside of the calls whose time is below */
 	double reading_s, writing_s, network_s, waiting_s, sleeping_s;
@@ -620,6 +637,8 @@ struct run {
 	struct module *modules;
 	size_t module_count;
 
+	struct memory_sample *samples; /* in order; of one process only */
+	size_t sample_count;
 	struct mark *marks; /* in order */
 	size_t mark_count;
 

@@ -345,6 +345,11 @@ static void add_heap(struct heap *to, const struct heap *h)
 	to->live_blocks += h->live_blocks - h->inherited_live_blocks;
 	to->temporary_allocations += h->temporary_allocations;
 	to->unmatched_frees += h->unmatched_frees;
+	for (size_t i = 0; i < SIZE_CLASSES; i++) {
+		to->sizes.allocations[i] += h->sizes.allocations[i];
+		to->sizes.bytes[i] += h->sizes.bytes[i];
+		to->sizes.temporary[i] += h->sizes.temporary[i];
+	}
 	to->older_live_bytes += h->older_live_bytes;
 	to->older_live_blocks += h->older_live_blocks;
 	to->inherited_bytes += h->inherited_bytes;
@@ -874,6 +879,37 @@ static void add_image_rates(const struct tree *t, const struct tree_image *image
 		       image->at_s + from->timeline[i].at_s + step, &from->timeline[i]);
 }
 
+/* Of allocations, on the heap's timeline: spread as bytes read and written are. */
+static void add_allocation_rates(struct tree *t)
+{
+	struct heap *h = &t->run.heap;
+	struct rate_sample sums[TIMELINE] = {{.at_s = 0}};
+	struct io to = {.timeline = sums, .timeline_count = h->timeline_count};
+
+	for (size_t i = 0; i < h->timeline_count; i++)
+		sums[i].at_s = h->timeline[i].at_s;
+	for (size_t k = 0; h->timeline_count != 0 && k < t->image_count; k++) {
+		const struct tree_image *image = &t->images[k];
+		const struct heap *from = &image->run.heap;
+		double step = from->timeline_count > 1
+				      ? from->timeline[1].at_s - from->timeline[0].at_s
+				      : SHORTEST_S;
+
+		for (size_t i = 0; i < from->timeline_count; i++) {
+			const struct heap_sample *s = &from->timeline[i];
+			double at_s = image->at_s + s->at_s;
+
+			spread(&to, run_span_s(&t->run) / TIMELINE, at_s, at_s + step,
+			       &(struct rate_sample){s->at_s, s->allocations_per_s,
+						     s->allocated_bytes_per_s});
+		}
+	}
+	for (size_t i = 0; i < h->timeline_count; i++) {
+		h->timeline[i].allocations_per_s = sums[i].read_bytes_per_s;
+		h->timeline[i].allocated_bytes_per_s = sums[i].written_bytes_per_s;
+	}
+}
+
 static bool add_rates(struct tree *t, bool sockets)
 {
 	struct io *to = sockets ? &t->run.sockets : &t->run.io;
@@ -959,6 +995,7 @@ int tree_finish(struct tree *t, const struct run_options *options, struct error 
 	t->failed |= !tree_settle_connections(t);
 	if (tree_find_peak(t, options, e) != 0)
 		return -1;
+	add_allocation_rates(t);
 	t->failed |= !tree_settle_history(t);
 	stacks_publish(&t->stacks, &t->run);
 	return t->failed || t->stacks.failed ? out_of_memory(e) : 0;

@@ -298,12 +298,159 @@ static void packed(void **state)
 	cJSON_Delete(json);
 }
 
+/* ---- sums and distributions ---------------------------------------------------- */
+
+static double number(const cJSON *json, const char *path)
+{
+	const cJSON *n = json_at(json, path);
+
+	check(cJSON_IsNumber(n), "%s is no number", path);
+	return n->valuedouble;
+}
+
+/* What a row of "top" has of a cost; 0: it is not there. */
+static uint64_t row_of(const cJSON *json, const char *name, const char *path)
+{
+	const cJSON *e;
+
+	cJSON_ArrayForEach(e, json_at(json, "top.entries"))
+	{
+		if (strcmp(json_text(e, "name"), name) == 0)
+			return json_u64(e, path);
+	}
+	return 0;
+}
+
+static void check_rows(const struct outcome *o, const char *by)
+{
+	cJSON *json = ask_json(o, "report",
+			       ARGV("--json", "--top", "0", "--by", by, "--cost", "allocated"));
+
+	check_u64(sum_of(json, "top.entries", "self.allocated_bytes"),
+		  json_u64(json, "memory.allocated_bytes"), by);
+	cJSON_Delete(json);
+	json = ask_json(o, "report", ARGV("--json", "--top", "0", "--by", by));
+	check_u64(sum_of(json, "top.entries", "self.peak_bytes"),
+		  json_u64(json, "memory.peak_bytes"), by);
+	cJSON_Delete(json);
+	json = ask_json(o, "leaks", ARGV("--json", "--top", "0", "--by", by));
+	check_u64(sum_of(json, "top.entries", "self.leaked_bytes"), sum_of(json, "leaks", "bytes"),
+		  by);
+	cJSON_Delete(json);
+}
+
+static void sums(void **state)
+{
+	static const char *const bys[] = {"function", "file", "module", "stack"};
+	struct outcome o = record_phases(NULL);
+	uint64_t all = 0, helper = 0, written_bytes = 0;
+	cJSON *json;
+
+	(void)state;
+	for (int phase = 0; phase < PHASES; phase++) {
+		all += truth(&o, text("%d.allocated_bytes", phase));
+		helper += truth(&o, text("%d.helper_bytes", phase));
+		written_bytes += truth(&o, text("%d.written_bytes", phase));
+	}
+	for (size_t i = 0; i < COUNT_OF(bys); i++)
+		check_rows(&o, bys[i]);
+	json = ask_json(&o, "report",
+			ARGV("--json", "--top", "0", "--by", "function", "--cost", "allocated"));
+	check_u64(row_of(json, "take_blocks", "self.allocated_bytes"), all, "take_blocks");
+	check_u64(row_of(json, "help", "total.allocated_bytes"), helper, "help, with all below");
+	check_u64(row_of(json, "help", "self.allocated_bytes"), 0, "help itself");
+	cJSON_Delete(json);
+	json = ask_json(&o, "report", ARGV("--json", "--by", "function", "--cost", "written"));
+	check_u64(row_of(json, "write_some", "self.written_bytes"), written_bytes, "write_some");
+	cJSON_Delete(json);
+	json = ask_json(&o, "report", ARGV("--json", "--by", "thread", "--stack", "take_blocks"));
+	check_u64(sum_of(json, "top.entries", "self.allocated_bytes"), all, "of threads");
+	cJSON_Delete(json);
+}
+
+/* Of a tree and of a window too: each list adds up to the total. */
+static void check_distributions(const cJSON *json)
+{
+	const cJSON *timeline = json_at(json, "memory.timeline"), *e;
+	double wanted = number(json, "memory.allocations"), allocations = 0;
+	double width = number(cJSON_GetArrayItem(timeline, 1), "at_s") -
+		       number(cJSON_GetArrayItem(timeline, 0), "at_s");
+
+	check_u64(sum_of(json, "allocation_sizes", "allocations"),
+		  json_u64(json, "memory.allocations"), "allocations by size");
+	check_u64(sum_of(json, "allocation_sizes", "allocated_bytes"),
+		  json_u64(json, "memory.allocated_bytes"), "bytes by size");
+	check_u64(sum_of(json, "allocation_sizes", "temporary_allocations"),
+		  json_u64(json, "memory.temporary_allocations"), "temporary ones by size");
+	check_u64(sum_of(json, "temporary", "temporary_allocations"),
+		  json_u64(json, "memory.temporary_allocations"), "temporary ones by stack");
+	check_u64(json_u64(json, "lifetimes.blocks"), json_u64(json, "memory.frees"),
+		  "blocks that were freed");
+	check_u64(sum_of(json, "lifetimes.by_time", "blocks"), json_u64(json, "memory.frees"),
+		  "by time");
+	check_u64(sum_of(json, "lifetimes.by_allocations", "blocks"),
+		  json_u64(json, "memory.frees"), "by allocations");
+	cJSON_ArrayForEach(e, timeline)
+	{
+		allocations += number(e, "allocations_per_s") * width;
+	}
+	check(allocations > 0.999 * wanted && allocations < 1.001 * wanted,
+	      "%.3f allocations on the timeline, not %.0f", allocations, wanted);
+}
+
+static void distributions(void **state)
+{
+	struct outcome o = record_phases(NULL), tree = record_phases("tree");
+	cJSON *json = ask_json(&o, "report", ARGV("--json", "--top", "0"));
+
+	(void)state;
+	check_distributions(json);
+	cJSON_Delete(json);
+	json = ask_json(&o, "report",
+			ARGV("--json", "--top", "0", "--from", BEGIN(1), "--to", END(1)));
+	check_distributions(json);
+	cJSON_Delete(json);
+	json = ask_json(&tree, "report", ARGV("--json", "--top", "0"));
+	check_distributions(json);
+	cJSON_Delete(json);
+}
+
+static void check_near(double got, double wanted, double part, const char *what)
+{
+	check(got >= wanted * (1 - part) && got <= wanted * (1 + part), "%s: %.0f, not %.0f", what,
+	      got, wanted);
+}
+
+static void memory_of_the_kernel(void **state)
+{
+	struct outcome o = record(ARGV(program("resident")), NULL);
+	cJSON *json = report(o.trace);
+	double full = (double)truth(&o, "full.live_bytes");
+	double asked_in_the_end = number(json, "resident.last.asked_percent");
+	double asked_at_the_peak = number(json, "resident.at_peak.asked_percent");
+
+	(void)state;
+	check_near(number(json, "resident.most.anonymous_bytes"),
+		   (double)truth(&o, "full.anonymous_bytes"), 0.05, "anonymous at most");
+	check_near(number(json, "resident.last.anonymous_bytes"),
+		   (double)truth(&o, "half.anonymous_bytes"), 0.05, "anonymous in the end");
+	check_near(number(json, "resident.last.live_bytes"), full / 2, 0.01, "live in the end");
+	check(asked_in_the_end < 60 && asked_at_the_peak > 80,
+	      "%.1f %% asked for in the end, %.1f %% at the peak", asked_in_the_end,
+	      asked_at_the_peak);
+	check(number(json, "resident.peak_rss_bytes") >= full, "the most was %.0f",
+	      number(json, "resident.peak_rss_bytes"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		boxed(windows),		boxed(windows_of_a_tree), boxed(moments),
-		boxed(at_a_trees_peak), boxed(filters),		  boxed(every_command),
-		boxed(mistakes),	boxed(marks_refused),	  boxed(packed),
+		boxed(windows),	      boxed(windows_of_a_tree),
+		boxed(moments),	      boxed(at_a_trees_peak),
+		boxed(filters),	      boxed(every_command),
+		boxed(mistakes),      boxed(marks_refused),
+		boxed(packed),	      boxed(sums),
+		boxed(distributions), boxed(memory_of_the_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,7 +134,8 @@ static struct site sites[] = {
 	 .growth = GROWS(2, 20, 7)},
 };
 
-static struct heap_sample heap_timeline[] = {{0, 100, 1}, {1, 180704, 85}, {2, 82824, 104}};
+static struct heap_sample heap_timeline[] = {
+	{0, 100, 1, 3, 30}, {1, 180704, 85, 2, 20}, {2, 82824, 104, 0, 0}};
 static struct rate_sample rates[] = {{0, 1024, 0}, {1, 0, 2048}};
 
 static struct io_stack io_stacks[] = {
@@ -490,9 +491,12 @@ static void test_json_waits(void **state)
 static void test_json_sections(void **state)
 {
 	static const char *const keys[] = {
-		"perfhook", "process", "trace",	   "window",	   "marks",	  "filter",
-		"findings", "memory",  "peak",	   "leaks",	   "io",	  "sockets",
-		"waits",    "threads", "coverage", "reachability", "suppressions"};
+		"perfhook",	"process",     "trace",	    "window",
+		"marks",	"filter",      "top",	    "allocation_sizes",
+		"lifetimes",	"resident",    "temporary", "findings",
+		"memory",	"peak",	       "leaks",	    "io",
+		"sockets",	"waits",       "threads",   "coverage",
+		"reachability", "suppressions"};
 	const struct run run = make_run();
 	struct printed p = print(&run, REPORT_WHOLE, 100, true);
 

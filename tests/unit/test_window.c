@@ -291,6 +291,91 @@ static void test_periods(void **state)
 	assert_int_equal(run.heap.older_live_blocks, BEFORE);
 }
 
+/* Sizes, lifetimes and rates, of the window only. */
+static void test_distributions(void **state)
+{
+	const struct heap *h = &run.heap;
+	double bytes = 0;
+
+	(void)state;
+	make_heap();
+	write_trace("distributions", 10);
+	load(2.5, 6.5);
+	assert_int_equal(h->sizes.allocations[5], 1);
+	assert_int_equal(h->sizes.allocations[9], 1);
+	assert_int_equal(h->sizes.bytes[9], 1000);
+	assert_int_equal(h->sizes.temporary[9], 1);
+	assert_int_equal(h->sizes.temporary[7], 1); /* from before it */
+	assert_int_equal(h->sizes.allocations[7], 0);
+	assert_int_equal(site(0xb)->spread->lifetimes[9] + site(0xb)->spread->lifetimes[10], 2);
+	for (size_t i = 0; i < h->timeline_count; i++)
+		bytes += h->timeline[i].allocated_bytes_per_s *
+			 (h->timeline[1].at_s - h->timeline[0].at_s);
+	assert_true(fabs(bytes - 1050) < 1e-6);
+	assert_int_equal(run.threads[0].live_bytes, 50);
+	assert_int_equal(run.threads[0].live_blocks, 1);
+}
+
+/* How much lived when the kernel was asked. */
+static void test_samples(void **state)
+{
+	struct {
+		struct ph_samples head;
+		char records[3][72];
+	} payload = {.head = {72, 3}};
+	const uint64_t at_ms[] = {2, 4, 9};
+
+	(void)state;
+	make_heap();
+	for (size_t i = 0; i < 3; i++) {
+		const struct ph_sample s = {.ticks = MAKE_TRACE_START + at_ms[i] * MS + MS / 2,
+					    .rss_bytes = 1000 * i,
+					    .anonymous_bytes = 500 * i};
+
+		memcpy(payload.records[i], &s, sizeof(s));
+	}
+	t.samples = &payload;
+	t.sample_bytes = sizeof(payload);
+	write_trace("samples", 10);
+	look_at(NULL);
+	assert_int_equal(run.sample_count, 3);
+	assert_ms(run.samples[0].at_s, 2.5);
+	assert_int_equal(run.samples[0].live_bytes, 300);
+	assert_int_equal(run.samples[1].live_bytes, 1100);
+	assert_int_equal(run.samples[2].live_bytes, 60);
+	assert_int_equal(run.samples[2].rss, 2000);
+	load(3, 8);
+	assert_int_equal(run.sample_count, 1);
+	assert_int_equal(run.samples[0].live_bytes, 1100);
+}
+
+/* A block that claims more than it has is damage, and no more. */
+static void test_hostile_samples(void **state)
+{
+	const struct ph_samples heads[] = {{64, 5}, {8, 1}, {0, 0xffffffff}, {0xffffffff, 2}};
+	char payload[100] = {0};
+
+	(void)state;
+	make_heap();
+	for (size_t i = 0; i < 4; i++) {
+		const struct run_options none = {.view = NULL};
+		struct error e = {0};
+
+		memcpy(payload, &heads[i], sizeof(heads[i]));
+		t.samples = payload;
+		t.sample_bytes = i == 3 ? 4 : sizeof(payload);
+		write_trace("hostile", 10);
+		run_free(&run);
+		assert_int_equal(run_load(&run, path, &none, &e), 0);
+		assert_false(run.complete);
+		assert_int_equal(run.sample_count, 0);
+		assert_int_equal(run.heap.allocations, 5);
+		make_trace_free(&t);
+		make_trace_begin(&t);
+		make_heap();
+	}
+}
+
 /* ---- files, sockets, waits -------------------------------------------------------- */
 
 static void test_files(void **state)
@@ -606,6 +691,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_levels, begin, end),
 		cmocka_unit_test_setup_teardown(test_reallocs, begin, end),
 		cmocka_unit_test_setup_teardown(test_periods, begin, end),
+		cmocka_unit_test_setup_teardown(test_distributions, begin, end),
+		cmocka_unit_test_setup_teardown(test_samples, begin, end),
+		cmocka_unit_test_setup_teardown(test_hostile_samples, begin, end),
 		cmocka_unit_test_setup_teardown(test_files, begin, end),
 		cmocka_unit_test_setup_teardown(test_read_again, begin, end),
 		cmocka_unit_test_setup_teardown(test_connections, begin, end),
