@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/canonical.h"
+#include "analyzer/thread_costs.h"
 #include "analyzer/vector.h"
 
 /* A run on its way into the tree. */
@@ -68,9 +70,24 @@ static char *label_with_line(const struct frame *f)
 	return length >= 0 ? whole : NULL;
 }
 
+/* Of two builds, places in a module are others. */
+static char *canonical_label(const struct frame *f)
+{
+	char *label = NULL;
+
+	if (f->function == NULL && f->module != NULL)
+		return asprintf(&label, "[%s]", base_name(f->module)) >= 0 ? label : NULL;
+	if (f->function == NULL)
+		return frame_label(f);
+	label = malloc(strlen(f->function) + 1);
+	return label != NULL ? canonical_name(label, f->function) : NULL;
+}
+
 static uint32_t frame_child(const struct adding *a, uint32_t parent, const struct frame *f)
 {
-	char *label = a->shape.lines ? label_with_line(f) : frame_label(f);
+	char *label = a->shape.lines	   ? label_with_line(f)
+		      : a->shape.canonical ? canonical_label(f)
+					   : frame_label(f);
 
 	return child(a->tree, parent, intern(a->tree, label, f->module));
 }
@@ -111,35 +128,86 @@ static uint32_t place_of(struct adding *a, uint32_t node)
 	return at;
 }
 
-/* The same with the innermost frame first. */
-static uint32_t inverted_place_of(struct adding *a, uint32_t node)
+/* The same below any node, and with the innermost frame first if the tree is inverted. */
+static uint32_t place_below(struct adding *a, uint32_t at, uint32_t node)
 {
-	uint32_t at = 0;
 	struct stack stack;
 
 	if (report_stack(a->report, node, &stack) != 0)
 		return UINT32_MAX;
 	for (size_t i = 0; i < stack.count && at != UINT32_MAX; i++) {
-		at = frame_child(a, at, &stack.frames[i]);
+		size_t frame = a->shape.inverted ? i : stack.count - 1 - i;
+
+		at = frame_child(a, at, &stack.frames[frame]);
 		at = at != 0 ? at : UINT32_MAX;
 	}
 	stack_free(&stack);
 	return at;
 }
 
-static bool add_sample(struct adding *a, const struct cost_sample *s)
+static bool add_at(struct adding *a, uint32_t root, uint32_t at, uint64_t value, uint64_t count)
 {
 	struct call_tree *t = a->tree;
-	uint32_t at = a->shape.inverted ? inverted_place_of(a, s->node) : place_of(a, s->node);
 
-	if (at == 0) /* not recorded, or frames of our own library alone */
-		at = child(t, 0, intern(t, strdup(CALL_NO_STACK), NULL));
+	if (at == root) /* not recorded, or frames of our own library alone */
+		at = child(t, root, intern(t, strdup(CALL_NO_STACK), NULL));
 	if (at == 0 || at == UINT32_MAX)
 		return false;
-	t->nodes[at].self[a->side] += s->value;
-	t->nodes[at].self_count[a->side] += s->count;
+	t->nodes[at].self[a->side] += value;
+	t->nodes[at].self_count[a->side] += count;
 	t->stack_count[a->side]++;
 	return true;
+}
+
+static bool add_samples(struct adding *a, const struct cost_samples *samples)
+{
+	bool good = true;
+
+	for (size_t i = 0; good && i < samples->count; i++) {
+		const struct cost_sample *s = &samples->list[i];
+		uint32_t at = a->shape.inverted ? place_below(a, 0, s->node) : place_of(a, s->node);
+
+		good = add_at(a, 0, at, s->value, s->count);
+	}
+	return good;
+}
+
+/* "worker (1234)"; malloc'ed. */
+static char *thread_label(const struct run *run, uint32_t number)
+{
+	char *label = NULL;
+
+	for (size_t i = 0; i < run->thread_count; i++) {
+		const struct thread *t = &run->threads[i];
+
+		if (t->number == number)
+			return asprintf(&label, "%s (%d)", t->name != NULL ? t->name : "thread",
+					t->tid) >= 0
+				       ? label
+				       : NULL;
+	}
+	return strdup("(thread not known)");
+}
+
+static bool add_thread_samples(struct adding *a, const struct thread_samples *samples)
+{
+	struct map roots = {0}; /* thread + 1 to node */
+	bool good = true;
+
+	for (size_t i = 0; good && i < samples->count; i++) {
+		const struct thread_sample *s = &samples->list[i];
+		uint32_t root = (uint32_t)map_get(&roots, (uint64_t)s->thread + 1);
+
+		if (root == 0) {
+			char *label = thread_label(a->report->run, s->thread);
+
+			root = child(a->tree, 0, intern(a->tree, label, NULL));
+			good = root != 0 && map_put(&roots, (uint64_t)s->thread + 1, root);
+		}
+		good = good && add_at(a, root, place_below(a, root, s->node), s->value, s->count);
+	}
+	map_free(&roots);
+	return good;
 }
 
 static bool begin(struct call_tree *t)
@@ -152,6 +220,18 @@ static bool begin(struct call_tree *t)
 	return true;
 }
 
+static int add_by_thread(struct adding *a, const struct cost *cost, struct error *e)
+{
+	struct thread_samples samples;
+	bool good;
+
+	if (thread_costs_of(a->report->run, cost, &samples, e) != 0)
+		return -1;
+	good = begin(a->tree) && add_thread_samples(a, &samples);
+	free(samples.list);
+	return good ? 0 : fail(e, ERROR_MEMORY, 0, "out of memory");
+}
+
 int call_tree_add(struct call_tree *t, struct report *r, const struct cost *cost,
 		  enum call_side side, struct call_shape shape, struct error *e)
 {
@@ -159,12 +239,12 @@ int call_tree_add(struct call_tree *t, struct report *r, const struct cost *cost
 	struct cost_samples samples;
 	bool good;
 
+	if (shape.threads)
+		return add_by_thread(&a, cost, e);
 	if (costs_of(r->run, cost, &samples, e) != 0)
 		return -1;
 	a.at = calloc(r->run->node_count + 1, sizeof(*a.at));
-	good = a.at != NULL && begin(t);
-	for (size_t i = 0; good && i < samples.count; i++)
-		good = add_sample(&a, &samples.list[i]);
+	good = a.at != NULL && begin(t) && add_samples(&a, &samples);
 	free(a.at);
 	free(a.path);
 	costs_free(&samples);

@@ -29,8 +29,10 @@ enum call_side {
 
 /* How stacks become a tree. */
 struct call_shape {
-	bool inverted; /* the function called last is below the root, its callers below it */
-	bool lines;    /* frames are one only if their lines are: "f (file.c:12)" */
+	bool inverted;	/* the function called last is below the root, its callers below it */
+	bool lines;	/* frames are one only if their lines are: "f (file.c:12)" */
+	bool threads;	/* each thread has a tree of its own below the root: thread_costs.h */
+	bool canonical; /* names as two builds agree on them (canonical.h) */
 };
 
 /* Of a name: as it was met first. */

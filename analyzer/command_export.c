@@ -9,14 +9,23 @@
 #include "analyzer/commands.h"
 #include "analyzer/export.h"
 #include "analyzer/flame.h"
+#include "analyzer/thread_costs.h"
 
 /* What was asked for, or the first that is known. NULL, with *e filled: it is not
  * known of the run. */
 static const struct cost *choose_cost(const struct report *r, const struct options *o,
 				      struct error *e)
 {
-	const struct cost *cost = o->cost != NULL ? o->cost : &costs[COST_PEAK];
+	const struct cost *cost = o->cost != NULL ? o->cost
+				  : o->by_thread  ? &costs[COST_ALLOCATED]
+						  : &costs[COST_PEAK];
 
+	if (o->by_thread && !thread_costs_known(cost)) {
+		fail(e, ERROR_USAGE, 0,
+		     "flame: no thread is known for the cost '%s': --threads takes others",
+		     cost->name);
+		return NULL;
+	}
 	for (size_t i = 0; o->cost == NULL && i < COST_COUNT && !cost_is_known(r->run, cost); i++)
 		cost = &costs[i];
 	if (cost_is_known(r->run, cost))
@@ -135,16 +144,14 @@ int command_export(const struct options *o, struct error *e)
 }
 
 /* Both sides of a flame graph's stacks. */
-static int fill_tree(struct call_tree *t, const struct options *o, const struct cost *cost,
-		     struct loaded *after, struct loaded *before, struct error *e)
+static int fill_tree(struct call_tree *t, const struct flame *flame, struct loaded *after,
+		     struct loaded *before, struct error *e)
 {
-	const struct call_shape shape = {.inverted = o->inverted};
-
-	if (call_tree_add(t, &after->report, cost, CALL_AFTER, shape, e) != 0)
+	if (call_tree_add(t, &after->report, flame->cost, CALL_AFTER, flame->shape, e) != 0)
 		return -1;
-	if (o->diff != NULL &&
-	    (choose_cost(&before->report, &(struct options){.cost = cost}, e) == NULL ||
-	     call_tree_add(t, &before->report, cost, CALL_BEFORE, shape, e) != 0))
+	if (flame->before != NULL &&
+	    (choose_cost(&before->report, &(struct options){.cost = flame->cost}, e) == NULL ||
+	     call_tree_add(t, &before->report, flame->cost, CALL_BEFORE, flame->shape, e) != 0))
 		return -1;
 	call_tree_finish(t);
 	return 0;
@@ -175,9 +182,11 @@ static int flame_loaded(const struct options *o, struct loaded *after, struct lo
 		.after = &after->report,
 		.before = o->diff != NULL ? &before->report : NULL,
 		.cost = choose_cost(&after->report, o, e),
-		.inverted = o->inverted,
+		.shape = {.inverted = o->inverted,
+			  .threads = o->by_thread,
+			  .canonical = o->diff != NULL},
 	};
-	int rc = flame.cost != NULL ? fill_tree(&tree, o, flame.cost, after, before, e) : -1;
+	int rc = flame.cost != NULL ? fill_tree(&tree, &flame, after, before, e) : -1;
 
 	if (rc == 0)
 		rc = write_flame(o, &flame, e);

@@ -127,7 +127,7 @@ static int load_one(struct loaded *l, const char *path, const struct options *o,
 		.stacks_context = &background,
 		.thresholds = &o->thresholds,
 		.view = &view,
-		.activity = o->html,
+		.activity = o->html || o->by_thread,
 	};
 
 	if (collector_finish_wait(path, e) != 0 ||
@@ -227,7 +227,7 @@ static int build_tree(struct tree *tree, const struct traces *t, const struct ru
 		.thresholds = &o->thresholds,
 		.known = t->known,
 		.known_count = t->count,
-		.activity = o->html,
+		.activity = o->html || o->by_thread,
 		.stacks_known = symbols != NULL ? expects(o) : NULL,
 		.stacks_context = &background,
 	};

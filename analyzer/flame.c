@@ -353,7 +353,9 @@ static void print_heading(struct drawing *d)
 		format_value(other, f->cost, f->tree->nodes[0].value[CALL_BEFORE]);
 		fprintf(d->out, " (before: %s)", other);
 	}
-	if (f->inverted)
+	if (f->shape.threads)
+		fputs("; by thread", d->out);
+	if (f->shape.inverted)
 		fputs("; callees first", d->out);
 	fputs("</text>\n<text id=\"about\" x=\"50%\" y=\"34\">", d->out);
 	print_traces(d, f->after);
@@ -406,7 +408,7 @@ static void print_all(struct drawing *d)
 		"data-foot=\"%d\" data-unit=\"%s\" data-noun=\"%s\" data-inverted=\"%d\" "
 		"data-diff=\"%d\">\n<style>",
 		WIDTH, height, WIDTH, height, ROW, HEAD, FOOT, cost_unit_name(d->flame->cost->unit),
-		count_noun(d->flame->cost), d->flame->inverted, d->flame->before != NULL);
+		count_noun(d->flame->cost), d->flame->shape.inverted, d->flame->before != NULL);
 	fputs(flame_style, d->out);
 	fputs("</style>\n<rect id=\"back\" width=\"100%\" height=\"100%\"/>\n", d->out);
 	print_heading(d);

@@ -17,7 +17,7 @@ struct flame {
 	const struct call_tree *tree;	     /* finished */
 	const struct report *after, *before; /* before: NULL if nothing is compared */
 	const struct cost *cost;
-	bool inverted; /* how the tree was made */
+	struct call_shape shape; /* how the tree was made */
 };
 
 /* 0, or -1 with *e filled: out of memory. Errors of `out` are the caller's to find. */

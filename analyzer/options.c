@@ -73,6 +73,7 @@ static const struct option_row rows[] = {
 	{OPTION_FLAME, "diff", 0, "BEFORE", "red is more than in the trace BEFORE, blue is less"},
 	{OPTION_FLAME, "folded", 0, NULL, "folded stacks instead of SVG: a;b;c 123"},
 	{OPTION_FLAME, "inverted", 0, NULL, "begin with the functions called last, callers on top"},
+	{OPTION_FLAME, "threads", 0, NULL, "a tree for each thread; not of the peak"},
 	{OPTION_EXPORT, "to", 0, "FORMAT", "the format (see below)"},
 	{OPTION_EXPORT, "table", 0, "TABLE", "csv, jsonl and sqlite: this one only (see below)"},
 	{OPTION_HELP, "help", 'h', NULL, "show this help"},
@@ -322,6 +323,8 @@ static int take_flame(struct options *o, const struct option_row *row, const cha
 		o->diff = value;
 	else if (strcmp(row->name, "folded") == 0)
 		o->folded = true;
+	else if (strcmp(row->name, "threads") == 0)
+		o->by_thread = true;
 	else
 		o->inverted = true;
 	return 0;

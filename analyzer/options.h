@@ -84,7 +84,7 @@ struct options {
 	uint64_t least_bytes, most_bytes;
 	const struct cost *cost;	    /* NULL: not given */
 	const char *diff;		    /* the trace before; NULL */
-	bool folded, inverted;		    /* of a flame graph */
+	bool folded, inverted, by_thread;   /* of a flame graph */
 	const struct export_format *format; /* NULL: not given */
 	const struct export_table *table;   /* NULL: all */
 	struct diff_noise noise;

@@ -74,11 +74,11 @@ check collector 'proc|outname|command' 'target|run_json|tidy' 'spill|look' 'coll
 check inspect 'maps|memory|trace' 'stop' 'snapshot' 'keeper'
 check analyzer 'error|vector|map|pattern|arena|pages|spans|format_text|format_function|string_table|protobuf|quantity|canonical' \
 	'buckets|thresholds|diff_noise|moment|paths|ranges|profile|mapped|clock|meta|reader|sockaddr|address_ranges|suppressions|demangle|emit_json|emit_text|run.h|module_class|symbols.h|reach_sums|reach_found' \
-	'reach|call_target|latency|access|activity|history|growth|habits|loops|names|stacks|read_ahead|merge|debug_files|pack' 'turns' 'heap|heap_result|live|io|io_parts|io_transfers|io_metadata|io_connections|io_result|endpoints|folders|coverage|dwarf_index|symbol_table' 'waits' 'findings|findings_habits|findings_heap|findings_io|findings_net|findings_waits' 'run|replay|filter|replay_notes|replay_reach|symbols' 'tree|tree_activity|tree_history|tree_io|tree_links|tree_peak|costs|heap_views|limits|stack_filter' 'roots' 'scan' 'report|report_leaks|top|leak_clues|suppress|stack_lines' 'call_tree' \
+	'reach|call_target|latency|access|activity|history|growth|habits|loops|names|stacks|read_ahead|merge|debug_files|pack' 'turns' 'heap|heap_result|live|io|io_parts|io_transfers|io_metadata|io_connections|io_result|endpoints|folders|coverage|dwarf_index|symbol_table' 'waits' 'findings|findings_habits|findings_heap|findings_io|findings_net|findings_waits' 'run|replay|filter|replay_notes|replay_reach|symbols' 'tree|tree_activity|tree_history|tree_io|tree_links|tree_peak|costs|heap_views|limits|stack_filter' 'roots' 'scan' 'report|report_leaks|top|leak_clues|suppress|stack_lines' \
 	'report_sections|report_json|report_json_io|report_json_views|report_text|report_text_io|report_text_views|report_text_waits|report_text_findings|report_text_connections|report_text_stacks|report_text_frames|report_text_tree|report_reach|report_suppressions' \
 	'stack_keys' 'stack_match' 'diff|diff_places|diff_text|diff_json' \
 	'check|check_baseline|check_text|check_json|check_junit' \
-	'export|export_callgrind|export_chrome|export_csv|export_folded|export_heaptrack|export_jsonl|export_massif|export_pprof|export_speedscope|export_sqlite|export_tables|flame|function_kind' \
+	'call_tree|export|export_callgrind|export_chrome|export_csv|export_folded|export_heaptrack|export_jsonl|export_massif|export_pprof|export_speedscope|export_sqlite|export_tables|flame|function_kind|thread_costs' \
 	'page_activity|page_processes|page_sources|page_stacks|page_words|report_html' \
 	'options|progress|pager' 'command_view' 'command_load' 'commands|command_live|command_check|command_diff|command_dump|command_mark|command_export|command_pack|command_record|command_report' \
 	'command_help|command_completion' \

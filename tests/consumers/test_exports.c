@@ -318,21 +318,28 @@ static void chrome(void **state)
 		has(&o, "profiler-cli true true\n");
 }
 
+static uint64_t folded_sum(char *text_of)
+{
+	uint64_t sum = 0;
+	char *rest = NULL;
+
+	for (char *line = strtok_r(text_of, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest))
+		sum += strtoull(strrchr(line, ' '), NULL, 10);
+	return sum;
+}
+
 /* What heaptrack itself makes of a cost, added up from its folded stacks. */
 static uint64_t heaptrack_sum(const char *path, const char *cost)
 {
-	char *folded = in_box("%s.folded", cost), *text_of, *rest = NULL;
-	uint64_t sum = 0;
+	char *folded = in_box("%s.folded", cost), *text_of;
 
 	reads(ARGV("heaptrack_print", "-f", path, "-F", folded, "--flamegraph-cost-type", cost,
 		   "--print-peaks", "0", "--print-allocators", "0"),
 	      NULL);
 	text_of = read_file(folded, NULL);
 	check(text_of != NULL, "no folded stacks of %s", cost);
-	for (char *line = strtok_r(text_of, "\n", &rest); line != NULL;
-	     line = strtok_r(NULL, "\n", &rest))
-		sum += strtoull(strrchr(line, ' '), NULL, 10);
-	return sum;
+	return folded_sum(text_of);
 }
 
 static void heaptrack(void **state)
@@ -526,14 +533,42 @@ static void check_folded(const struct subject *s)
 {
 	for (size_t i = 0; i < COUNT_OF(exact_costs); i++) {
 		struct outcome o = perfhook("flame", s, ARGV("--folded", "--cost", exact_costs[i]));
-		uint64_t sum = 0;
-		char *rest = NULL;
 
-		for (char *line = strtok_r(o.out, "\n", &rest); line != NULL;
-		     line = strtok_r(NULL, "\n", &rest))
-			sum += strtoull(strrchr(line, ' '), NULL, 10);
-		check_u64(sum, total(s, exact_costs[i]), exact_costs[i]);
+		check_u64(folded_sum(o.out), total(s, exact_costs[i]), exact_costs[i]);
+		if (strcmp(exact_costs[i], "peak") == 0)
+			continue;
+		o = perfhook("flame", s, ARGV("--folded", "--threads", "--cost", exact_costs[i]));
+		check_u64(folded_sum(o.out), total(s, exact_costs[i]), exact_costs[i]);
 	}
+}
+
+/* Of two runs of one program nothing that counts is another; without its debug
+ * information and a name, one function's stacks are. */
+static void flame_diff(void **state)
+{
+	struct subject a, b, c;
+	struct outcome o;
+	char *rest = NULL;
+
+	(void)state;
+	need_tool("objcopy");
+	a = recorded(program("exported"));
+	b = recorded(program("exported"));
+	c = recorded(renamed_program());
+	o = perfhook("flame", &a, ARGV("--folded", "--diff", b.trace, "--cost", "written"));
+	check(strstr(o.out, "use_file() 81920 81920\n") != NULL, "%s", o.out);
+	o = perfhook("flame", &a, ARGV("--folded", "--diff", b.trace, "--cost", "leaked"));
+	for (char *line = strtok_r(o.out, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		char *after = strrchr(line, ' '), *before = after;
+
+		while (before[-1] != ' ')
+			before--;
+		check_u64(strtoull(before, NULL, 10), strtoull(after, NULL, 10), line);
+	}
+	o = perfhook("flame", &c, ARGV("--folded", "--diff", b.trace, "--cost", "leaked"));
+	check(strstr(o.out, MARKUP " 0 12345\n") != NULL, "%s", o.out);
+	check(strstr(o.out, "inlined_alloc 12345 0\n") != NULL, "%s", o.out);
 }
 
 static void folded_adds_up(void **state)
@@ -633,11 +668,22 @@ static void flame_is_xml(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		boxed(pprof),		boxed(callgrind),      boxed(massif),
-		boxed(heaptrack),	boxed(chrome),	       boxed(speedscope_schema),
-		boxed(speedscope_page), boxed(folded_adds_up), boxed(tree),
-		boxed(flame_page),	boxed(flame_is_xml),   boxed(sqlite),
-		boxed(duckdb_jsonl),	boxed(duckdb_csv),     boxed(jq),
+		boxed(pprof),
+		boxed(callgrind),
+		boxed(massif),
+		boxed(heaptrack),
+		boxed(chrome),
+		boxed(speedscope_schema),
+		boxed(speedscope_page),
+		boxed(folded_adds_up),
+		boxed(tree),
+		boxed(flame_diff),
+		boxed(flame_page),
+		boxed(flame_is_xml),
+		boxed(sqlite),
+		boxed(duckdb_jsonl),
+		boxed(duckdb_csv),
+		boxed(jq),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

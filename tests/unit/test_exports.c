@@ -13,6 +13,8 @@
 #include "analyzer/export.h" /* before cmocka.h: its macro hides our fail() */
 #include "analyzer/export_tables.h"
 #include "analyzer/flame.h"
+#include "analyzer/activity.h"
+#include "analyzer/thread_costs.h"
 
 #include <cmocka.h>
 #include <inttypes.h>
@@ -175,7 +177,7 @@ static struct said flame(const struct run *after, const struct run *before, bool
 			  .after = &r,
 			  .before = before != NULL ? &r2 : NULL,
 			  .cost = &costs[COST_PEAK],
-			  .inverted = inverted};
+			  .shape = shape};
 	struct said said;
 	struct error e = {.code = ERROR_NONE};
 	FILE *out = open_memstream(&said.text, &said.length);
@@ -299,6 +301,57 @@ static void nothing_and_too_much(void **state)
 	free(other.addresses);
 	free(other.nodes);
 	free(other.sites);
+}
+
+/* Threads: what is known of each, and the rest. */
+static void by_thread(void **state)
+{
+	static struct activity_sum sums[] = {
+		{.key = {.node = 4, .thread = 8, .kind = ACTIVITY_HEAP},
+		 .values = {[ACTIVITY_ALLOCATED] = 600, [ACTIVITY_ALLOCATIONS] = 6}},
+		{.key = {.node = 4, .thread = 8, .kind = ACTIVITY_HEAP, .slice = 1},
+		 .values = {[ACTIVITY_ALLOCATED] = 100, [ACTIVITY_ALLOCATIONS] = 1}},
+		{.key = {.node = 4, .thread = 9, .kind = ACTIVITY_HEAP},
+		 .values = {[ACTIVITY_ALLOCATED] = 300, [ACTIVITY_ALLOCATIONS] = 3}},
+		{.key = {.node = 6, .thread = ACTIVITY_NOBODY, .kind = ACTIVITY_HEAP},
+		 .values = {[ACTIVITY_ALLOCATED] = 500, [ACTIVITY_ALLOCATIONS] = 5}},
+		{.key = {.node = 3, .thread = 9, .kind = ACTIVITY_FILE},
+		 .values = {[ACTIVITY_ALLOCATED] = 7777}},
+		/* A nanosecond was lost in rounding. */
+		{.key = {.node = 2, .thread = 9, .kind = ACTIVITY_WAIT},
+		 .values = {[ACTIVITY_NS] = 749999999, [ACTIVITY_CALLS] = 4}},
+	};
+	static struct thread threads[] = {{.tid = 77, .name = "main", .number = 8},
+					  {.tid = 78, .name = "work;er", .number = 9}};
+	struct activity activity = {.sums = sums, .count = COUNT(sums)};
+	const struct call_shape shape = {.threads = true};
+	struct run other = run;
+	struct call_tree t = {0};
+	struct report r;
+	struct error e = {.code = ERROR_NONE};
+	struct said said;
+	FILE *out = open_memstream(&said.text, &said.length);
+
+	(void)state;
+	other.activity = &activity;
+	other.threads = threads;
+	other.thread_count = COUNT(threads);
+	r = open_report(&other);
+	assert_int_equal(call_tree_add(&t, &r, &costs[COST_ALLOCATED], CALL_AFTER, shape, &e), 0);
+	assert_int_equal(call_tree_add(&t, &r, &costs[COST_WAITED], CALL_AFTER, shape, &e), 0);
+	call_tree_finish(&t);
+	assert_int_equal(folded_write(out, &t, false, &e), 0);
+	fclose(out);
+	assert_string_equal(said.text,
+			    "work\\x3ber (78);server+0x100;server+0x200 750000300\n"
+			    "main (77);server+0x100;server+0x200 700\n"
+			    "(thread not known);server+0x100;server+0x300;script><img src=x "
+			    "onerror=alert(1)>\\x3b\"&'\xef\xbf\xbd\\n\\x01+0x500;0xdead0000 500\n"
+			    "(thread not known);(no stack) 50\n");
+	assert_false(thread_costs_known(&costs[COST_PEAK]));
+	free(said.text);
+	call_tree_free(&t);
+	close_report(&r);
 }
 
 /* pprof, as bytes on the wire. */
@@ -596,6 +649,7 @@ int main(void)
 		cmocka_unit_test(names_are_no_markup),
 		cmocka_unit_test(difference),
 		cmocka_unit_test(nothing_and_too_much),
+		cmocka_unit_test(by_thread),
 		cmocka_unit_test(pprof),
 		cmocka_unit_test(speedscope),
 		cmocka_unit_test(csv),
