@@ -154,6 +154,7 @@ static void look_at_program(struct diff *d, int side)
 		return;
 	d->lineless[side] = !symbols_has_lines(r->symbols, m->path, m->build_id);
 	d->nameless[side] = symbols_problem(r->symbols, m->path, m->build_id) != NULL;
+	d->build_id[side] = m->build_id;
 }
 
 static void to_entries(struct building *b)
@@ -226,6 +227,9 @@ static int match_stacks(struct building *b, struct error *e)
 		options.lineless[side] = d->lineless[side];
 	}
 	d->stacks_unknown = d->nameless[DIFF_BEFORE] != d->nameless[DIFF_AFTER];
+	d->same_build = d->build_id[DIFF_BEFORE] != NULL && d->build_id[DIFF_AFTER] != NULL &&
+			d->build_id[DIFF_BEFORE][0] != '\0' &&
+			strcmp(d->build_id[DIFF_BEFORE], d->build_id[DIFF_AFTER]) == 0;
 	to_entries(b);
 	if (!stack_match(b->keys, b->entries, d->stack_count, &options))
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
@@ -250,7 +254,8 @@ static int build_stacks(struct building *b, struct error *e)
 	if (b->keys == NULL)
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
 	for (int side = 0; side < DIFF_SIDES; side++)
-		if (!keyed_report_open(&b->keyed[side], b->keys, b->d->reports[side]) ||
+		if (!keyed_report_open(&b->keyed[side], b->keys, b->d->reports[side],
+				       b->d->reports[!side]->run) ||
 		    !note_suppressed(b, side))
 			return fail(e, ERROR_MEMORY, 0, "out of memory");
 	if (add_costs(b, e) != 0)

@@ -88,6 +88,8 @@ struct diff {
 	size_t list_counts[DIFF_GROUPS];
 	struct diff_places files, peers;
 	bool lineless[DIFF_SIDES], nameless[DIFF_SIDES]; /* the program, in that run */
+	const char *build_id[DIFF_SIDES];		 /* the program's; NULL or "": not known */
+	bool same_build;				 /* it is one file in both */
 	bool stacks_unknown; /* in one of them it is nameless: no stack is listed */
 };
 

@@ -66,7 +66,7 @@ static void text_side(struct diff *d, struct emit_text *t, int side)
 		text_label(t, "");
 		text_styled(t, STYLE_WARNING, "incomplete: what was lost here is missing below\n");
 	}
-	if (d->nameless[side]) {
+	if (d->nameless[side] && !d->same_build) {
 		text_label(t, "");
 		text_styled(t, STYLE_WARNING,
 			    "no names of this build's program: keep its file, and "

@@ -2,6 +2,7 @@
 /* Stacks of several runs under one set of keys: a tree of frames by their names. */
 #include "analyzer/stack_keys.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,11 +140,11 @@ static void put_module(char *out, size_t room, const struct frame *f, const char
 
 /* What tells a frame from others: its function and file, or else its module. A control
  * character keeps the parts apart. */
-static char *exact_name(const struct frame *f, const char *executable)
+static char *exact_name(const struct frame *f, const char *executable, bool same_build)
 {
 	size_t function = f->function != NULL ? strlen(f->function) : 0;
 	const char *file = f->file != NULL ? base_name(f->file) : "";
-	size_t room = function + strlen(file) + 300;
+	size_t room = function + strlen(file) + 320;
 	char *out = malloc(room), *end = out;
 
 	if (out == NULL)
@@ -155,7 +156,9 @@ static char *exact_name(const struct frame *f, const char *executable)
 	if (f->function != NULL && f->file != NULL)
 		strcpy(end, file);
 	else
-		put_module(end, (size_t)(out + room - end), f, executable);
+		put_module(end, 300, f, executable);
+	if (f->function == NULL && same_build)
+		snprintf(end + strlen(end), 20, "+%" PRIx64, f->module_offset);
 	return out;
 }
 
@@ -203,9 +206,10 @@ static uint32_t add_frame(struct stack_keys *k, const struct frame *f, const cha
 }
 
 /* The number of a frame's kind; UINT32_MAX: out of memory. */
-static uint32_t frame_number(struct stack_keys *k, const struct frame *f, const char *executable)
+static uint32_t frame_number(struct stack_keys *k, const struct frame *f, const char *executable,
+			     bool same_build)
 {
-	char *exact = exact_name(f, executable);
+	char *exact = exact_name(f, executable, same_build);
 	uint32_t name, frame;
 	bool added;
 
@@ -281,7 +285,7 @@ static bool is_start(const struct stack_keys *k, uint32_t key, const struct fram
 }
 
 uint32_t stack_keys_push(struct stack_keys *k, uint32_t key, const struct frame *frame,
-			 const char *executable)
+			 const char *executable, bool same_build)
 {
 	uint32_t number, folded;
 	bool runtime = is_runtime(frame);
@@ -292,7 +296,7 @@ uint32_t stack_keys_push(struct stack_keys *k, uint32_t key, const struct frame 
 		key = 0;
 	if (!runtime && k->nodes[key].runtime)
 		key = 0; /* what only leads to it says nothing */
-	number = frame_number(k, frame, executable);
+	number = frame_number(k, frame, executable, same_build);
 	if (number == UINT32_MAX)
 		return 0;
 	if (key != 0 && k->frames[number].library && k->frames[k->nodes[key].frame].library)
@@ -390,16 +394,33 @@ uint64_t stack_keys_loose_hash(struct stack_keys *k, uint32_t key, bool own)
 
 /* ---- A report's stacks ---- */
 
-bool keyed_report_open(struct keyed_report *r, struct stack_keys *keys, struct report *report)
+static bool has_build(const struct run *run, const struct module *m)
 {
+	for (size_t i = 0; i < run->module_count && m->build_id[0] != '\0'; i++)
+		if (strcmp(run->modules[i].build_id, m->build_id) == 0)
+			return true;
+	return false;
+}
+
+bool keyed_report_open(struct keyed_report *r, struct stack_keys *keys, struct report *report,
+		       const struct run *other)
+{
+	const struct run *run = report->run;
+
 	*r = (struct keyed_report){.keys = keys, .report = report};
-	r->of_node = calloc(report->run->node_count + 1, sizeof(*r->of_node));
-	return r->of_node != NULL;
+	r->of_node = calloc(run->node_count + 1, sizeof(*r->of_node));
+	r->same_build = calloc(run->module_count + 1, sizeof(*r->same_build));
+	if (r->of_node == NULL || r->same_build == NULL)
+		return false;
+	for (size_t i = 0; i < run->module_count; i++)
+		r->same_build[i] = has_build(other, &run->modules[i]);
+	return true;
 }
 
 void keyed_report_close(struct keyed_report *r)
 {
 	free(r->of_node);
+	free(r->same_build);
 	free(r->chain);
 	*r = (struct keyed_report){0};
 }
@@ -413,8 +434,9 @@ static uint32_t push_jumped(struct keyed_report *r, uint32_t key, uint32_t node,
 	struct frame frames[SYMBOLS_JUMPS_MAX];
 	size_t count = symbols_jumped(r->report->symbols, &call, &called, frames);
 
+	/* These have names. */
 	for (size_t i = 0; i < count; i++)
-		key = stack_keys_push(r->keys, key, &frames[i], run->executable);
+		key = stack_keys_push(r->keys, key, &frames[i], run->executable, false);
 	return key;
 }
 
@@ -422,11 +444,12 @@ static uint32_t push_jumped(struct keyed_report *r, uint32_t key, uint32_t node,
 static uint32_t push_address(struct keyed_report *r, uint32_t key, uint32_t node)
 {
 	const struct run *run = r->report->run;
+	const struct address *a = node_address(run, node);
 	uint32_t parent = run->nodes[node].parent;
 	const struct frame *frames;
 	size_t count;
 
-	if (address_class(run, node_address(run, node)) == MODULE_OURS)
+	if (address_class(run, a) == MODULE_OURS)
 		return key;
 	frames = node_frames(r->report, node, &count);
 	if (frames == NULL) {
@@ -435,7 +458,9 @@ static uint32_t push_address(struct keyed_report *r, uint32_t key, uint32_t node
 	}
 	key = push_jumped(r, key, parent, node);
 	for (size_t i = count; i-- > 0;)
-		key = stack_keys_push(r->keys, key, &frames[i], run->executable);
+		key = stack_keys_push(r->keys, key, &frames[i], run->executable,
+				      a->module >= 0 && (size_t)a->module < run->module_count &&
+					      r->same_build[a->module]);
 	return key;
 }
 

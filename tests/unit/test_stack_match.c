@@ -37,7 +37,7 @@ static uint32_t key(struct stack_keys *k, const char *words, const char *file)
 			f = (struct frame){.function = word + 1, .module = LIBC};
 		if (*word == '?')
 			f = (struct frame){.module = PROGRAM};
-		result = stack_keys_push(k, result, &f, PROGRAM);
+		result = stack_keys_push(k, result, &f, PROGRAM, false);
 	}
 	assert_int_equal(stack_keys_failed(k), 0);
 	return result;
@@ -87,17 +87,23 @@ static void test_frames(void **state)
 	struct frame inlined = own("make_unique<X>", "/usr/include/c++/12/bits/unique_ptr.h");
 	struct frame nameless = {.module = PROGRAM}, renamed = {.module = "/build/two/app-new"};
 	struct frame old = {.module = "/lib/libz.so.1.2.3"}, young = {.module = "/lib/libz.so.1.3"};
-	uint32_t outer = stack_keys_push(k, 0, &main_frame, PROGRAM), at;
+	uint32_t outer = stack_keys_push(k, 0, &main_frame, PROGRAM, false), at;
 
 	(void)state;
-	at = stack_keys_push(k, outer, &push, PROGRAM);
+	at = stack_keys_push(k, outer, &push, PROGRAM, false);
 	assert_int_not_equal(at, outer);
-	assert_int_equal(stack_keys_push(k, at, &grow, PROGRAM), at);
-	assert_int_equal(stack_keys_push(k, at, &inlined, PROGRAM), at);
-	assert_int_equal(stack_keys_push(k, outer, &nameless, PROGRAM),
-			 stack_keys_push(k, outer, &renamed, renamed.module));
-	assert_int_equal(stack_keys_push(k, outer, &old, PROGRAM),
-			 stack_keys_push(k, outer, &young, PROGRAM));
+	assert_int_equal(stack_keys_push(k, at, &grow, PROGRAM, false), at);
+	assert_int_equal(stack_keys_push(k, at, &inlined, PROGRAM, false), at);
+	assert_int_equal(stack_keys_push(k, outer, &nameless, PROGRAM, false),
+			 stack_keys_push(k, outer, &renamed, renamed.module, false));
+	/* Of one and the same file it is the place that tells. */
+	assert_int_equal(stack_keys_push(k, outer, &nameless, PROGRAM, true),
+			 stack_keys_push(k, outer, &renamed, renamed.module, true));
+	renamed.module_offset = 16;
+	assert_int_not_equal(stack_keys_push(k, outer, &nameless, PROGRAM, true),
+			     stack_keys_push(k, outer, &renamed, renamed.module, true));
+	assert_int_equal(stack_keys_push(k, outer, &old, PROGRAM, false),
+			 stack_keys_push(k, outer, &young, PROGRAM, false));
 	stack_keys_free(k);
 }
 
