@@ -12,16 +12,6 @@
 
 /* ---- Figures ---- */
 
-/* What a search for pointers calls lost, of what is not suppressed; else the suspects. */
-static uint64_t leaked_by(const struct report *r, const struct leak *l)
-{
-	if (!r->run->heap.reach.made)
-		return l->suspect ? l->site->live_bytes : 0;
-	if (l->suppressed != NULL)
-		return 0;
-	return l->site->reach[REACH_LOST].bytes + l->site->reach[REACH_INDIRECT].bytes;
-}
-
 static double waited(const struct run *run)
 {
 	double sum = 0;
@@ -43,11 +33,11 @@ static double figure(const struct report *r, enum limit_id id)
 		return (double)run->heap.live_bytes;
 	case LIMIT_LEAKED:
 		for (size_t i = 0; i < r->leak_count; i++)
-			sum += (double)leaked_by(r, &r->leaks[i]);
+			sum += (double)leaked_bytes(r, &r->leaks[i]);
 		return sum;
 	case LIMIT_LEAKS:
 		for (size_t i = 0; i < r->leak_count; i++)
-			sum += leaked_by(r, &r->leaks[i]) > 0;
+			sum += leaked_bytes(r, &r->leaks[i]) > 0;
 		return sum;
 	case LIMIT_ALLOCATIONS:
 		return (double)run->heap.allocations;
@@ -223,7 +213,7 @@ static bool is_leaked(const struct report *r, uint32_t node)
 {
 	for (size_t i = 0; i < r->leak_count; i++)
 		if (r->leaks[i].site->node == node)
-			return leaked_by(r, &r->leaks[i]) > 0;
+			return leaked_bytes(r, &r->leaks[i]) > 0;
 	return false;
 }
 
@@ -253,7 +243,7 @@ static void blame_leaks(struct check *c, struct check_item *item)
 {
 	for (size_t i = 0; i < c->report->leak_count; i++) {
 		const struct leak *l = &c->report->leaks[i];
-		uint64_t bytes = leaked_by(c->report, l);
+		uint64_t bytes = leaked_bytes(c->report, l);
 
 		if (bytes > 0)
 			put_evidence(item, &(struct check_evidence){.value = (double)bytes,
@@ -323,13 +313,6 @@ static int blame(struct check *c, struct error *e)
 
 /* ---- Verdicts ---- */
 
-const char *check_trace(const struct check *c)
-{
-	const struct tree *tree = c->report->tree;
-
-	return tree != NULL ? tree->images[0].run.trace_path : c->report->run->trace_path;
-}
-
 static int fail_unknown(const struct check *c, const struct check_item *item, struct error *e)
 {
 	const struct run *run = c->report->run;
@@ -337,7 +320,7 @@ static int fail_unknown(const struct check *c, const struct check_item *item, st
 	return fail(e, ERROR_USAGE, 0,
 		    "%s%s: not known of %s: PERFHOOK_EVENTS was '%s' when it was recorded",
 		    item->from_baseline ? "--against: " : "--", limit_rows[item->id].name,
-		    check_trace(c), run->asked_for != NULL ? run->asked_for : "?");
+		    report_trace_path(c->report), run->asked_for != NULL ? run->asked_for : "?");
 }
 
 static int judge(struct check *c, struct check_item *item, bool allow_incomplete, struct error *e)

@@ -84,9 +84,6 @@ int check_open(struct check *c, struct report *r, const struct limits *limits,
 	       const struct baseline *baseline, bool allow_incomplete, struct error *e);
 void check_close(struct check *c);
 
-/* The trace, or the first one of a tree. */
-const char *check_trace(const struct check *c);
-
 /* "12.5 MiB", "20%", "3.4 ms" */
 char *check_format(char buf[FORMAT_ROOM], enum limit_id id, double value);
 const char *verdict_name(enum verdict verdict);

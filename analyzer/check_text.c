@@ -114,6 +114,25 @@ static void text_figures(struct check *c, struct emit_text *t)
 	text_say(t, "No limit was given: these are the figures that limits are held against.\n");
 }
 
+/* That nothing is suspect is less than that nothing is lost. */
+static void text_hint(struct check *c, struct emit_text *t)
+{
+	char live[FORMAT_ROOM];
+	bool asked = false;
+
+	for (size_t i = 0; i < c->count; i++)
+		asked |= c->items[i].verdict != VERDICT_EXCEEDED &&
+			 (c->items[i].id == LIMIT_LEAKED || c->items[i].id == LIMIT_LEAKS);
+	if (!asked || c->report->run->heap.reach.made ||
+	    c->report->run->heap.live_bytes == c->report->suppressed_bytes)
+		return;
+	text_end(t);
+	text_styled(t, STYLE_FAINT,
+		    "Leaks are judged by how they grew; %s were live at the end. "
+		    "'perfhook record --leaks' tells what of it is lost.\n",
+		    format_bytes(live, (double)c->report->run->heap.live_bytes));
+}
+
 void check_text(struct check *c, struct emit_text *t)
 {
 	size_t shown = c->report->top == 10 ? SHOWN : c->report->top;
@@ -124,7 +143,7 @@ void check_text(struct check *c, struct emit_text *t)
 	text_name(t, run->executable != NULL ? run->executable : "?", 0);
 	text_end(t);
 	text_label(t, "trace");
-	text_name(t, check_trace(c), 0);
+	text_name(t, report_trace_path(c->report), 0);
 	if (c->report->tree != NULL)
 		text_say(t, " and %zu more", c->report->tree->image_count - 1);
 	text_end(t);
@@ -139,6 +158,7 @@ void check_text(struct check *c, struct emit_text *t)
 		text_styled(t, STYLE_WARNING,
 			    "The recording is incomplete: the figures are at least these.\n");
 	}
+	text_hint(c, t);
 	for (size_t i = 0; i < c->count; i++)
 		text_blame(c, t, &c->items[i], shown);
 	text_suppressions(c->report, t);

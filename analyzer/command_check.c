@@ -69,7 +69,6 @@ static int answer(struct check *c, const struct options *o, struct error *e)
 static int load_baseline(struct baseline *b, struct loaded *l, const struct options *o,
 			 struct error *e)
 {
-	char *const path[] = {(char *)o->against};
 	int rc;
 
 	*b = (struct baseline){.path = o->against, .tolerance = o->tolerance};
@@ -77,7 +76,7 @@ static int load_baseline(struct baseline *b, struct loaded *l, const struct opti
 		b->tolerance.fraction = 0.05;
 	if (figures_is_file(o->against))
 		return figures_read(&b->figures, o->against, e);
-	rc = loaded_open(l, path, 1, o, e);
+	rc = loaded_open_word(l, o->against, o, e);
 	if (rc == 0) {
 		b->report = &l->report;
 		figures_of(b->report, &b->figures);

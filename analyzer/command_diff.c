@@ -57,7 +57,7 @@ int command_diff(const struct options *o, struct error *e)
 	if (o->generate)
 		return fail(e, ERROR_USAGE, 0, "diff: suppressions are made by leaks");
 	for (int side = 0; side < DIFF_SIDES && rc == 0; side++)
-		rc = loaded_open(&sides[side], &o->arguments[one ? 0 : side], 1, &asked[side], e);
+		rc = loaded_open_word(&sides[side], o->arguments[one ? 0 : side], &asked[side], e);
 	if (rc == 0)
 		rc = diff_open(&d, &sides[DIFF_BEFORE].report, &sides[DIFF_AFTER].report, &o->noise,
 			       e);

@@ -2,10 +2,12 @@
 /* Loading the traces of a command line. */
 #include "analyzer/command_load.h"
 
+#include <glob.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "analyzer/command_view.h"
 #include "analyzer/progress.h"
@@ -388,6 +390,19 @@ int loaded_open(struct loaded *l, char *const *paths, size_t count, const struct
 	    (count > 1 ? load_tree(l, paths, count, o, e) : load_one(l, paths[0], o, e)) != 0)
 		return -1;
 	return open_report(l, o, e);
+}
+
+int loaded_open_word(struct loaded *l, const char *word, const struct options *o, struct error *e)
+{
+	char *const one[] = {(char *)word};
+	glob_t found;
+	int rc;
+
+	if (access(word, F_OK) == 0 || glob(word, 0, NULL, &found) != 0)
+		return loaded_open(l, one, 1, o, e);
+	rc = loaded_open(l, found.gl_pathv, found.gl_pathc, o, e);
+	globfree(&found);
+	return rc;
 }
 
 int loaded_open_live(struct loaded *l, const char *path, const struct run_instant *instant,

@@ -36,6 +36,9 @@ struct loaded {
  */
 int loaded_open(struct loaded *l, char *const *paths, size_t count, const struct options *o,
 		struct error *e);
+/* The same of one word that may be a pattern for several traces, where no file has its
+ * name. */
+int loaded_open_word(struct loaded *l, const char *word, const struct options *o, struct error *e);
 void loaded_close(struct loaded *l);
 
 /* The same in two steps, of a process that runs: its trace up to an instant, with what lived

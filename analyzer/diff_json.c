@@ -16,7 +16,7 @@ static void json_side(struct diff *d, struct emit_json *e, int side)
 	struct report *r = d->reports[side];
 
 	emit_object(e, side == DIFF_BEFORE ? "before" : "after");
-	emit_string(e, "trace_path", r->run->trace_path);
+	emit_string(e, "trace_path", report_trace_path(r));
 	emit_string(e, "moment", d->moments[side]);
 	emit_object(e, "process");
 	json_process(r, e);

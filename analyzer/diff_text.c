@@ -53,14 +53,14 @@ static void text_side(struct diff *d, struct emit_text *t, int side)
 	char time[FORMAT_ROOM];
 
 	text_label(t, side == DIFF_BEFORE ? "before" : "after");
-	text_name(t, run->trace_path, 0);
+	text_name(t, report_trace_path(r), 0);
 	if (d->moments[side] != NULL) {
 		text_say(t, " at ");
 		text_name(t, d->moments[side], 0);
 	}
-	text_say(t, "  pid %d, %s", run->pid, format_seconds(time, run->duration_s, t->utf8));
 	if (r->tree != NULL)
-		text_say(t, ", and %zu more", r->tree->image_count - 1);
+		text_say(t, " and %zu more", r->tree->image_count - 1);
+	text_say(t, "  pid %d, %s", run->pid, format_seconds(time, run->duration_s, t->utf8));
 	text_end(t);
 	if (!run->complete || run->dropped > 0) {
 		text_label(t, "");

@@ -14,6 +14,11 @@ struct looked_up {
 	size_t count; /* 0: not asked for yet */
 };
 
+const char *report_trace_path(const struct report *r)
+{
+	return r->tree != NULL ? r->tree->images[0].run.trace_path : r->run->trace_path;
+}
+
 struct symbols_place node_place(const struct run *run, uint32_t node)
 {
 	const struct address *a = node_address(run, node);

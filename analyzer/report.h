@@ -124,12 +124,19 @@ const char *node_function(struct report *r, uint32_t node);
 /* Judge and rank all sites with live blocks (report_leaks.c). */
 int rank_leaks(struct report *r, struct error *e);
 
+/* What of a stack's live blocks has leaked: where pointers were searched for, what is lost,
+ * be it suspect or not; else all of a suspect's. Nothing of what is suppressed. */
+uint64_t leaked_bytes(const struct report *r, const struct leak *l);
+
 /* Whether a leak is suppressed: by which; NULL: not. */
 typedef const struct suppression *suppressed_fn(void *context, const struct leak *leak);
 
 /* Take the leaks that are suppressed out of the suspects, and rank them anew. */
 void suppress_leaks(struct report *r, const struct suppressions *s, suppressed_fn *suppressed,
 		    void *context);
+
+/* The path of its trace, of a tree of the first one. */
+const char *report_trace_path(const struct report *r);
 
 /* Where the address of a node is, as symbols take it; path NULL: in no module, or no
  * such node. */

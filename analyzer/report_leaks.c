@@ -184,6 +184,15 @@ static size_t count_live(const struct run *run)
 	return count;
 }
 
+uint64_t leaked_bytes(const struct report *r, const struct leak *l)
+{
+	if (l->suppressed != NULL)
+		return 0;
+	if (!r->run->heap.reach.made)
+		return l->suspect ? l->site->live_bytes : 0;
+	return l->site->reach[REACH_LOST].bytes + l->site->reach[REACH_INDIRECT].bytes;
+}
+
 static void suppress(struct report *r, struct leak *l, const struct suppression *by)
 {
 	l->suppressed = by;

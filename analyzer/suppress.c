@@ -253,7 +253,7 @@ int suppressions_write(struct report *r, FILE *out, struct error *e)
 		struct seen seen;
 		bool good = true;
 
-		if (!l->suspect)
+		if (leaked_bytes(r, l) == 0)
 			continue;
 		good = see_stack(&seen, r, l->site->node);
 		if (good) {

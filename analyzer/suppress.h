@@ -13,8 +13,8 @@
  * report. 0, or -1 with *e filled: out of memory. */
 int report_suppress(struct report *r, struct suppressions *s, struct error *e);
 
-/* One for each suspect, as Valgrind reads them. Write errors stay in `out`. 0, or -1 with
- * *e filled: out of memory. */
+/* One for each that has leaked (leaked_bytes()), as Valgrind reads them. Write errors stay in
+ * `out`. 0, or -1 with *e filled: out of memory. */
 int suppressions_write(struct report *r, FILE *out, struct error *e);
 
 #endif

@@ -214,6 +214,34 @@ static void test_suppressed(void **state)
 	cJSON_Delete(json);
 }
 
+/* A tree of processes is named by a pattern; what two processes do is done twice. */
+static void test_trees(void **state)
+{
+	char *one = recorded("diff_shapes", "moved"), *two = recorded("diff_shapes", "changed");
+	size_t size;
+	cJSON *json;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		char *more = recorded("diff_shapes", i == 0 ? "moved" : "changed");
+		const char *from[] = {i == 0 ? one : two, more};
+
+		for (int j = 0; j < 2; j++) {
+			char *content;
+
+			report(from[j]); /* which waits until it is written */
+			content = read_file(from[j], &size);
+			write_file(in_box("%s.%d.trace", i == 0 ? "before" : "after", j), content,
+				   size);
+		}
+	}
+	check_identical(in_box("before.*.trace"), in_box("before.?.trace"));
+	json = diff(in_box("before.*.trace"), in_box("after.*.trace"));
+	check_u64((uint64_t)entries(json, "memory"), 2, "stacks");
+	check_cost(only_entry(json_at(json, "memory"), "build_index"), "allocated", 560, 1040);
+	cJSON_Delete(json);
+}
+
 /* Of one trace: all of it came between its start and its end. */
 static void test_two_moments(void **state)
 {
@@ -246,7 +274,7 @@ int main(void)
 		boxed(test_planted_c),	boxed(test_planted_cxx),
 		boxed(test_text),	boxed(test_min_change),
 		boxed(test_stripped),	boxed(test_two_moments),
-		boxed(test_suppressed),
+		boxed(test_suppressed), boxed(test_trees),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,18 +171,21 @@ static void test_lsan(void **state)
 static void test_generated(void **state)
 {
 	char *written = in_box("known.supp");
-	struct outcome recorded = record(ARGV(program("suppressed")), NULL), o;
+	char *trace = in_box("lost.trace");
+	struct outcome o =
+		run(ARGV(perfhook_path(), "record", "--leaks", "-o", trace, program("suppressed")),
+		    NULL);
 	const cJSON *leak;
 	cJSON *json;
 
 	(void)state;
 	need_tool("valgrind");
-	o = run(ARGV(perfhook_path(), "leaks", recorded.trace,
-		     text("--generate-suppressions=%s", written)),
+	check_status(&o, 0);
+	o = run(ARGV(perfhook_path(), "leaks", trace, text("--generate-suppressions=%s", written)),
 		NULL);
 	check_status(&o, 0);
 	check(strstr(o.out, "LEAKS") != NULL, "the report as well: %s", o.out);
-	json = leaks(recorded.trace, written);
+	json = leaks(trace, written);
 	check_u64(json_u64(json, "suppressions.malformed"), 0, "malformed");
 	check_u64(json_u64(json, "suppressions.blocks"), 10, "blocks");
 	cJSON_ArrayForEach(leak, json_at(json, "leaks"))
@@ -194,7 +197,7 @@ static void test_generated(void **state)
 		      strstr(o.err, "still reachable: 0 bytes") != NULL,
 	      "Valgrind takes it: %s", o.err);
 	/* Without a name for a file it is the answer. */
-	o = run(ARGV(perfhook_path(), "leaks", recorded.trace, "--generate-suppressions"), NULL);
+	o = run(ARGV(perfhook_path(), "leaks", trace, "--generate-suppressions"), NULL);
 	check(o.out[0] == '{' && strstr(o.out, "LEAKS") == NULL, "only that: %s", o.out);
 }
 
