@@ -363,6 +363,11 @@ check-sanitizers:
 check-layers:
 	@tests/layers.sh
 
+# The pictures of the README and the guide.
+.PHONY: pictures
+pictures: all $(BUILD)/examples/leaky_server
+	@BUILD=$(BUILD) docs/tools/pictures.sh
+
 .PHONY: lint
 lint: lint-deps
 	@tests/lint.sh
@@ -486,6 +491,7 @@ help:
 	@echo "make bench      what recording costs, beside heaptrack: ROWS=pattern BENCH_RUNS=5"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR= (BINDIR, LIBDIR, MANDIR, ...); make uninstall"
 	@echo "make man        the manual pages, as make install puts them"
+	@echo "make pictures   the pictures of the documents, docs/images"
 	@echo "make dist       the committed sources as a tarball"
 	@echo "make deb        the Debian package of them"
 	@echo "V=1 shows commands; SAN=address,undefined builds with sanitizers"

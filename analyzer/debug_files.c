@@ -329,8 +329,10 @@ static bool find_by_link(struct opened *o, const struct search_paths *paths,
 		return true;
 	if (!folder_of(folder, recorded))
 		return false;
+	/* As /usr/lib/debug has it, or all in one folder. */
 	for (size_t i = 0; i < paths->debug_dir_count; i++)
-		if (try_link(o, &link, paths->debug_dirs[i], folder))
+		if (try_link(o, &link, paths->debug_dirs[i], folder) ||
+		    try_link(o, &link, paths->debug_dirs[i], ""))
 			return true;
 	return false;
 }

@@ -53,9 +53,8 @@ size_t text_timeline(struct report *r, struct emit_text *t, const double *values
 		fputs(bars, t->out);
 		drawn = format_columns(bars);
 		t->at += drawn;
-		text_style(t, STYLE_FAINT);
-		text_say(t, "%s", remark);
 		text_style(t, STYLE_PLAIN);
+		text_styled(t, STYLE_FAINT, "%s", remark);
 	}
 	text_end(t);
 	free(bars);

@@ -371,6 +371,8 @@ static void by_debuglink(void **state)
 		check_program("./p", in_work("p"), build_id_of("p"), NULL);
 		assert_int_equal(0, run("mkdir -p debug/$PWD && mv .debug/p.debug debug/$PWD"));
 		check_program("./p", in_work("p"), build_id_of("p"), &options);
+		assert_int_equal(0, run("mv debug/$PWD/p.debug debug"));
+		check_program("./p", in_work("p"), build_id_of("p"), &options);
 	}
 }
 
