@@ -261,6 +261,8 @@ void make_trace_finish(struct make_trace *t)
 		     t->clock_count * sizeof(*t->clock));
 	seal_stacks(t);
 	ph_buffer_put(&t->file, t->blocks.data, t->blocks.length);
+	for (size_t i = 0; i < sizeof(t->reach) / sizeof(*t->reach) && t->reach[i] != NULL; i++)
+		seal_json(t, PH_BLOCK_REACH, "%s", t->reach[i]);
 	if (!t->without_end)
 		seal_json(t, PH_BLOCK_END, "%s",
 			  t->end ? t->end

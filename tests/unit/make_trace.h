@@ -35,6 +35,7 @@ struct make_trace {
 	const char *threads;  /* the THREADS array's inside; NULL: none */
 	const char *modules;  /* likewise */
 	const char *marks;    /* the MARKS array's inside; NULL: no such block */
+	const char *reach[3]; /* REACH payloads; NULL: no more */
 	const void *samples;  /* a SAMPLES payload; NULL: no such block */
 	size_t sample_bytes;
 	const char *end;     /* the END object; NULL: a plain exit */

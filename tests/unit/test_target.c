@@ -276,6 +276,65 @@ static void test_staged(void **state)
 	finish(next);
 }
 
+/* Events of block number `i`, of those that hold any. */
+static uint64_t block_events(const struct target *t, size_t i)
+{
+	size_t seen = 0;
+
+	for (size_t k = 0; k < t->index_count; k++)
+		if (t->index[k].kind == PH_BLOCK_EVENTS && seen++ == i)
+			return t->index[k].events;
+	return 0;
+}
+
+/* What was recorded before a look from outside and what came after are in blocks of their
+ * own, in whatever pieces they are taken. */
+static void test_cut(void **state)
+{
+	(void)state;
+	for (unsigned before = 0; before <= 60; before += 15) {
+		struct target *t = attach();
+		struct ph_slot *slot = use_slot(0);
+
+		segment->rings_used = 4096; /* there is room for a stage */
+		target_drain(t, false);
+		record(slot, 40);
+		target_drain(t, false); /* staged */
+		record(slot, before % 30);
+		slot->cut = slot->head;
+		record(slot, 20);
+		target_drain(t, before > 30);
+		record(slot, 30);
+		target_drain(t, true);
+		assert_int_equal(block_events(t, 0), 40 + before % 30);
+		assert_int_equal(written(t), 90 + before % 30);
+		slot->cut = slot->head = slot->tail = 0;
+		finish(t);
+	}
+}
+
+/* All that is there, and then it is said, once. */
+static void test_flush(void **state)
+{
+	struct target *t = attach();
+	struct ph_slot *slot = use_slot(0);
+
+	(void)state;
+	target_drain(t, false);
+	record(slot, 40);
+	target_drain(t, false);
+	target_flush(t);
+	assert_int_equal(written(t), 0);
+	segment->flush_wanted = 2;
+	target_flush(t);
+	assert_int_equal(written(t), 40);
+	assert_int_equal(segment->flushed, 2);
+	record(slot, 5);
+	target_flush(t);
+	assert_int_equal(written(t), 40);
+	finish(t);
+}
+
 static void test_hostile_stages(void **state)
 {
 	struct target *t = attach();
@@ -347,6 +406,8 @@ int main(void)
 		fresh(test_overwritten_header),
 		fresh(test_hostile_rings),
 		fresh(test_staged),
+		fresh(test_cut),
+		fresh(test_flush),
 		fresh(test_hostile_stages),
 		fresh(test_removed_trace),
 	};
