@@ -502,6 +502,30 @@ static void duckdb_csv(void **state)
 	check(strncmp(o.out, "1\n", 2) == 0 && strstr(o.out, "|true|true\n") != NULL, "%s", o.out);
 }
 
+/* Two runs' tables put together: the same stack has the same key in both, other stacks
+ * have others. */
+static void runs_together(void **state)
+{
+	struct subject a = recorded(program("exported")), b = recorded(program("exported"));
+	struct outcome o;
+
+	(void)state;
+	exported(&a, "csv", "peak", "a");
+	exported(&b, "csv", "peak", "b");
+	o = node(
+		"duckdb.js",
+		ARGV(text("SELECT count(DISTINCT key), count(DISTINCT run), count(*) FROM "
+			  "read_csv('%s/?/stacks.csv', union_by_name = true) "
+			  "WHERE folded LIKE '%%;inlined_alloc' AND folded LIKE "
+			  "'%%work(void*)%%renamed%%'",
+			  box_dir()),
+		     text("SELECT max(runs), min(runs) FROM (SELECT count(DISTINCT run) AS runs "
+			  "FROM "
+			  "read_csv('%s/?/stacks.csv', union_by_name = true) GROUP BY key, folded)",
+			  box_dir())));
+	check(strcmp(o.out, "1|2|2\n2|2\n") == 0, "keys: %s", o.out);
+}
+
 static void jq(void **state)
 {
 	struct subject s;
@@ -683,6 +707,7 @@ int main(void)
 		boxed(sqlite),
 		boxed(duckdb_jsonl),
 		boxed(duckdb_csv),
+		boxed(runs_together),
 		boxed(jq),
 	};
 
