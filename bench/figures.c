@@ -16,7 +16,7 @@ static const double best_ratio = 1000;
 bool more_is_better(enum measure m)
 {
 	return m == ADDED_RATIO || m == TOTAL_RATIO || m == STRACE_RATIO || m == REPORT_RATE ||
-	       m == REPORT_RATIO;
+	       m == REPORT_RATIO || m == LOOK_RATE;
 }
 
 double reached(const struct row *row, const struct figure *f)
@@ -29,6 +29,11 @@ static bool is_reading(enum measure m)
 	return m == REPORT_RATE || m == REPORT_RATIO || m == REPORT_BYTES || m == REPORT_GROWTH;
 }
 
+static bool is_looking(enum measure m)
+{
+	return m == LOOK_PAUSE || m == LOOK_RATE;
+}
+
 static bool names(const struct row *row, const struct workload *w)
 {
 	if (row->workload == NULL)
@@ -39,12 +44,17 @@ static bool names(const struct row *row, const struct workload *w)
 
 bool is_timed_for(const struct row *row, const struct workload *w)
 {
-	return !is_reading(row->measure) && names(row, w);
+	return !is_reading(row->measure) && !is_looking(row->measure) && names(row, w);
 }
 
 bool is_read_for(const struct row *row, const struct workload *w)
 {
 	return is_reading(row->measure) && names(row, w);
+}
+
+bool is_looked_at_for(const struct row *row, const struct workload *w)
+{
+	return is_looking(row->measure) && names(row, w);
 }
 
 /* ---- medians ---------------------------------------------------------------- */
@@ -341,6 +351,19 @@ static struct figure reading_figure(const struct row *row, const struct series *
 	return f;
 }
 
+static struct figure looking_figure(const struct row *row, const struct series *s)
+{
+	bool pause = row->measure == LOOK_PAUSE;
+	struct figure f = {.unrecorded = NAN, .heaptrack = NAN, .unit = pause ? "ms" : "GiB/s"};
+	double values[MAX_RUNS];
+
+	for (unsigned i = 0; i < s->looks; i++)
+		values[i] = pause ? s->look[i].pause_ms : s->look[i].gib / s->look[i].wall_s;
+	settle(&f, values, s->looks);
+	f.perfhook = f.value;
+	return f;
+}
+
 /* ---- whether it may be believed --------------------------------------------------- */
 
 static const char *problem_of(const struct series *s)
@@ -356,6 +379,9 @@ static const char *problem_of(const struct series *s)
 				return mode == PERFHOOK ? "perfhook report failed"
 							: "heaptrack_interpret or _print failed";
 	}
+	for (unsigned i = 0; i < s->looks; i++)
+		if (!s->look[i].fine)
+			return "perfhook leaks --pid failed, or did not find what is lost";
 	return disagreement(s);
 }
 
@@ -384,7 +410,8 @@ static const char *any_problem(const struct row *row, const struct series *all)
 	const char *problem = NULL;
 
 	for (size_t i = 0; i < workload_count && problem == NULL; i++)
-		if (is_timed_for(row, &workloads[i]) || is_read_for(row, &workloads[i]))
+		if (is_timed_for(row, &workloads[i]) || is_read_for(row, &workloads[i]) ||
+		    is_looked_at_for(row, &workloads[i]))
 			problem = problem_of(&all[i]);
 	return problem;
 }
@@ -434,6 +461,10 @@ struct figure figure_of(const struct row *row, const struct series *all)
 	case TRACE_BYTES:
 	case KEPT_RATIO:
 		f = over_real(row, all);
+		break;
+	case LOOK_PAUSE:
+	case LOOK_RATE:
+		f = looking_figure(row, s);
 		break;
 	default:
 		f = reading_figure(row, s, other);

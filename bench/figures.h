@@ -3,6 +3,7 @@
 #ifndef PH_BENCH_FIGURES_H
 #define PH_BENCH_FIGURES_H
 
+#include "bench/look.h"
 #include "bench/measure.h"
 #include "bench/rows.h"
 
@@ -16,6 +17,8 @@ struct series {
 	unsigned readings; /* 0: its recordings were not read */
 	struct sample file[MODES];
 	struct reading read[MODES][MAX_RUNS];
+	unsigned looks; /* 0: it was not looked at */
+	struct look look[MAX_RUNS];
 };
 
 struct figure {
@@ -34,6 +37,8 @@ double reached(const struct row *row, const struct figure *f);
 /* Does a row need this workload timed, or its recordings read? */
 bool is_timed_for(const struct row *row, const struct workload *w);
 bool is_read_for(const struct row *row, const struct workload *w);
+/* Looked at while it runs? */
+bool is_looked_at_for(const struct row *row, const struct workload *w);
 /* Does heaptrack's recording hold as many allocations as perfhook's? NULL, or the problem. */
 const char *disagreement(const struct series *series);
 

@@ -49,6 +49,9 @@ const struct workload workloads[] = {
 	{"large",    PROGRAM "churn 1000 10000000",      SAYS | FILES | HEAPTRACK, 4, NULL, NULL, 0},
 	{"million",  PROGRAM "churn 1000000 10000000",   SAYS | FILES, 4, NULL, NULL, 0},
 	{"billion",  PROGRAM "churn 1000 1000000000",    SAYS | FILES | FULL, 4, NULL, NULL, 0},
+
+	{"held-64",   PROGRAM "holder 64",   LOOKED, 0, NULL, NULL, 0},
+	{"held-1024", PROGRAM "holder 1024", LOOKED, 0, NULL, NULL, 0},
 };
 const size_t workload_count = sizeof(workloads) / sizeof(workloads[0]);
 
@@ -113,6 +116,10 @@ const struct row rows[] = {
 	{"report: memory a live block",                 REPORT_BYTES,  "million", "large", 100},
 	{"report: memory, 4 times the events",          REPORT_GROWTH, "large",   "small", 1.10},
 	{"report: memory, a billion events",            REPORT_GROWTH, "billion", "large", 1.10},
+
+	{"leaks --pid, 64 MiB of blocks: pause",        LOOK_PAUSE, "held-64",   NULL, 20.625},
+	{"leaks --pid, 1 GiB of blocks: pause",         LOOK_PAUSE, "held-1024", NULL, 30},
+	{"leaks --pid, 1 GiB of blocks: all of it",     LOOK_RATE,  "held-1024", NULL, 0.5},
 };
 const size_t row_count = sizeof(rows) / sizeof(rows[0]);
 /* clang-format on */

@@ -15,6 +15,7 @@ enum workload_flags {
 	STARTUP = 64,	 /* short: run more often than the others */
 	NO_EVENTS = 128, /* its calls are passed through */
 	STRACE = 256,	 /* strace -f -c runs it too */
+	LOOKED = 512,	 /* stays, and is looked at by leaks --pid; never timed */
 };
 
 /* In all strings %b is the build folder, %i that of the inputs, %s bench/programs. */
@@ -48,6 +49,8 @@ enum measure {
 	REPORT_RATIO,	 /* heaptrack_interpret and heaptrack_print, over perfhook report */
 	REPORT_BYTES,	 /* the report's memory a live block, over another workload */
 	REPORT_GROWTH,	 /* the report's memory, over another workload */
+	LOOK_PAUSE,	 /* how long a process stands still for leaks --pid */
+	LOOK_RATE,	 /* GiB of live blocks a second, of the whole command */
 };
 
 struct row {

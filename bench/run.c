@@ -105,12 +105,13 @@ static void run_all(struct series *all, unsigned runs)
 	for (size_t i = 0; i < workload_count; i++) {
 		struct series *s = &all[i];
 		double start = wall_s();
-		bool timed, read;
+		bool timed, read, looked;
 
 		s->w = &workloads[i];
 		timed = is_asked(s->w, is_timed_for);
 		read = is_asked(s->w, is_read_for);
-		if (!timed && !read)
+		looked = is_asked(s->w, is_looked_at_for);
+		if (!timed && !read && !looked)
 			continue;
 		fprintf(stderr, "  %-12s", s->w->name);
 		if (timed && s->w->flags & STARTUP)
@@ -119,6 +120,10 @@ static void run_all(struct series *all, unsigned runs)
 			time_it(s, runs);
 		if (read)
 			read_it(s, s->w->flags & FULL ? 1 : runs);
+		if (looked) {
+			look_at(s->w, s->look, runs);
+			s->looks = runs;
+		}
 		fprintf(stderr, "%6.1f s\n", wall_s() - start);
 	}
 }
