@@ -143,24 +143,36 @@ static bool merge_by_name(struct match *m)
 
 /* ---- By alignment ---- */
 
-/* Are a's among b's, in the same order? */
-static bool is_subsequence(const struct match *m, struct loose a, struct loose b)
+/* Are all of a's own functions among b's, in the same order? Returns how many; SIZE_MAX:
+ * no. */
+static size_t own_in_common(const struct match *m, struct loose a, struct loose b)
 {
-	size_t found = 0;
+	size_t i = 0, count = 0;
 
-	for (size_t i = 0; i < b.count && found < a.count; i++)
-		found += stack_keys_alike(m->keys, a.frames[found], b.frames[i]);
-	return found == a.count && a.count > 0;
+	for (size_t j = 0; j < a.count; j++) {
+		if (stack_keys_is_library(m->keys, a.frames[j]))
+			continue;
+		while (i < b.count && !stack_keys_alike(m->keys, a.frames[j], b.frames[i]))
+			i++;
+		if (i++ == b.count)
+			return SIZE_MAX;
+		count++;
+	}
+	return count;
 }
 
+/* Are one's own functions the other's but for some, in the same order? */
 static bool is_related(struct match *m, const struct match_entry *a, const struct match_entry *b)
 {
 	struct loose x, y;
+	size_t one, other;
 
 	loose_of(m, b); /* made, so that neither moves the other */
 	x = loose_of(m, a);
 	y = loose_of(m, b);
-	return is_subsequence(m, x, y) || is_subsequence(m, y, x);
+	one = own_in_common(m, x, y);
+	other = own_in_common(m, y, x);
+	return (one != SIZE_MAX && one > 0) || (other != SIZE_MAX && other > 0);
 }
 
 /* The one among the open entries from `from` on that leaves nothing of both. */
@@ -201,6 +213,37 @@ static void align_several(struct match *m, struct match_entry *e)
 	free(related);
 }
 
+/* Is each the other's, the language's library left out? */
+static bool are_own_equal(struct match *m, const struct match_entry *a, const struct match_entry *b)
+{
+	struct loose x, y;
+	size_t count;
+
+	loose_of(m, b); /* made, so that neither moves the other */
+	x = loose_of(m, a);
+	y = loose_of(m, b);
+	count = own_in_common(m, x, y);
+	return count != SIZE_MAX && count > 0 && count == own_in_common(m, y, x);
+}
+
+/* Of the lone entries with e's own functions, the one of the other build, if there is no
+ * more than one in each. */
+static struct match_entry *only_twin(struct match *m, const struct match_entry *e)
+{
+	struct match_entry *twin = NULL;
+
+	for (size_t i = 0; i < m->open_count && m->pairs < PAIRS_MAX; i++, m->pairs++) {
+		struct match_entry *other = &m->entries[m->open[i]];
+
+		if (other == e || !is_lone(other) || !are_own_equal(m, e, other))
+			continue;
+		if (twin != NULL || other->in[AFTER] == e->in[AFTER])
+			return NULL;
+		twin = other;
+	}
+	return twin;
+}
+
 static void align(struct match *m)
 {
 	for (size_t i = 0; i < m->count; i++)
@@ -216,40 +259,15 @@ static void align(struct match *m)
 	for (size_t i = 0; i < m->open_count; i++)
 		if (!is_merged(&m->entries[m->open[i]]) && differs(m, &m->entries[m->open[i]]))
 			align_several(m, &m->entries[m->open[i]]);
+	for (size_t i = 0; i < m->open_count; i++) {
+		struct match_entry *e = &m->entries[m->open[i]], *other;
+
+		if (is_lone(e) && (other = only_twin(m, e)) != NULL)
+			merge(m, e, other, MATCH_ALIGNED);
+	}
 }
 
 /* ---- Without debug information ---- */
-
-/* Are all of a's own functions among b's, in the same order? Returns how many; SIZE_MAX:
- * no. */
-static size_t own_in_common(const struct match *m, struct loose a, struct loose b)
-{
-	size_t i = 0, count = 0;
-
-	for (size_t j = 0; j < a.count; j++) {
-		if (stack_keys_is_library(m->keys, a.frames[j]))
-			continue;
-		while (i < b.count && !stack_keys_alike(m->keys, a.frames[j], b.frames[i]))
-			i++;
-		if (i++ == b.count)
-			return SIZE_MAX;
-		count++;
-	}
-	return count;
-}
-
-/* Is each the other's, the language's library left out? */
-static bool are_own_equal(struct match *m, const struct match_entry *a, const struct match_entry *b)
-{
-	struct loose x, y;
-	size_t count;
-
-	loose_of(m, b); /* made, so that neither moves the other */
-	x = loose_of(m, a);
-	y = loose_of(m, b);
-	count = own_in_common(m, x, y);
-	return count != SIZE_MAX && count == own_in_common(m, y, x);
-}
 
 /* What differs only in calls of the library is one in the build `side`: there is no
  * telling which of the other build's became which. False: out of memory. */

@@ -6,9 +6,10 @@
  * 1. by name: stacks of the same functions by scoped_name() are one. Files may be other
  *    ones, signatures may have changed.
  * 2. by alignment: a frame may be missing in one build (inlined without debug
- *    information, a call in tail position, a library's own). Where one stack's functions
- *    are the other's but for some, they are taken for one if together they cost the same
- *    in both builds, to the last byte: that hides no difference.
+ *    information, a call in tail position). Where one stack's functions are the other's
+ *    but for some, they are taken for one if together they cost the same in both builds,
+ *    to the last byte: that hides no difference. The language's library does not count;
+ *    and if only it tells two stacks apart, one left in each build, they are one.
  * 3. by what is left: where one build has no debug information, inlined functions are
  *    not in its stacks. Each of the other build's then becomes part of the longest one
  *    whose functions are all among its own; the language's library does not count.

@@ -187,6 +187,27 @@ static void test_by_alignment(void **state)
 	stack_keys_free(k);
 }
 
+/* What only the library's frames tell apart is one, if it is the only one. */
+static void test_library(void **state)
+{
+	struct stack_keys *k = stack_keys_new();
+	struct match_entry list[] = {
+		entry(key(k, "main add std::string::_M_construct(int)", "a.c"), 30, 0),
+		entry(key(k, "main add std::string::string(int)", "a.c"), 0, 50),
+		entry(key(k, "main fill std::vector<int>::reserve(int)", "a.c"), 5, 0),
+		entry(key(k, "main fill std::map<int,int>::at(int)", "a.c"), 7, 0),
+		entry(key(k, "main fill std::vector<int>::resize(int)", "a.c"), 0, 6),
+	};
+
+	(void)state;
+	run(k, list, COUNT(list), false);
+	check_entry(&list[0], 30, 50, MATCH_ALIGNED);
+	check_entry(&list[2], 5, 0, MATCH_EXACT);
+	check_entry(&list[3], 7, 0, MATCH_EXACT);
+	check_entry(&list[4], 0, 6, MATCH_EXACT);
+	stack_keys_free(k);
+}
+
 /* Without debug information: inlined functions are not in the stacks after. */
 static void test_without_lines(void **state)
 {
@@ -244,7 +265,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_equal_keys),    cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_by_name),	      cmocka_unit_test(test_by_alignment),
-		cmocka_unit_test(test_without_lines), cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_without_lines), cmocka_unit_test(test_library),
+		cmocka_unit_test(test_noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
