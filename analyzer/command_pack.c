@@ -6,6 +6,7 @@
 #include "analyzer/commands.h"
 #include "analyzer/format_text.h"
 #include "analyzer/pack.h"
+#include "analyzer/progress.h"
 #include "collector/collector.h"
 
 /* x.trace becomes x.packed.trace, and any other name x x.packed. */
@@ -40,6 +41,21 @@ static int say(const char *to, const char *from, const struct pack_sizes *sizes,
 	return output_close(&out, e);
 }
 
+static int pack_with_bar(const char *from, const char *to, struct pack_sizes *sizes,
+			 struct error *e)
+{
+	char *what = format_name(from, 40, false);
+	struct progress progress;
+	const struct pack_progress told = {progress_update, &progress};
+	int rc;
+
+	progress_begin(&progress, what != NULL ? what : "packing");
+	rc = pack_trace(from, to, sizes, &told, e);
+	progress_end(&progress);
+	free(what);
+	return rc;
+}
+
 int command_pack(const struct options *o, struct error *e)
 {
 	const char *from = o->arguments[0];
@@ -49,7 +65,7 @@ int command_pack(const struct options *o, struct error *e)
 
 	if (to == NULL)
 		return fail(e, ERROR_MEMORY, 0, "%s: out of memory", from);
-	if (collector_finish_wait(from, e) == 0 && pack_trace(from, to, &sizes, e) == 0)
+	if (collector_finish_wait(from, e) == 0 && pack_with_bar(from, to, &sizes, e) == 0)
 		rc = STATUS_DONE;
 	if (rc == STATUS_DONE)
 		rc = say(to, from, &sizes, e);

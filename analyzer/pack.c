@@ -45,6 +45,7 @@ struct packing {
 	struct ph_events events;
 	struct stretch stretch;
 	size_t events_at_once;
+	const struct pack_progress *progress;
 	struct error *e;
 };
 
@@ -330,12 +331,17 @@ static int put_streams(struct packing *p, const struct block **blocks,
 		       const struct stream_part *parts, size_t part_count)
 {
 	size_t share = EVENTS_AT_ONCE / (part_count + (part_count == 0));
+	uint64_t done = 0;
 
 	p->events_at_once = share > EVENTS_LEAST ? share : EVENTS_LEAST;
 	for (size_t i = 0; i < part_count; i++) {
-		for (size_t k = parts[i].from; k < parts[i].to; k++)
+		for (size_t k = parts[i].from; k < parts[i].to; k++) {
 			if (add_events(p, blocks[k]) != 0)
 				return -1;
+			done += blocks[k]->header.stored_bytes;
+			if (p->progress != NULL)
+				p->progress->update(p->progress->context, done, p->reader.size);
+		}
 		if (put_stretch(p) != 0)
 			return -1;
 	}
@@ -439,9 +445,10 @@ static int pack(struct packing *p)
 	return end_file(p);
 }
 
-int pack_trace(const char *from, const char *to, struct pack_sizes *sizes, struct error *e)
+int pack_trace(const char *from, const char *to, struct pack_sizes *sizes,
+	       const struct pack_progress *progress, struct error *e)
 {
-	struct packing p = {.to = to, .fd = -1, .e = e};
+	struct packing p = {.to = to, .fd = -1, .progress = progress, .e = e};
 	int rc;
 
 	if (reader_open(&p.reader, from, e) != 0)

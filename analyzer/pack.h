@@ -7,6 +7,11 @@
 
 #include "analyzer/error.h"
 
+struct pack_progress {
+	void (*update)(void *context, uint64_t done, uint64_t total);
+	void *context;
+};
+
 struct pack_sizes {
 	uint64_t before, after; /* bytes; equal where it does not get smaller */
 };
@@ -16,7 +21,10 @@ struct pack_sizes {
  * beside it and renamed, with the input's permissions. A trace that would not get smaller
  * is copied. Refuses one that is damaged, truncated or not finished: what is lost in it
  * would not be told any more. 0, or -1 with *e filled and nothing at `to` changed.
+ * `progress` is called now and then with the bytes that are done and all of them; NULL:
+ * nobody is told.
  */
-int pack_trace(const char *from, const char *to, struct pack_sizes *sizes, struct error *e);
+int pack_trace(const char *from, const char *to, struct pack_sizes *sizes,
+	       const struct pack_progress *progress, struct error *e);
 
 #endif

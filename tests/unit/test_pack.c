@@ -372,7 +372,7 @@ static void test_same_answers(void **state)
 	(void)state;
 	name_files();
 	write_trace(false);
-	assert_int_equal(pack_trace(in, out, &sizes, &e), 0);
+	assert_int_equal(pack_trace(in, out, &sizes, NULL, &e), 0);
 	assert_true(sizes.after < sizes.before);
 	a = report_json(in);
 	b = report_json(out);
@@ -402,7 +402,7 @@ static void test_same_answers(void **state)
 	/* Once more gives nothing: it stays as it is, byte for byte. */
 	memcpy(in, out, sizeof(in));
 	snprintf(out, sizeof(out), "%s", make_path("again.trace"));
-	assert_int_equal(pack_trace(in, out, &sizes, &e), 0);
+	assert_int_equal(pack_trace(in, out, &sizes, NULL, &e), 0);
 	assert_int_equal(sizes.after, sizes.before);
 	a = content(in, &blocks[0]);
 	b = content(out, &blocks[1]);
@@ -443,7 +443,7 @@ static void expect_refused(const char *why)
 	struct pack_sizes sizes;
 	struct error e = {.code = ERROR_NONE};
 
-	assert_int_equal(pack_trace(in, out, &sizes, &e), -1);
+	assert_int_equal(pack_trace(in, out, &sizes, NULL, &e), -1);
 	assert_non_null(strstr(e.text, why));
 	assert_int_not_equal(access(out, F_OK), 0);
 }
@@ -508,7 +508,7 @@ static void test_damaged_packed(void **state)
 	(void)state;
 	name_files();
 	write_trace(false);
-	assert_int_equal(pack_trace(in, out, &sizes, &e), 0);
+	assert_int_equal(pack_trace(in, out, &sizes, NULL, &e), 0);
 	all = events_of(out, &damaged);
 	assert_false(damaged);
 	assert_int_equal(reader_open(&r, out, &e), 0);
