@@ -66,11 +66,10 @@ static bool is_empty(const struct activity_sum *s)
 	return true;
 }
 
-static void add_values(int64_t *to, const int64_t *from)
+static void add_values(uint64_t *to, const uint64_t *from)
 {
-	/* Sums of what a trace says: they may overflow, and then are wrong, no more. */
 	for (size_t i = 0; i < ACTIVITY_VALUES; i++)
-		to[i] = (int64_t)((uint64_t)to[i] + (uint64_t)from[i]);
+		to[i] += from[i];
 }
 
 static void combine(struct activity *a)
@@ -198,7 +197,7 @@ static bool is_key(const struct activity_key *a, const struct activity_key *b)
 	       a->kind == b->kind && a->slice == b->slice;
 }
 
-static int64_t *values_of(struct activity *a, struct activity_key key)
+static uint64_t *values_of(struct activity *a, struct activity_key key)
 {
 	uint64_t hash = map_hash((uint64_t)key.node << 32 ^ key.thing) ^
 			map_hash((uint64_t)key.thread << 32 ^ (uint64_t)key.kind << 16 ^ key.slice);
@@ -215,7 +214,7 @@ static int64_t *values_of(struct activity *a, struct activity_key key)
 	return s->values;
 }
 
-int64_t *activity_now(struct activity *a, enum activity_kind kind, uint32_t node, uint32_t thread)
+uint64_t *activity_now(struct activity *a, enum activity_kind kind, uint32_t node, uint32_t thread)
 {
 	return values_of(a, (struct activity_key){.node = node,
 						  .thread = thread,
@@ -227,14 +226,14 @@ int64_t *activity_now(struct activity *a, enum activity_kind kind, uint32_t node
 void activity_left(struct activity *a, uint32_t node, uint32_t thread, double born_ns,
 		   uint64_t bytes)
 {
-	int64_t *values =
+	uint64_t *values =
 		values_of(a, (struct activity_key){.node = node,
 						   .thread = thread,
 						   .thing = ACTIVITY_THING,
 						   .kind = ACTIVITY_HEAP,
 						   .slice = (uint16_t)slice_at(a, born_ns)});
 
-	values[ACTIVITY_LEFT] += (int64_t)bytes;
+	values[ACTIVITY_LEFT] += bytes;
 	values[ACTIVITY_LEFT_BLOCKS]++;
 }
 
@@ -254,7 +253,8 @@ void activity_call(struct activity *a, const struct activity_key *key, const int
 	/* The end first: slices may become wider for it. */
 	uint32_t last = slice_at(a, end_ns), slice = slice_at(a, fmin(begin_ns, end_ns));
 	struct activity_key at = *key;
-	int64_t given[4] = {0}, *to;
+	int64_t given[4] = {0};
+	uint64_t *to;
 
 	for (; slice < last; slice++) {
 		uint64_t width_ns = a->width_ns;
@@ -264,7 +264,7 @@ void activity_call(struct activity *a, const struct activity_key *key, const int
 		for (size_t i = ACTIVITY_IN; i <= ACTIVITY_NS; i++) {
 			int64_t by_now = part(a, values[i], begin_ns, end_ns, slice);
 
-			to[i] += by_now - given[i];
+			to[i] += (uint64_t)by_now - (uint64_t)given[i];
 			given[i] = by_now;
 		}
 		if (width_ns != a->width_ns)
@@ -273,7 +273,7 @@ void activity_call(struct activity *a, const struct activity_key *key, const int
 	at.slice = (uint16_t)slice_at(a, end_ns);
 	to = values_of(a, at);
 	for (size_t i = ACTIVITY_IN; i <= ACTIVITY_CALLS; i++)
-		to[i] += values[i] - given[i];
+		to[i] += (uint64_t)values[i] - (uint64_t)given[i];
 }
 
 /* Windows, and several as one. */

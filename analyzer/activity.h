@@ -53,7 +53,8 @@ struct activity_key {
 
 struct activity_sum {
 	struct activity_key key;
-	int64_t values[ACTIVITY_VALUES];
+	/* What is below zero is so modulo 2^64: a trace may say anything, and sums wrap. */
+	uint64_t values[ACTIVITY_VALUES];
 };
 
 struct activity {
@@ -74,11 +75,17 @@ void activity_free(struct activity *a);		 /* NULL: nothing */
 void activity_time(struct activity *a, double ns);
 
 /* What a stack does now, to be added to; valid until the next call. */
-int64_t *activity_now(struct activity *a, enum activity_kind kind, uint32_t node, uint32_t thread);
+uint64_t *activity_now(struct activity *a, enum activity_kind kind, uint32_t node, uint32_t thread);
 
 /* A block that was allocated at that time is live at the end. */
 void activity_left(struct activity *a, uint32_t node, uint32_t thread, double born_ns,
 		   uint64_t bytes);
+
+/* A call's time as NS; what no clock says is cut. */
+static inline int64_t activity_ns(double ns)
+{
+	return ns > 0 ? ns < 1e18 ? (int64_t)(ns + 0.5) : (int64_t)1e18 : 0;
+}
 
 /* Add what a call did from one time to the other: IN, OUT, NS and CALLS. */
 void activity_call(struct activity *a, const struct activity_key *key, const int64_t values[4],

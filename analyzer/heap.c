@@ -288,11 +288,11 @@ static inline void site_loses(struct replay_heap *h, struct heap_site *s, uint64
 __attribute__((noinline)) static void note_grown(struct replay_heap *h, const struct heap_block *b,
 						 int sign)
 {
-	int64_t *values =
+	uint64_t *values =
 		activity_now(h->activity, ACTIVITY_HEAP, h->sites[b->site].node, b->thread);
 
-	values[ACTIVITY_GROWN] += sign * (int64_t)b->size;
-	values[ACTIVITY_GROWN_BLOCKS] += sign;
+	values[ACTIVITY_GROWN] += sign < 0 ? 0 - b->size : b->size;
+	values[ACTIVITY_GROWN_BLOCKS] += (uint64_t)(int64_t)sign;
 }
 
 __attribute__((noinline)) static void tell(struct replay_heap *h, const struct heap_block *b,
@@ -306,10 +306,10 @@ __attribute__((noinline)) static void tell(struct replay_heap *h, const struct h
 __attribute__((noinline)) static void note_allocated(struct replay_heap *h,
 						     const struct heap_block *b)
 {
-	int64_t *values =
+	uint64_t *values =
 		activity_now(h->activity, ACTIVITY_HEAP, h->sites[b->site].node, b->thread);
 
-	values[ACTIVITY_ALLOCATED] += (int64_t)b->size;
+	values[ACTIVITY_ALLOCATED] += b->size;
 	values[ACTIVITY_ALLOCATIONS]++;
 }
 

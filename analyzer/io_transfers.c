@@ -41,7 +41,7 @@ static struct io_use *take_time(struct replay_io *io, const struct side *side, u
 	use = io_note_use(io, side, bytes);
 	if (use != NULL)
 		use->transfer_ns += side->ns;
-	note_activity(io, side, (const int64_t[4]){0, 0, llround(side->ns), 1});
+	note_activity(io, side, (const int64_t[4]){0, 0, activity_ns(side->ns), 1});
 	if (s->uses == 0 || side->begin < s->first_ns)
 		s->first_ns = side->begin;
 	if (s->uses++ == 0 || end > s->last_ns)
@@ -321,7 +321,7 @@ void io_moved(struct replay_io *io, struct thread *thread, const struct ph_call 
 	use = io_use_of(io, side.sink);
 	if (use != NULL)
 		use->transfer_ns -= side.ns;
-	note_activity(io, &side, (const int64_t[4]){0, 0, -llround(side.ns), 0});
+	note_activity(io, &side, (const int64_t[4]){0, 0, -activity_ns(side.ns), 0});
 }
 
 void io_synced(struct replay_io *io, struct thread *thread, bool sync, const struct ph_call *call)

@@ -65,7 +65,7 @@ static int64_t value_of(const struct activity_sum *s, unsigned column)
 	case SLICE:
 		return s->key.slice;
 	}
-	return s->values[column];
+	return (int64_t)s->values[column];
 }
 
 struct column_row {

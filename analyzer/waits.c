@@ -392,7 +392,7 @@ static void note_activity(struct replay_waits *w, const struct wait_sum *s, size
 		.kind = ACTIVITY_WAIT,
 	};
 
-	activity_call(w->activity, &key, (const int64_t[4]){0, 0, llround(own_ns), 1}, begin_ns,
+	activity_call(w->activity, &key, (const int64_t[4]){0, 0, activity_ns(own_ns), 1}, begin_ns,
 		      end_ns);
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "analyzer/activity.h"
 #include "analyzer/run.h"
 
 #include <cmocka.h>
@@ -123,17 +124,32 @@ static void check_sane(const struct run *run)
 		assert_true(run->notice_count > 0);
 }
 
+/* What is added up by stack and thread is of those that there are. */
+static void check_activity(const struct run *run)
+{
+	assert_non_null(run->activity);
+	for (size_t i = 0; i < run->activity->count; i++) {
+		const struct activity_key *k = &run->activity->sums[i].key;
+
+		assert_true(k->node < run->node_count);
+		assert_true(k->thread < run->thread_count || k->thread == ACTIVITY_NOBODY);
+		assert_true(k->slice < ACTIVITY_SLICES);
+	}
+}
+
 /* The number of events that could be saved; -1: none of it was usable. */
 static int64_t try(const uint8_t *data, size_t length, bool *complete)
 {
 	const char *path = make_path("damaged.trace");
+	const struct run_options options = {.activity = true};
 	struct error e = {0};
 	struct run run;
 	int64_t events = -1;
 
 	make_file(path, data, length);
-	if (run_load(&run, path, NULL, &e) == 0) {
+	if (run_load(&run, path, &options, &e) == 0) {
 		check_sane(&run);
+		check_activity(&run);
 		events = (int64_t)run.events;
 		*complete = run.complete;
 		run_free(&run);

@@ -18,7 +18,7 @@ static int64_t total(const struct activity *a, enum activity_kind kind, unsigned
 
 	for (size_t i = 0; i < a->count; i++)
 		if (a->sums[i].key.kind == kind)
-			sum += a->sums[i].values[value];
+			sum += (int64_t)a->sums[i].values[value];
 	return sum;
 }
 
@@ -34,9 +34,9 @@ static const struct activity_sum *find(const struct activity *a, enum activity_k
 	return NULL;
 }
 
-static void allocate(struct activity *a, double ns, uint32_t node, uint32_t thread, int64_t bytes)
+static void allocate(struct activity *a, double ns, uint32_t node, uint32_t thread, uint64_t bytes)
 {
-	int64_t *values;
+	uint64_t *values;
 
 	activity_time(a, ns);
 	values = activity_now(a, ACTIVITY_HEAP, node, thread);
@@ -74,7 +74,7 @@ static void test_time(void **state)
 
 	(void)state;
 	for (int i = 0; i < 1000; i++)
-		allocate(a, i * MS, 1, 1, i);
+		allocate(a, i * MS, 1, 1, (uint64_t)i);
 	activity_settle(a);
 	assert_true(a->count <= ACTIVITY_SLICES);
 	assert_true((double)a->width_ns * ACTIVITY_SLICES >= 999 * MS);
