@@ -53,10 +53,15 @@ function commandText(words) {
 	return words.map((word) => (word === "" ? "''" : word)).join(" ");
 }
 
+function shortened(text, most) {
+	return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+}
+
 function drawHead() {
 	const p = model.process;
 	const command = p.command && p.command.length ? commandText(p.command) : p.executable || "(unknown program)";
-	byId("command").textContent = command;
+	byId("command").textContent = shortened(command, 300);
+	byId("command").title = command;
 	document.title = `${baseName(p.executable || command)} — perfhook report`;
 	replace(byId("facts"), [
 		formatSeconds(p.duration_s),

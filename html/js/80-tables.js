@@ -427,7 +427,7 @@ function processTable() {
 		rows: () => model.processes.filter((row) => state.process === null || row.process.pid === state.process),
 		open: canSelect() && activity.threads ? (row) => change({process: row.process.pid}) : null,
 		columns: [
-			word("name", "Process", (row) => commandText(row.process.command || []) || row.process.executable, {more: (row) => String(row.process.pid)}),
+			word("name", "Process", (row) => shortened(commandText(row.process.command || []), 120) || row.process.executable, {more: (row) => String(row.process.pid)}),
 			number("peak", "Heap peak", (row) => of(row, "memory", "peak_bytes"), formatBytes),
 			number("live", "Live at the end", (row) => of(row, "memory", "live_bytes"), formatBytes),
 			number("allocations", "Allocations", (row) => of(row, "memory", "allocations"), formatCount),

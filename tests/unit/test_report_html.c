@@ -265,6 +265,26 @@ static void test_policy(void **state)
 	free_page(&p);
 }
 
+/* Many numbers are one item, and exact. */
+static void test_numbers(void **state)
+{
+	const int64_t values[] = {0, -1, INT64_MAX, INT64_MIN, 9007199254740993};
+	struct emit_json e;
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	(void)state;
+	emit_json_begin(&e);
+	emit_numbers(&e, "many", values, COUNT(values));
+	emit_numbers(&e, "none", NULL, 0);
+	assert_int_equal(emit_json_finish(&e, out, false), 0);
+	fclose(out);
+	assert_string_equal(text, "{\"many\":[0,-1,9223372036854775807,-9223372036854775808,"
+				  "9007199254740993],\"none\":[]}\n");
+	free(text);
+}
+
 /* Source. */
 
 struct source_case {
@@ -373,6 +393,7 @@ int main(void)
 		cmocka_unit_test(test_stacks),	cmocka_unit_test(test_stack_numbers),
 		cmocka_unit_test(test_summary), cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_policy),	cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
