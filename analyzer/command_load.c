@@ -295,12 +295,12 @@ static int find_in_tree(const struct traces *t, uint64_t started_ns, const struc
 static int find_tree_view(const struct traces *t, const struct options *o, struct run_view *view,
 			  struct error *e)
 {
-	struct run *runs = view_has_moments(o) ? calloc(t->count, sizeof(*runs)) : NULL;
-	struct run whole;
+	struct run whole, *runs;
 	int rc;
 
 	if (!view_has_moments(o))
 		return 0;
+	runs = calloc(t->count, sizeof(*runs));
 	if (runs == NULL)
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
 	whole = outline_tree(t, runs);

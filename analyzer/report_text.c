@@ -61,13 +61,21 @@ size_t text_timeline(struct report *r, struct emit_text *t, const double *values
 	return drawn;
 }
 
-/* "2026-11-21T13:03:09.007044Z" as people write it. */
-static void say_started(struct emit_text *t, const char *started)
+/* Which process it was, where and when. All at once: a comma is not put on a line that is
+ * full. */
+static void say_process(const struct run *run, struct emit_text *t)
 {
-	char day[11], second[9];
+	char parent[32] = "", day[11], second[9];
+	char *host = run->host != NULL ? format_name(run->host, 40, t->utf8) : NULL;
+	/* "2026-11-21T13:03:09.007044Z" as people write it. */
+	bool dated = sscanf(run->started, "%10[-0-9]T%8[:0-9]", day, second) == 2;
 
-	if (sscanf(started, "%10[-0-9]T%8[:0-9]", day, second) == 2)
-		text_say(t, ", %s %s UTC", day, second);
+	if (run->ppid > 0)
+		snprintf(parent, sizeof(parent), ", child of %d", run->ppid);
+	text_say(t, "%d%s%s%s%s%s%s%s%s\n", run->pid, parent, host != NULL ? ", on " : "",
+		 host != NULL ? host : "", dated ? ", " : "", dated ? day : "", dated ? " " : "",
+		 dated ? second : "", dated ? " UTC" : "");
+	free(host);
 }
 
 /* As it was typed, as much of it as two lines have room for. */
@@ -256,21 +264,25 @@ static void print_marks(struct report *r, struct emit_text *t)
 		return;
 	text_label(t, "marks");
 	for (size_t i = 0; i < run->mark_count && i < r->top; i++) {
-		text_say(t, "%s", i > 0 ? ", " : "");
-		text_name(t, run->marks[i].name, 40);
-		text_say(t, " %s", format_seconds(at, run->marks[i].at_s, t->utf8));
+		char *name = format_name(run->marks[i].name, 40, t->utf8);
+
+		text_say(t, "%s %s%s", name != NULL ? name : "?",
+			 format_seconds(at, run->marks[i].at_s, t->utf8),
+			 i + 1 < run->mark_count ? ", " : "");
+		free(name);
 	}
 	if (run->mark_count > r->top)
-		text_say(t, " and %zu more", run->mark_count - r->top);
+		text_say(t, "and %zu more", run->mark_count - r->top);
 	text_end(t);
 }
 
 static void print_patterns(struct emit_text *t, const char *what, const struct patterns *p)
 {
 	for (size_t i = 0; i < p->count; i++) {
-		text_say(t, "%s ", what);
-		text_name(t, p->list[i], 40);
-		text_say(t, "; ");
+		char *name = format_name(p->list[i], 40, t->utf8);
+
+		text_say(t, "%s %s; ", what, name != NULL ? name : "?");
+		free(name);
 	}
 }
 
@@ -321,17 +333,7 @@ void text_process(struct report *r, struct emit_text *t)
 		print_end(run, t);
 	print_warnings(r, t);
 	text_label(t, "process");
-	text_say(t, "%d", run->pid);
-	if (run->ppid > 0)
-		text_say(t, ", child of %d", run->ppid);
-	if (run->host != NULL) {
-		char *host = format_name(run->host, 40, t->utf8);
-
-		text_say(t, ", on %s", host != NULL ? host : "?");
-		free(host);
-	}
-	say_started(t, run->started);
-	text_end(t);
+	say_process(run, t);
 	if (run->executable != NULL) {
 		text_label(t, "program");
 		text_name(t, run->executable, r->full ? 0 : t->width - LABEL);

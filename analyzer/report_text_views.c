@@ -14,6 +14,7 @@
 #define BAR_WIDTH 12
 #define FEW	  100 /* blocks: of less, a distribution says nothing */
 #define US	  1e-6
+#define NAME_ROOM (sizeof(char[2][FORMAT_ROOM]))
 
 /* A bar as long as its part of the whole. */
 static void bar_cell(char cell[TABLE_CELL], double part, double whole)
@@ -35,12 +36,11 @@ static void size_row(struct text_table *table, const struct heap *h, size_t i, c
 	struct text_row *row;
 
 	if (i + 1 < SIZE_CLASSES)
-		snprintf(name, 2 * FORMAT_ROOM, "%s to %s",
+		snprintf(name, NAME_ROOM, "%s to %s",
 			 format_bytes(least, i == 0 ? 0 : ldexp(1, (int)i)),
 			 format_bytes(most, ldexp(1, (int)i + 1) - 1));
 	else
-		snprintf(name, 2 * FORMAT_ROOM, "%s and more",
-			 format_bytes(least, ldexp(1, (int)i)));
+		snprintf(name, NAME_ROOM, "%s and more", format_bytes(least, ldexp(1, (int)i)));
 	row = table_row(table, name);
 	if (row == NULL)
 		return;
@@ -53,7 +53,7 @@ static void size_row(struct text_table *table, const struct heap *h, size_t i, c
 
 void text_sizes(struct report *r, struct emit_text *t)
 {
-	static char names[SIZE_CLASSES][2 * FORMAT_ROOM];
+	static char names[SIZE_CLASSES][NAME_ROOM];
 	const struct heap *h = &r->run->heap;
 	struct text_table table = {
 		.headers = {"allocations", "share", "bytes", "temporary", ""},
@@ -88,10 +88,10 @@ static void lifetime_row(struct text_table *table, const struct lives *lives, si
 	if (blocks == 0)
 		return;
 	if (from == 0)
-		snprintf(name, 2 * FORMAT_ROOM, "less than %s",
+		snprintf(name, NAME_ROOM, "less than %s",
 			 format_seconds(below, ldexp(US, (int)to), utf8));
 	else
-		snprintf(name, 2 * FORMAT_ROOM, "%s to %s",
+		snprintf(name, NAME_ROOM, "%s to %s",
 			 format_seconds(least, ldexp(US, (int)from), utf8),
 			 format_seconds(below, ldexp(US, (int)to), utf8));
 	row = table_row(table, name);
@@ -104,7 +104,7 @@ static void lifetime_row(struct text_table *table, const struct lives *lives, si
 
 void text_lifetimes(struct report *r, struct emit_text *t)
 {
-	static char names[LIFETIMES / OCTAVES_A_ROW + 1][2 * FORMAT_ROOM];
+	static char names[LIFETIMES / OCTAVES_A_ROW + 1][NAME_ROOM];
 	const struct lives lives = heap_lives(r->run);
 	struct text_table table = {
 		.headers = {"blocks", "share", ""},
@@ -170,13 +170,17 @@ static void print_sample(const struct run *run, struct emit_text *t, const char 
 	char at[FORMAT_ROOM], rss[FORMAT_ROOM], anonymous[FORMAT_ROOM], live[FORMAT_ROOM];
 
 	text_label(t, label);
-	text_say(t, "%s resident, %s of it anonymous, %s after the start",
-		 format_bytes(rss, (double)s->rss), format_bytes(anonymous, (double)s->anonymous),
-		 format_seconds(at, s->at_s, t->utf8));
-	if (!isnan(percent))
-		text_say(t, "; %s were asked for and live (%.0f%%)",
-			 format_bytes(live, (double)s->live_bytes), percent);
-	text_end(t);
+	format_bytes(rss, (double)s->rss);
+	format_bytes(anonymous, (double)s->anonymous);
+	format_seconds(at, s->at_s, t->utf8);
+	if (isnan(percent))
+		text_say(t, "%s resident, %s of it anonymous, %s after the start\n", rss, anonymous,
+			 at);
+	else
+		text_say(t,
+			 "%s resident, %s of it anonymous, %s after the start; %s were asked for "
+			 "and live (%.0f%%)\n",
+			 rss, anonymous, at, format_bytes(live, (double)s->live_bytes), percent);
 }
 
 void text_resident(struct report *r, struct emit_text *t)

@@ -839,10 +839,19 @@ static double outlined_duration(struct replay *r)
 	return fmax(clock_s(&r->clock, r->meta.ended_ticks), 0);
 }
 
+/* False: out of memory. */
+static bool outline(struct replay *r)
+{
+	clock_settle(&r->clock, start_ticks(r), r->meta.monotonic ? 1e9 : r->meta.ticks_per_s);
+	describe_process(r);
+	r->run->duration_s = outlined_duration(r);
+	return make_marks(r);
+}
+
 int run_outline(struct run *run, const char *path, struct error *e)
 {
 	struct replay *r = calloc(1, sizeof(*r));
-	int result = 0;
+	int result;
 
 	*run = (struct run){.end = "unknown", .status = -1};
 	if (r == NULL)
@@ -853,18 +862,10 @@ int run_outline(struct run *run, const char *path, struct error *e)
 	meta_init(&r->meta, r->arena);
 	if (r->arena == NULL)
 		result = out_of_memory(r, e);
-	else if (reader_open(&r->reader, path, e) != 0)
-		result = -1;
-	else if (!read_descriptions(r))
+	else
+		result = reader_open(&r->reader, path, e);
+	if (result == 0 && !(read_descriptions(r) && outline(r)))
 		result = out_of_memory(r, e);
-	if (result == 0) {
-		clock_settle(&r->clock, start_ticks(r),
-			     r->meta.monotonic ? 1e9 : r->meta.ticks_per_s);
-		describe_process(r);
-		run->duration_s = outlined_duration(r);
-		if (!make_marks(r))
-			result = out_of_memory(r, e);
-	}
 	replay_close(r);
 	if (result != 0)
 		run_free(run);
