@@ -129,9 +129,10 @@ struct history_level history_at(const struct site *s, uint32_t period)
 
 	for (size_t i = 0; i < s->history_count && s->history[i].period <= period; i++)
 		p = &s->history[i];
-	return p == NULL ? (struct history_level){0}
-			 : (struct history_level){p->live_bytes, p->live_blocks, p->allocated_bytes,
-						  p->allocations};
+	if (p == NULL)
+		return (struct history_level){0};
+	return (struct history_level){p->live_bytes, p->live_blocks, p->allocated_bytes,
+				      p->allocations};
 }
 
 void history_sample(const struct run *run, const struct site *s, struct history_level *levels,

@@ -146,6 +146,6 @@ int main(int argc, char **argv)
 		free(kept[i]);
 	printf("%lu logins\n", logins);
 	printf("truth: leaked_blocks=%lu\n", forgotten);
-	printf("truth: leaked_bytes=%lu\n", forgotten * sizeof(struct session));
+	printf("truth: leaked_bytes=%zu\n", forgotten * sizeof(struct session));
 	return 0;
 }

@@ -78,7 +78,7 @@ static void check_no_command(const char *name, size_t line_number, const char *l
 static size_t run_document(const char *name)
 {
 	char *rest = read_file(text("%s/%s", sources, name), NULL), *line;
-	struct block b = {NULL};
+	struct block b = {0};
 	size_t blocks = 0;
 
 	check(rest != NULL, "%s cannot be read", name);

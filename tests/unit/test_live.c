@@ -279,8 +279,8 @@ static void test_hostile_blocks(void **state)
 		"{\"how\":",
 	};
 	static const char *const odd[] = {
-		"{\"sites\":[[-1,-1,-1,-1,-1,-1,-1,-1,-1]],\"inherited\":[[1e30,1e30,1e300,1,1,1,1,"
-		"1,1]]}",
+		("{\"sites\":[[-1,-1,-1,-1,-1,-1,-1,-1,-1]],"
+		 "\"inherited\":[[1e30,1e30,1e300,1,1,1,1,1,1]]}"),
 		"{\"how\":7,\"notes\":7,\"sites\":7,\"inherited\":\"x\",\"failed\":[]}",
 		"{\"how\":\"x\",\"ticks\":\"-1\",\"pause_ns\":\"x\",\"notes\":{\"a\":\"b\"}}",
 		"{\"sites\":[[\"1\",\"18446744073709551615\",true,null,{},[],0,0,0]]}",
