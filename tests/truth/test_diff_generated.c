@@ -70,9 +70,8 @@ static int differences(const char *before, const char *after)
 	/* The loader's tables are as long as the compiler made the libraries' need of others. */
 	cJSON_ArrayForEach(entry, json_at(json, "memory")) differ +=
 		frame_of(entry, "dlopen_doit") == NULL;
-	check(differ == 0, "%s: %d stacks differ: perfhook diff %s %s", what, differ, before,
-	      after);
 	cJSON_Delete(json);
+	return differ;
 }
 
 static void check_language(bool cxx)
