@@ -87,7 +87,7 @@ static void print_formats(struct emit_text *t)
 		print_entry(t, export_formats[i].name, export_formats[i].help);
 	text_say(t, "\nTables of csv, jsonl and sqlite:\n");
 	for (size_t i = 0; i < export_table_count; i++)
-		print_entry(t, export_tables[i].name, export_tables[i].help);
+		print_entry(t, export_tables[i]->name, export_tables[i]->help);
 }
 
 void help_print_command(FILE *out, const struct command *c)

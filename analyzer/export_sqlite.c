@@ -212,7 +212,10 @@ static int write_tables(struct sqlite *s, struct export *x, const char *path)
 	if (s->insert != NULL)
 		s->api.finalize(s->insert);
 	if (good && x->table == NULL)
-		good = execute(s, "CREATE INDEX frames_stack ON frames (stack, frame)");
+		good = execute(s, "CREATE INDEX frames_stack ON frames (stack, frame)") &&
+		       execute(s, "CREATE INDEX places_place ON places (place)") &&
+		       execute(s, "CREATE VIEW stack_frames AS SELECT * FROM frames JOIN places "
+				  "USING (run, place)");
 	return good && execute(s, "COMMIT") ? 0 : -1;
 }
 

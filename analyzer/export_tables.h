@@ -71,7 +71,7 @@ struct export_table {
 
 #define EXPORT_TABLES_MAX  32
 #define EXPORT_COLUMNS_MAX 128
-extern const struct export_table export_tables[];
+extern const struct export_table *const export_tables[];
 extern const size_t export_table_count;
 
 /* NULL: none has that name. */

@@ -306,7 +306,7 @@ static int take_table(struct options *o, const char *value, struct error *e)
 	if (o->table != NULL)
 		return 0;
 	for (size_t i = 0; i < export_table_count; i++)
-		names[i] = export_tables[i].name;
+		names[i] = export_tables[i]->name;
 	return fail(e, ERROR_USAGE, 0, "--table takes %s: not '%s'",
 		    format_list(list, sizeof(list), names), value);
 }
@@ -537,7 +537,7 @@ const char *option_value(const struct option_row *row, size_t i)
 		return i < COST_COUNT ? costs[i].name : NULL;
 	case OPTION_EXPORT:
 		if (strcmp(row->name, "table") == 0)
-			return i < export_table_count ? export_tables[i].name : NULL;
+			return i < export_table_count ? export_tables[i]->name : NULL;
 		return i < export_format_count ? export_formats[i].name : NULL;
 	default:
 		return NULL;

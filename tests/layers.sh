@@ -78,7 +78,7 @@ check analyzer 'error|vector|map|pattern|arena|pages|spans|format_text|format_fu
 	'report_sections|report_json|report_json_io|report_json_views|report_text|report_text_io|report_text_views|report_text_waits|report_text_findings|report_text_connections|report_text_stacks|report_text_frames|report_text_tree|report_reach|report_suppressions' \
 	'stack_keys' 'stack_match' 'diff|diff_places|diff_text|diff_json' \
 	'check|check_baseline|check_text|check_json|check_junit' \
-	'call_tree|export|export_callgrind|export_chrome|export_csv|export_folded|export_heaptrack|export_jsonl|export_massif|export_pprof|export_speedscope|export_sqlite|export_tables|flame|function_kind|thread_costs' \
+	'call_tree|export|export_callgrind|export_chrome|export_columns|export_csv|export_folded|export_heaptrack|export_jsonl|export_massif|export_pprof|export_speedscope|export_sqlite|export_tables|export_tables_heap|export_tables_io|export_tables_run|export_tables_stacks|flame|function_kind|thread_costs' \
 	'page_activity|page_processes|page_sources|page_stacks|page_words|report_html' \
 	'options|progress|pager' 'command_view' 'command_load' 'commands|command_live|command_check|command_diff|command_dump|command_mark|command_export|command_pack|command_record|command_report' \
 	'command_help|command_completion' \

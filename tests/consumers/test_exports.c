@@ -452,7 +452,7 @@ static void sqlite(void **state)
 	o = reads(ARGV("sqlite3", "-readonly", path,
 		       "SELECT count(*) FROM sites LEFT JOIN stacks USING (run, stack) "
 		       "WHERE sites.stack IS NOT NULL AND folded IS NULL",
-		       "SELECT line > 0 FROM waits JOIN frames USING (run, stack) "
+		       "SELECT line > 0 FROM waits JOIN stack_frames USING (run, stack) "
 		       "WHERE kind = 'sleep' AND frame = 0 AND file LIKE '%exported.cc'"),
 		  NULL);
 	check(strcmp(o.out, "0\n1\n") == 0, "joins: %s", o.out);

@@ -608,7 +608,7 @@ static void jsonl(void **state)
 static void stacks_and_frames(void **state)
 {
 	struct said stacks = table("csv", "stacks"), frames = table("csv", "frames");
-	struct said again = table("csv", "stacks");
+	struct said again = table("csv", "stacks"), places = table("csv", "places");
 
 	(void)state;
 	assert_string_equal(stacks.text, again.text);
@@ -616,7 +616,13 @@ static void stacks_and_frames(void **state)
 	has(&stacks, ",2,\"server+0x200\",\"server+0x100;server+0x200\"\r\n");
 	/* 2 and 3 have two frames, 4 too without ours, 6 has four. */
 	assert_int_equal(count_of(frames.text, "\r\n"), 1 + 2 + 2 + 2 + 4);
-	has(&frames, ",6,0,,,,,\"0xdead0000\",");
+	/* Five addresses without ours, numbered in their order. */
+	assert_int_equal(count_of(places.text, "\r\n"), 1 + 5);
+	has(&places, ",5,,,,,\"0xdead0000\",");
+	has(&frames, ",6,0,5\r\n");
+	has(&frames, ",6,3,1\r\n");
+	has(&places, ",1,,,,\"/nowhere/server\",\"0x400100\",\"0x100\",false\r\n");
+	free(places.text);
 	free(stacks.text);
 	free(frames.text);
 	free(again.text);
@@ -629,7 +635,7 @@ static void columns_are_sound(void **state)
 	assert_true(export_table_count <= EXPORT_TABLES_MAX);
 	assert_true(export_format_count <= EXPORT_FORMATS_MAX);
 	for (size_t i = 0; i < export_table_count; i++) {
-		const struct export_table *t = &export_tables[i];
+		const struct export_table *t = export_tables[i];
 		struct said said = table("jsonl", t->name);
 
 		assert_true(t->column_count <= EXPORT_COLUMNS_MAX);
