@@ -255,6 +255,12 @@ static void print_tree_end(const struct tree *tree, struct emit_text *t)
 }
 
 /* What of the run the figures are about. */
+/* A space, but at the beginning of a line: there it can be broken. */
+static const char *between(const struct emit_text *t)
+{
+	return t->at > t->hang ? " " : "";
+}
+
 static void print_marks(struct report *r, struct emit_text *t)
 {
 	const struct run *run = r->run;
@@ -266,13 +272,13 @@ static void print_marks(struct report *r, struct emit_text *t)
 	for (size_t i = 0; i < run->mark_count && i < r->top; i++) {
 		char *name = format_name(run->marks[i].name, 40, t->utf8);
 
-		text_say(t, "%s %s%s", name != NULL ? name : "?",
+		text_say(t, "%s%s %s%s", between(t), name != NULL ? name : "?",
 			 format_seconds(at, run->marks[i].at_s, t->utf8),
-			 i + 1 < run->mark_count ? ", " : "");
+			 i + 1 < run->mark_count ? "," : "");
 		free(name);
 	}
 	if (run->mark_count > r->top)
-		text_say(t, "and %zu more", run->mark_count - r->top);
+		text_say(t, " and %zu more", run->mark_count - r->top);
 	text_end(t);
 }
 
@@ -281,7 +287,7 @@ static void print_patterns(struct emit_text *t, const char *what, const struct p
 	for (size_t i = 0; i < p->count; i++) {
 		char *name = format_name(p->list[i], 40, t->utf8);
 
-		text_say(t, "%s %s; ", what, name != NULL ? name : "?");
+		text_say(t, "%s%s %s;", between(t), what, name != NULL ? name : "?");
 		free(name);
 	}
 }
@@ -299,11 +305,11 @@ static void print_filter(const struct run *run, struct emit_text *t)
 	if (f->stacks != NULL)
 		print_patterns(t, "stack", f->stacks);
 	if (f->sized && f->most_bytes == UINT64_MAX)
-		text_say(t, "from %s on; ", format_bytes(n, (double)f->least_bytes));
+		text_say(t, "%sfrom %s on;", between(t), format_bytes(n, (double)f->least_bytes));
 	else if (f->sized)
-		text_say(t, "%s to %s; ", format_bytes(n, (double)f->least_bytes),
+		text_say(t, "%s%s to %s;", between(t), format_bytes(n, (double)f->least_bytes),
 			 format_bytes(of, (double)f->most_bytes));
-	text_styled(t, STYLE_STRONG, "%s of %s are counted\n", format_count(n, run->view.events),
+	text_styled(t, STYLE_STRONG, " %s of %s are counted\n", format_count(n, run->view.events),
 		    format_counted(of, run->view.of_events, "event"));
 }
 
