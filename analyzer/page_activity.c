@@ -7,6 +7,8 @@
 #include "analyzer/map.h"
 #include "analyzer/report_html.h"
 
+enum { THREADS_MOST = 4096 };
+
 struct places {
 	struct page_stacks *stacks;
 	struct map thread_at, thing_at; /* number (of things with kind), + 1, to place + 1 */
@@ -31,7 +33,7 @@ static void find_places(struct places *p, const struct report *r)
 {
 	const struct run *run = r->run;
 
-	for (size_t i = 0; i < run->thread_count && i < r->top; i++)
+	for (size_t i = 0; i < run->thread_count && i < THREADS_MOST; i++)
 		put_place(p, &p->thread_at, ACTIVITY_HEAP, run->threads[i].number, i);
 	for (size_t i = 0; i < run->file_count && i < r->top; i++)
 		put_place(p, &p->thing_at, ACTIVITY_FILE, run->files[i].number, i);
@@ -142,12 +144,34 @@ static void emit_activity(struct emit_json *e, const struct activity *a)
 	}
 }
 
+/* Of all threads that may be named, also those that no list has. */
+static void emit_threads(const struct run *run, struct emit_json *e)
+{
+	size_t count = run->thread_count < THREADS_MOST ? run->thread_count : THREADS_MOST;
+
+	emit_object(e, "threads");
+	emit_array(e, "tid");
+	for (size_t i = 0; i < count; i++)
+		emit_i64(e, NULL, run->threads[i].tid);
+	emit_end(e);
+	emit_array(e, "pid");
+	for (size_t i = 0; i < count; i++)
+		emit_i64(e, NULL, run->threads[i].pid);
+	emit_end(e);
+	emit_array(e, "name");
+	for (size_t i = 0; i < count; i++)
+		emit_string(e, NULL, run->threads[i].name);
+	emit_end(e);
+	emit_end(e);
+}
+
 bool page_activity(struct report *r, struct page_stacks *stacks, size_t most, struct emit_json *e)
 {
 	struct places p = {.stacks = stacks};
 	bool whole = true;
 	struct activity *a = r->run->activity != NULL ? activity_copy(r->run->activity) : NULL;
 
+	emit_threads(r->run, e);
 	if (r->run->activity == NULL) {
 		emit_null(e, "activity");
 		return true;

@@ -26,8 +26,8 @@ void page_sources(const struct page_stacks *p, struct emit_json *e);
 /* "processes", at most so many (page_processes.c): */
 #define PAGE_PROCESSES 2000
 void page_processes(const struct report *r, struct emit_json *e);
-/* "activity" (page_activity.c), in at most so many sums; null if the run has none. False:
- * for that, more than time was given up. */
+/* "threads" and "activity" (page_activity.c), the latter in at most so many sums; null if the run
+ * has none. False: for that, more than time was given up. */
 bool page_activity(struct report *r, struct page_stacks *stacks, size_t most, struct emit_json *e);
 
 #endif

@@ -3,7 +3,7 @@
 
 const state = {
 	span: null, // [from, to] in seconds
-	thread: null, // a place in model.threads
+	thread: null, // a place in page.threads
 	process: null, // a pid
 	thing: null, // {kind, place, title}: a file or a connection
 };
@@ -31,8 +31,8 @@ function spanText() {
 }
 
 function threadText(index) {
-	const thread = model.threads[index];
-	return `thread ${thread.tid}${thread.name ? ` (${thread.name})` : ""}`;
+	const {tid, name} = page.threads;
+	return `thread ${tid[index]}${name[index] ? ` (${name[index]})` : ""}`;
 }
 
 function chip(text, clear) {

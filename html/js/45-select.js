@@ -42,8 +42,8 @@ function snapped(span) {
 // Which threads count; null: all.
 function chosenThreads() {
 	if (state.thread === null && state.process === null) return null;
-	return model.threads.map((thread, i) =>
-		(state.thread === null || i === state.thread) && (state.process === null || thread.pid === state.process));
+	return page.threads.pid.map((pid, i) =>
+		(state.thread === null || i === state.thread) && (state.process === null || pid === state.process));
 }
 
 // Calls visit(i, slice) for each sum of a kind that is selected.
@@ -131,7 +131,7 @@ function valuesByThing(kind, count) {
 
 // What each thread did of what is selected.
 function sumsByThread() {
-	const count = model.threads.length;
+	const count = page.threads.tid.length;
 	const of = () => new Float64Array(count);
 	const by = {allocated: of(), moved: of(), files: of(), network: of(), waiting: of(), sleeping: of()};
 	const add = (kind, what) => eachSelected(kind, (i) => {
@@ -150,6 +150,24 @@ function sumsByThread() {
 
 function isSleep(thing) {
 	return thing >= 0 && model.waits[thing].kind === "sleep";
+}
+
+// What each process did of what is selected, by pid.
+function sumsByProcess() {
+	const by = new Map();
+	const of = (thread) => {
+		const pid = page.threads.pid[thread];
+		if (!by.has(pid)) by.set(pid, {allocations: 0, read: 0, written: 0});
+		return by.get(pid);
+	};
+	eachSelected("heap", (i) => { if (activity.heap.thread[i] >= 0) of(activity.heap.thread[i]).allocations += activity.heap.allocations[i]; });
+	eachSelected("files", (i) => {
+		if (activity.files.thread[i] < 0) return;
+		const sums = of(activity.files.thread[i]);
+		sums.read += activity.files.in[i];
+		sums.written += activity.files.out[i];
+	});
+	return by;
 }
 
 // How many threads waited, on average, in each slice.

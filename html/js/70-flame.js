@@ -464,7 +464,7 @@ function startFlame() {
 		flame.focus = 0;
 		buildFlame();
 	});
-	byId("by-thread-label").hidden = !(canSelect() && activity.threads && model.threads.length > 1);
+	byId("by-thread-label").hidden = !(canSelect() && activity.threads && page.threads.tid.length > 1);
 	byId("by-thread").addEventListener("change", (event) => {
 		flame.byThread = event.target.checked;
 		flame.focus = 0;

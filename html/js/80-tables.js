@@ -418,13 +418,23 @@ function waitTable() {
 	});
 }
 
+// Of what is selected, a process's images are one.
+function processRows() {
+	if (!isFiltered() || !canSelect() || !activity.threads) return model.processes;
+	const by = sumsByProcess(), seen = new Set();
+	return model.processes.filter(({process}) => by.has(process.pid) && !seen.has(process.pid) && seen.add(process.pid)).map((row) => {
+		const sums = by.get(row.process.pid);
+		return {...row, memory: {peak_bytes: null, live_bytes: null, allocations: sums.allocations}, io: {read_bytes: sums.read, written_bytes: sums.written}};
+	});
+}
+
 function processTable() {
 	const of = (row, section, key) => (row[section] ? row[section][key] : null);
 	return new Table({
 		id: "processes",
 		title: "Processes",
-		note: () => (model.processes.length < model.process_count ? `The first of ${formatCount(model.process_count)}.` : ""),
-		rows: () => model.processes.filter((row) => state.process === null || row.process.pid === state.process),
+		note: () => [selectNote(), model.processes.length < model.process_count ? `The first of ${formatCount(model.process_count)}.` : ""].filter(Boolean).join(" "),
+		rows: processRows,
 		open: canSelect() && activity.threads ? (row) => change({process: row.process.pid}) : null,
 		columns: [
 			word("name", "Process", (row) => shortened(commandText(row.process.command || []), 120) || row.process.executable, {more: (row) => String(row.process.pid)}),
