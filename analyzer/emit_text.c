@@ -103,14 +103,16 @@ static size_t columns_of(const char *s, size_t length)
 	return columns;
 }
 
-/* Spaces in front of a word that begins a new line are given up. */
-static void put_words(struct emit_text *t, const char *s)
+/* Spaces in front of a word that begins a new line are given up. Where `more` follows on
+ * the line, there is room for a comma. */
+static void put_words(struct emit_text *t, const char *s, bool more)
 {
 	while (*s != '\0') {
 		size_t spaces = strspn(s, " "), length = word_length(s + spaces);
 		size_t width = columns_of(s + spaces, length);
+		size_t room = t->width - (more && s[spaces + length] == '\0');
 
-		if (t->at > t->hang && t->at + spaces + width > t->width && spaces > 0) {
+		if (t->at > t->hang && t->at + spaces + width > room && spaces > 0) {
 			fprintf(t->out, "\n%*s", (int)t->hang, "");
 			t->at = t->hang;
 		} else {
@@ -135,7 +137,7 @@ static void say(struct emit_text *t, enum emit_style style, const char *format, 
 		words[length - 1] = '\0';
 	if (style != STYLE_PLAIN)
 		text_style(t, style);
-	put_words(t, words);
+	put_words(t, words, !ends);
 	if (style != STYLE_PLAIN)
 		text_style(t, STYLE_PLAIN);
 	if (ends)
@@ -192,7 +194,7 @@ void text_wrap(struct emit_text *t, const char *sentence, size_t at, size_t inde
 	t->at = at;
 	t->hang = indent;
 	if (safe != NULL)
-		put_words(t, safe);
+		put_words(t, safe, false);
 	free(safe);
 }
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/format_text.h"
+
 /* docs/findings.md says what each means. */
 const struct threshold_row threshold_rows[THRESHOLDS] = {
 	[TINY_WRITE_BYTES] = {"tiny-write-bytes", 1024},
@@ -50,14 +52,20 @@ void thresholds_default(struct thresholds *t)
 
 static int fail_name(const char *text, size_t length, struct error *e)
 {
-	char names[ERROR_TEXT], *at = names;
+	const char *all[THRESHOLDS + 1] = {NULL}, *near;
+	char names[ERROR_TEXT], typed[41], *at = names;
 
 	*at = '\0';
-	for (size_t i = 0; i < THRESHOLDS; i++)
+	for (size_t i = 0; i < THRESHOLDS; i++) {
+		all[i] = threshold_rows[i].name;
 		at += snprintf(at, sizeof(names) - (size_t)(at - names), "%s%s", i > 0 ? ", " : "",
 			       threshold_rows[i].name);
-	return fail(e, ERROR_USAGE, 0, "--threshold: no '%.*s'; there are %s",
-		    length < 40 ? (int)length : 40, text, names);
+	}
+	snprintf(typed, sizeof(typed), "%.*s", length < 40 ? (int)length : 40, text);
+	near = format_nearest(typed, all);
+	return fail(e, ERROR_USAGE, 0, "--threshold: no '%s'%s%s%s; there are %s", typed,
+		    near != NULL ? " (did you mean " : "", near != NULL ? near : "",
+		    near != NULL ? "?)" : "", names);
 }
 
 int thresholds_set(struct thresholds *t, const char *text, struct error *e)

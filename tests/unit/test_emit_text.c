@@ -58,9 +58,22 @@ static void test_styles_take_no_room(void **state)
 
 	(void)state;
 	text_styled(&t, STYLE_STRONG, "12345");
-	text_say(&t, " 6789");
+	text_say(&t, " 678");
 	text_styled(&t, STYLE_FAINT, " no room\n");
-	expect(&t, "\x1b[1m12345\x1b[0m 6789\x1b[2m\nno room\x1b[0m\n");
+	expect(&t, "\x1b[1m12345\x1b[0m 678\x1b[2m\nno room\x1b[0m\n");
+}
+
+/* What is said in pieces is not wider for the comma that joins them. */
+static void test_room_for_a_comma(void **state)
+{
+	struct emit_text t = begin(10, false);
+
+	(void)state;
+	text_say(&t, "12345");
+	text_say(&t, " 6789");
+	text_say(&t, ", 1\n");
+	text_say(&t, "12345 6789\n");
+	expect(&t, "12345\n6789, 1\n12345 6789\n");
 }
 
 static void test_wrapped_names_are_safe(void **state)
@@ -178,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_broken_lines),
 		cmocka_unit_test(test_styles_take_no_room),
+		cmocka_unit_test(test_room_for_a_comma),
 		cmocka_unit_test(test_wrapped_names_are_safe),
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_function_names),
