@@ -9,6 +9,7 @@
 #include "analyzer/commands.h"
 #include "analyzer/export.h"
 #include "analyzer/flame.h"
+#include "analyzer/progress.h"
 #include "analyzer/thread_costs.h"
 
 /* What was asked for, or the first that is known. NULL, with *e filled: it is not
@@ -113,6 +114,7 @@ static int export_loaded(const struct options *o, struct report *r, struct error
 	struct error failed = {.code = ERROR_NONE};
 	struct options with = *o;
 	char *path = name_in_folder(o, &failed);
+	struct progress progress;
 	struct export x = {.report = r, .cost = &costs[COST_PEAK], .table = o->table};
 	int rc = failed.code == ERROR_NONE ? check_recorded(r, o->format, e) : -1;
 
@@ -123,8 +125,12 @@ static int export_loaded(const struct options *o, struct report *r, struct error
 	if (rc == 0 && o->format->by_cost && (x.cost = choose_cost(r, o, e)) == NULL)
 		rc = -1;
 	x.path = with.output;
+	x.progress = progress_update;
+	x.progress_context = &progress;
+	progress_begin(&progress, o->format->name);
 	if (rc == 0)
 		rc = write_export(&with, &x, e);
+	progress_end(&progress);
 	free(path);
 	return rc;
 }

@@ -24,6 +24,8 @@ struct export
 	const struct export_table *table; /* of formats of tables; NULL: all */
 	FILE *out;			  /* its errors are the caller's to find */
 	const char *path;		  /* what -o says; NULL: standard output */
+	progress_fn *progress;		  /* of who replays the trace once more; NULL */
+	void *progress_context;
 };
 
 /* What a writer writes to. */

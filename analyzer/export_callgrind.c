@@ -162,6 +162,12 @@ static bool find_path(struct callgrind *c, const struct stack *stack)
 	return !c->failed;
 }
 
+/* Allocations, transfers and waits, each once: the other costs are of some of these. */
+static bool is_counted(enum cost_id cost)
+{
+	return cost == COST_ALLOCATED || cost == COST_TIME || cost == COST_WAITED;
+}
+
 /* Of each function on it one entry, that of its innermost frame: what it spent itself
  * and what its calls did add up to what was spent in it. */
 static bool add_stack(struct callgrind *c, const struct stack *stack, enum cost_id cost,
@@ -183,7 +189,8 @@ static bool add_stack(struct callgrind *c, const struct stack *stack, enum cost_
 		if (!good)
 			break;
 		e->costs[cost] += s->value;
-		e->count += s->count;
+		if (is_counted(cost))
+			e->count += s->count;
 	}
 	return good;
 }
@@ -265,7 +272,8 @@ static void print_function(struct callgrind *c, uint32_t number)
 
 		if (e->callee != 0) {
 			print_place(c, e->callee - 1, true);
-			fprintf(c->x->out, "calls=%" PRIu64 " 0\n", e->count);
+			/* After "calls=0" a reader takes the costs for the function's own. */
+			fprintf(c->x->out, "calls=%" PRIu64 " 0\n", e->count > 0 ? e->count : 1);
 		}
 		fprintf(c->x->out, "%" PRIu32, e->line);
 		print_costs(c, e->costs);

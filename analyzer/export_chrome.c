@@ -348,7 +348,10 @@ static int put_images(struct chrome *c, struct error *e)
 	const struct run *run = c->x->report->run;
 	const struct tree *t = c->x->report->tree;
 	struct run_options options = {
-		.view = run->view.windowed || run->view.filter != NULL ? &run->view : NULL};
+		.view = run->view.windowed || run->view.filter != NULL ? &run->view : NULL,
+		.progress = c->x->progress,
+		.progress_context = c->x->progress_context,
+	};
 	struct run_known *known;
 	int rc = 0;
 

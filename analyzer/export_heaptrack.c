@@ -190,7 +190,12 @@ static void print_head(struct heaptrack *h)
 
 static int replay(struct heaptrack *h, struct error *e)
 {
-	const struct run_options options = {.heap_watch = take_change, .heap_context = h};
+	const struct run_options options = {
+		.heap_watch = take_change,
+		.heap_context = h,
+		.progress = h->x->progress,
+		.progress_context = h->x->progress_context,
+	};
 	struct run run;
 	uint64_t end_ms = (uint64_t)(h->x->report->run->duration_s * 1e3);
 

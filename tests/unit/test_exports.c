@@ -528,6 +528,71 @@ static void speedscope(void **state)
 	free(said.text);
 }
 
+static void callgrind(void **state)
+{
+	/* main calls itself by way of a: 0x100 < 0x200 < 0x100. */
+	static struct node recursive[] = {{0, 0}, {0, 0}, {1, 1}, {2, 0}};
+	static struct site one[] = {
+		{.node = 3,
+		 .allocations = 7,
+		 .allocated_bytes = 70,
+		 .live_bytes = 30,
+		 .live_blocks = 3},
+		{.node = 2, .allocations = 2, .allocated_bytes = 20},
+	};
+	struct run saved = run;
+	struct said said = export("callgrind", COST_ALLOCATED);
+
+	(void)state;
+	has(&said, "\nevents: allocated peak leaked temporary read written time waited\n");
+	has(&said, "\ntotals: 1550 1000 300 4 9007199254740993 0 1000000 750000000\n");
+	/* A name is said once; a line's end in it is no line's end. */
+	assert_int_equal(count_of(said.text, ") server+0x100\n"), 1);
+	has(&said, "<img src=x onerror=alert(1)>;\"&'\xef\xbf\xbd\\n\\x01+0x500\n");
+	free(said.text);
+	/* Nothing that is called by itself counts twice. */
+	run.nodes = recursive;
+	run.node_count = COUNT(recursive);
+	run.sites = one;
+	run.site_count = COUNT(one);
+	run.wait_count = run.stack_traffic_count = 0;
+	said = export("callgrind", COST_ALLOCATED);
+	run = saved;
+	has(&said, ") server+0x100'2\n");
+	assert_int_equal(count_of(said.text, "calls=9 0\n0 90 0 30 0"), 1); /* to 0x200 */
+	assert_int_equal(count_of(said.text, "calls=7 0\n0 70 0 30 0"), 1); /* to 0x100'2 */
+	assert_int_equal(count_of(said.text, "\n0 20 0 0 0"), 1);	    /* 0x200 itself */
+	has(&said, "\ntotals: 90 0 30 0");
+	free(said.text);
+}
+
+static void massif(void **state)
+{
+	static struct heap_sample samples[] = {{.at_s = 0, .live_bytes = 10},
+					       {.at_s = 1, .live_bytes = 1000},
+					       {.at_s = 1.5, .live_bytes = 400}};
+	struct run saved = run;
+	struct said said;
+
+	(void)state;
+	run.heap.timeline = samples;
+	run.heap.timeline_count = COUNT(samples);
+	run.heap.peak_bytes = 1000;
+	run.heap.live_bytes = 300;
+	run.heap.peak_at_s = 1.25;
+	said = export("massif", COST_PEAK);
+	run = saved;
+	assert_int_equal(count_of(said.text, "snapshot="), 5);
+	has(&said, "time=1250\nmem_heap_B=1000\nmem_heap_extra_B=0\nmem_stacks_B=0\n"
+		   "heap_tree=peak\nn3: 1000 (heap allocation functions) malloc/new/new[], "
+		   "--alloc-fns, etc.\n n1: 700 0x0: server+0x200 (in /nowhere/server)\n"
+		   "  n0: 700 0x0: server+0x100 (in /nowhere/server)\n");
+	has(&said, "\n n0: 50 0x0: (no stack)\n");
+	has(&said, "time=2000\nmem_heap_B=300\nmem_heap_extra_B=0\nmem_stacks_B=0\n"
+		   "heap_tree=detailed\nn1: 300 ");
+	free(said.text);
+}
+
 /* Tables. */
 
 static struct said table(const char *format, const char *name)
@@ -658,6 +723,8 @@ int main(void)
 		cmocka_unit_test(by_thread),
 		cmocka_unit_test(pprof),
 		cmocka_unit_test(speedscope),
+		cmocka_unit_test(callgrind),
+		cmocka_unit_test(massif),
 		cmocka_unit_test(csv),
 		cmocka_unit_test(jsonl),
 		cmocka_unit_test(stacks_and_frames),
