@@ -330,22 +330,17 @@ static bool is_all_reachable(const struct leak *l)
 	return reach_worst(l->site->reach) == REACH_STILL;
 }
 
-/* A process that neither waits for work nor takes its time may need all that it has. */
 static bool is_reachable_and_grows(struct report *r, struct leak *l)
 {
-	const struct growth *g = &l->site->growth;
-
 	(void)r;
-	return is_all_reachable(l) && grows(g) && g->axis != GROWTH_BY_ALLOCATIONS &&
+	return is_all_reachable(l) && grows(&l->site->growth) &&
 	       say_reach(l, REACH_STILL, "still reachable");
 }
 
 static bool is_reachable(struct report *r, struct leak *l)
 {
-	const struct growth *g = &l->site->growth;
-
 	(void)r;
-	return is_all_reachable(l) && !(grows(g) && g->axis != GROWTH_BY_ALLOCATIONS) &&
+	return is_all_reachable(l) && !grows(&l->site->growth) &&
 	       say_reach(l, REACH_STILL, "still reachable");
 }
 
