@@ -7,18 +7,18 @@
 
 #include "analyzer/history.h"
 
-#define START_UP       0.1  /* of the axis */
-#define WARM	       0.5  /* likewise: so long it may take until all is as it will be */
-#define TYPICAL_SHARE  0.95 /* of freed blocks */
-#define OVERDUE_FACTOR 2    /* times what is typical */
-#define WORK_LEAST     20   /* requests or rounds to measure by */
-#define TIME_LEAST_S   0.1  /* a run to measure by time: coarse stamps are some ms apart */
-#define IDLE_LEAST_S   0.01 /* more than coarse stamps are apart */
-#define QUARTERS       4
-#define EVEN_STEPS     8   /* periods that it grew in, in each quarter: evenly */
-#define STEADY_STEPS   4   /* in most quarters: steadily */
-#define STEADY_PARTS   3   /* quarters */
-#define BALANCE	       0.2 /* of what was added, in either half, at least */
+#define START_UP      0.1  /* of the axis */
+#define WARM	      0.5  /* likewise: so long it may take until all is as it will be */
+#define TYPICAL_SHARE 0.95 /* of freed blocks */
+#define WORK_LEAST    20   /* requests or rounds to measure by */
+#define TIME_LEAST_S  0.1  /* a run to measure by time: coarse stamps are some ms apart */
+#define IDLE_LEAST_S  0.01 /* more than coarse stamps are apart */
+#define CHANCE	      3	   /* standard deviations */
+#define QUARTERS      4
+#define EVEN_STEPS    8	  /* periods that it grew in, in each quarter: evenly */
+#define STEADY_STEPS  4	  /* in most quarters: steadily */
+#define STEADY_PARTS  3	  /* quarters */
+#define BALANCE	      0.2 /* of what was added, in either half, at least */
 
 /* The run along one axis: where each period ends, of 0 to 1. */
 struct axis {
@@ -30,7 +30,8 @@ struct axis {
 /* What a stack gained for good in each period. */
 struct gains {
 	double bytes[PERIODS_MAX], blocks[PERIODS_MAX];
-	size_t count; /* periods; what comes after is too young to tell */
+	double level[PERIODS_MAX]; /* live bytes at the period's end */
+	size_t count;		   /* periods; what comes after is too young to tell */
 };
 
 struct measure {
@@ -40,6 +41,11 @@ struct measure {
 	uint32_t stacks_left;
 	double freed_share; /* of what was allocated after start-up */
 };
+
+static uint64_t own_blocks(const struct site *s)
+{
+	return s->live_blocks - s->inherited_blocks;
+}
 
 /* Trends. */
 
@@ -157,13 +163,42 @@ static double typical_of(const uint32_t *counts, size_t count)
 	return 0;
 }
 
+/* How many were freed at that age or later; it is a power of two. */
+static double freed_from(const struct site *s, double age)
+{
+	double count = 0;
+
+	for (size_t i = AGES; i-- > 0 && ldexp(1, (int)i) >= age;)
+		count += s->spread->ages[i];
+	return count;
+}
+
+/*
+ * Only periods whose blocks are overdue: so old that more of them are left than were ever
+ * freed at that age, beyond chance. Without a leak, of blocks that get as old some are
+ * always there, but many more have been freed.
+ */
+static void leave_young_out(const struct run *run, const struct site *s, struct gains *g)
+{
+	double end = (double)run->periods[run->period_count - 1].allocations;
+
+	for (double age = (double)s->growth.typical_age; g->count > 0; age *= 2) {
+		double left = 0, freed = freed_from(s, age);
+
+		while (g->count > 0 && end - (double)run->periods[g->count - 1].allocations < age)
+			g->count--;
+		for (size_t i = 0; i < g->count; i++)
+			left += g->blocks[i];
+		if (left > freed + CHANCE * sqrt(freed + 1))
+			return;
+	}
+}
+
 /* What is live at the end, by the period in which it was allocated, and how many periods
  * are old enough to tell. */
 static void kept_gains(const struct measure *m, const struct site *s, struct gains *g)
 {
 	const struct run *run = m->run;
-	double end = (double)run->periods[run->period_count - 1].allocations;
-	double limit = OVERDUE_FACTOR * (double)s->growth.typical_age;
 
 	memset(g, 0, sizeof(*g));
 	for (size_t i = 0; i < s->history_count; i++) {
@@ -171,9 +206,19 @@ static void kept_gains(const struct measure *m, const struct site *s, struct gai
 		g->bytes[s->history[i].period] += (double)s->history[i].kept_bytes;
 	}
 	g->count = run->period_count;
-	while (g->count > 0 && limit > 0 &&
-	       end - (double)run->periods[g->count - 1].allocations < limit)
-		g->count--;
+	if (s->growth.typical_age != 0)
+		leave_young_out(run, s, g);
+}
+
+static void take_levels(const struct run *run, const struct site *s, double *levels)
+{
+	size_t next = 0;
+
+	for (size_t i = 0; i < run->period_count; i++) {
+		while (next < s->history_count && s->history[next].period <= i)
+			next++;
+		levels[i] = next > 0 ? (double)s->history[next - 1].live_bytes : 0;
+	}
 }
 
 /* What its level rose by in each period and never fell by again. */
@@ -195,6 +240,7 @@ static void level_gains(const struct measure *m, const struct site *s, struct ga
 		floor = to;
 		blocks = to_blocks;
 	}
+	take_levels(m->run, s, g->level);
 }
 
 /* Growth along an axis, after start-up. */
@@ -236,6 +282,29 @@ static void look_along(const struct axis *a, const struct gains *g, struct growt
 	to->late_share = grown[0] > 0 ? late[0] / grown[0] : grown[1] > 0 ? late[1] / grown[1] : 0;
 }
 
+/* Is the level in the last quarter always above what it ever was in the first? What only
+ * goes up and down is not. */
+static bool has_risen(const struct axis *a, const struct gains *g, double from)
+{
+	double width = (1 - from) / QUARTERS, highest = 0, lowest = (double)INFINITY;
+
+	for (size_t i = 0; i < g->count; i++) {
+		if (a->ends[i] >= from && a->ends[i] <= from + width)
+			highest = fmax(highest, g->level[i]);
+		else if (a->ends[i] >= 1 - width)
+			lowest = fmin(lowest, g->level[i]);
+	}
+	return lowest > highest;
+}
+
+/* Coming and going by chance, blocks may be more than before by the root of how often they
+ * came and went. */
+static bool is_by_chance(const struct site *s, const struct growth *g)
+{
+	return own_blocks(s) > GROWTH_FEW_BLOCKS &&
+	       (double)g->grown_blocks < CHANCE * sqrt((double)(s->allocations + s->frees));
+}
+
 /* By its level alone, or when much of the run is over, it takes more to tell growth from the
  * ups and downs of use. */
 static enum growth_form form_of(const struct growth *g)
@@ -264,8 +333,8 @@ bool growth_says_more(const struct growth *a, const struct growth *b)
 	return p > q || (p >= q && a->grown_bytes > b->grown_bytes);
 }
 
-static void look_from(const struct measure *m, const struct gains *g, bool by_level, double from,
-		      struct growth *best)
+static void look_from(const struct measure *m, const struct site *s, const struct gains *g,
+		      bool by_level, double from, struct growth *best)
 {
 	bool any = false;
 
@@ -285,16 +354,19 @@ static void look_from(const struct measure *m, const struct gains *g, bool by_le
 		here.late_share = here.last_step = 0;
 		look_along(&m->axes[i], g, &here);
 		here.form = form_of(&here);
+		if (by_level && (!has_risen(&m->axes[i], g, from) || is_by_chance(s, &here)))
+			here.form = GROWTH_NONE;
 		if (growth_says_more(&here, best) && (from < WARM || here.form != GROWTH_NONE))
 			*best = here;
 	}
 }
 
-static void look(const struct measure *m, const struct gains *g, bool by_level, struct growth *best)
+static void look(const struct measure *m, const struct site *s, const struct gains *g,
+		 bool by_level, struct growth *best)
 {
-	look_from(m, g, by_level, START_UP, best);
+	look_from(m, s, g, by_level, START_UP, best);
 	if (best->form == GROWTH_NONE)
-		look_from(m, g, by_level, WARM, best);
+		look_from(m, s, g, by_level, WARM, best);
 }
 
 /* Slopes. */
@@ -319,15 +391,12 @@ static size_t sum_up(const struct axis *a, const struct gains *g, double *x, dou
 static double confidence_of(const struct measure *m, const struct site *s, const struct axis *a)
 {
 	double levels[PERIODS_MAX];
-	size_t count = 0, next = 0;
+	size_t first = 0;
 
-	for (size_t i = 0; i < m->run->period_count; i++) {
-		while (next < s->history_count && s->history[next].period <= i)
-			next++;
-		if (a->ends[i] >= START_UP)
-			levels[count++] = next > 0 ? (double)s->history[next - 1].live_bytes : 0;
-	}
-	return trend_confidence(levels, count);
+	take_levels(m->run, s, levels);
+	while (first < m->run->period_count && a->ends[first] < START_UP)
+		first++;
+	return trend_confidence(levels + first, m->run->period_count - first);
 }
 
 static void find_slopes(const struct measure *m, const struct site *s, const struct gains *g,
@@ -354,11 +423,6 @@ static double oldest_of(const struct run *run, const struct site *s)
 			return run->periods[run->period_count - 1].until_s - p->until_s;
 	}
 	return 0;
-}
-
-static uint64_t own_blocks(const struct site *s)
-{
-	return s->live_blocks - s->inherited_blocks;
 }
 
 /* How the process deals with its blocks. */
@@ -412,13 +476,13 @@ static void measure_site(const struct measure *m, struct site *s)
 		.bytes_per_request = (double)NAN,
 	};
 	kept_gains(m, s, &kept);
-	look(m, &kept, false, to);
+	look(m, s, &kept, false, to);
 	/* What is made anew as it grows is always young. */
 	if (s->frees != 0 && to->form != GROWTH_EVEN) {
 		struct growth by_level = *to;
 
 		level_gains(m, s, &level);
-		look(m, &level, true, &by_level);
+		look(m, s, &level, true, &by_level);
 		if (by_level.form > to->form)
 			*to = by_level;
 	}

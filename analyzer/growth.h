@@ -9,6 +9,8 @@
 
 #include "analyzer/run.h"
 
+#define GROWTH_FEW_BLOCKS 4 /* whose bytes may grow without their number */
+
 /* Fill `growth` of each site with live blocks of its own. False: out of memory. */
 bool growth_measure(struct run *run);
 

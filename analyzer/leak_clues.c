@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "analyzer/format_text.h"
+#include "analyzer/growth.h"
 #include "analyzer/reach_sums.h"
 
 #define START	       20  /* points, before any clue */
 #define SLOWED	       0.2 /* of what it gained, in the second half */
-#define LEVEL_BLOCKS   4   /* that may grow without being more */
 #define NUMBER_LEAST_S 0.1 /* a run whose blocks' number means something */
 #define FREED_LEAST    10  /* blocks that tell what is typical */
 #define FREED_SHORT    50  /* likewise, where there is no time to tell */
@@ -138,7 +138,7 @@ static bool say_growth(struct leak *l, const char *how)
 
 static bool is_by_number(const struct leak *l)
 {
-	return l->site->growth.by_level && l->site->live_blocks > LEVEL_BLOCKS;
+	return l->site->growth.by_level && l->site->live_blocks > GROWTH_FEW_BLOCKS;
 }
 
 static bool grows_evenly(struct report *r, struct leak *l)
