@@ -53,6 +53,13 @@ const struct finding_kind finding_kinds[] = {
 	 "Allocate once and use it again, or use the stack: each block is freed before the next is "
 	 "allocated.",
 	 RUN_OFF_MEMORY, find_temporary},
+	{"leak", "leaks",
+	 "Free each block when what it was made for is over, or bound what keeps them; perfhook "
+	 "leaks has the evidence.",
+	 RUN_OFF_MEMORY, find_leaks},
+	{"lost-blocks", "lost blocks",
+	 "Free each block before the last pointer to it goes; perfhook leaks lists them.",
+	 RUN_OFF_MEMORY, find_lost},
 };
 const size_t finding_kind_count = sizeof(finding_kinds) / sizeof(*finding_kinds);
 
@@ -115,11 +122,19 @@ void evidence_number(struct finding *to, const char *key, double number)
 	add_evidence(to, &(struct evidence){.key = key, .type = EVIDENCE_NUMBER, .number = number});
 }
 
+static bool is_untimed_high(const struct finding *f)
+{
+	return isnan(f->saves_s) && strcmp(f->severity, "high") == 0;
+}
+
 int finding_by_savings(const void *a, const void *b)
 {
 	const struct finding *x = a, *y = b;
 	int by;
 
+	/* Time is not all: what is serious comes first. */
+	if (is_untimed_high(x) != is_untimed_high(y))
+		return is_untimed_high(x) ? -1 : 1;
 	if (isnan(x->saves_s) != isnan(y->saves_s))
 		return isnan(x->saves_s) ? 1 : -1;
 	if (x->saves_s < y->saves_s || x->saves_s > y->saves_s)

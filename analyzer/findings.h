@@ -68,5 +68,7 @@ void find_slow_peers(struct finder *f);
 void find_contention(struct finder *f);
 void find_blocked_loops(struct finder *f);
 void find_temporary(struct finder *f);
+void find_leaks(struct finder *f);
+void find_lost(struct finder *f);
 
 #endif

@@ -14,6 +14,7 @@
 #define TIME_LEAST_S  0.1  /* a run to measure by time: coarse stamps are some ms apart */
 #define IDLE_LEAST_S  0.01 /* more than coarse stamps are apart */
 #define CHANCE	      3	   /* standard deviations */
+#define SLOPE_POINTS  33
 #define QUARTERS      4
 #define EVEN_STEPS    8	  /* periods that it grew in, in each quarter: evenly */
 #define STEADY_STEPS  4	  /* in most quarters: steadily */
@@ -371,26 +372,26 @@ static void look(const struct measure *m, const struct site *s, const struct gai
 
 /* Slopes. */
 
-/* After start-up: x and the sum of gains so far, at the ends of periods. */
-static size_t sum_up(const struct axis *a, const struct gains *g, double *x, double *sums)
+/* Of the sum of gains, after start-up. A third of the points gives as good a median. */
+static double slope_along(const struct measure *m, const struct axis *a, const struct gains *g)
 {
-	double sum = 0;
-	size_t count = 0;
+	double x[SLOPE_POINTS] = {0}, sums[SLOPE_POINTS] = {0}, sum = 0;
+	size_t step = m->run->period_count / SLOPE_POINTS + 1, count = 0;
 
 	for (size_t i = 0; i < g->count; i++) {
 		sum += g->bytes[i];
-		if (a->ends[i] < START_UP || (count > 0 && a->ends[i] * a->amount <= x[count - 1]))
+		if (a->ends[i] < START_UP || (g->count - 1 - i) % step != 0)
 			continue;
 		x[count] = a->ends[i] * a->amount;
 		sums[count++] = sum;
 	}
-	return count;
+	return slope_of(x, sums, count, m->slopes);
 }
 
 /* The levels themselves, so that what goes up and down again says so. */
 static double confidence_of(const struct measure *m, const struct site *s, const struct axis *a)
 {
-	double levels[PERIODS_MAX];
+	double levels[PERIODS_MAX] = {0};
 	size_t first = 0;
 
 	take_levels(m->run, s, levels);
@@ -402,16 +403,15 @@ static double confidence_of(const struct measure *m, const struct site *s, const
 static void find_slopes(const struct measure *m, const struct site *s, const struct gains *g,
 			struct growth *to)
 {
-	const struct axis *time = &m->axes[GROWTH_BY_TIME];
-	const struct axis *requests = &m->axes[GROWTH_BY_REQUESTS];
-	double x[PERIODS_MAX], sums[PERIODS_MAX];
+	/* In less than half of the time, the median is 0. */
+	bool flat = to->steps < STEADY_STEPS;
 
-	to->confidence = confidence_of(m, s, &m->axes[to->axis]);
-	if (time->usable)
+	to->confidence = flat ? 0 : confidence_of(m, s, &m->axes[to->axis]);
+	if (m->axes[GROWTH_BY_TIME].usable)
 		to->slope_bytes_per_hour =
-			3600 * slope_of(x, sums, sum_up(time, g, x, sums), m->slopes);
-	if (to->axis == GROWTH_BY_REQUESTS)
-		to->bytes_per_request = slope_of(x, sums, sum_up(requests, g, x, sums), m->slopes);
+			flat ? 0 : 3600 * slope_along(m, &m->axes[GROWTH_BY_TIME], g);
+	if (!flat && to->axis == GROWTH_BY_REQUESTS)
+		to->bytes_per_request = slope_along(m, &m->axes[GROWTH_BY_REQUESTS], g);
 }
 
 static double oldest_of(const struct run *run, const struct site *s)

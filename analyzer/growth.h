@@ -11,6 +11,10 @@
 
 #define GROWTH_FEW_BLOCKS 4 /* whose bytes may grow without their number */
 
+/* A process that does not wait for work, but runs longer: nobody waits so long for what
+ * only builds up. */
+#define GROWTH_BATCH_S 60.0
+
 /* Fill `growth` of each site with live blocks of its own. False: out of memory. */
 bool growth_measure(struct run *run);
 

@@ -1040,7 +1040,7 @@ void heap_free(struct replay_heap *h)
 {
 	pages_free(h->blocks, h->blocks ? (h->mask + 1) * sizeof(*h->blocks) : 0);
 	for (size_t i = 0; h->sites != NULL && i < h->site_count; i++)
-		free(h->sites[i].track.entries);
+		history_free(&h->sites[i].track);
 	free(h->sites);
 	free(h->marks);
 	free(h->site_of);

@@ -98,6 +98,7 @@ static void take_history(struct replay_heap *h, struct run *run)
 		to->history = &run->history[count];
 		to->history_count = h->sites[i].track.count;
 		take_points(h, &h->sites[i], &run->history[count]);
+		history_free(&h->sites[i].track);
 		count += to->history_count;
 	}
 }

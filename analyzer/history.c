@@ -77,6 +77,12 @@ bool history_put(struct history_track *t, const struct history_axis *x, struct h
 	return true;
 }
 
+void history_free(struct history_track *t)
+{
+	free(t->entries);
+	*t = (struct history_track){0};
+}
+
 void history_fold_marks(struct history_marks *m, const struct history_axis *x)
 {
 	size_t kept = 0;
@@ -125,14 +131,15 @@ size_t history_find(const struct history_marks *m, struct history_place place)
 
 struct history_level history_at(const struct site *s, uint32_t period)
 {
-	const struct history_point *p = NULL;
+	struct history_level level = {0};
 
-	for (size_t i = 0; i < s->history_count && s->history[i].period <= period; i++)
-		p = &s->history[i];
-	if (p == NULL)
-		return (struct history_level){0};
-	return (struct history_level){p->live_bytes, p->live_blocks, p->allocated_bytes,
-				      p->allocations};
+	for (size_t i = 0; i < s->history_count && s->history[i].period <= period; i++) {
+		const struct history_point *p = &s->history[i];
+
+		level = (struct history_level){p->live_bytes, p->live_blocks, p->allocated_bytes,
+					       p->allocations};
+	}
+	return level;
 }
 
 void history_sample(const struct run *run, const struct site *s, struct history_level *levels,

@@ -65,6 +65,8 @@ bool history_put(struct history_track *t, const struct history_axis *x, struct h
 void history_mark(struct history_marks *m, const struct history_axis *x,
 		  const struct history_mark *mark);
 
+void history_free(struct history_track *t);
+
 /* At the end: entries of one cell become one. */
 void history_fold(struct history_track *t, const struct history_axis *x);
 void history_fold_marks(struct history_marks *m, const struct history_axis *x);

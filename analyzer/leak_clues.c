@@ -23,7 +23,6 @@
 #define LEAVES_TIDY    20   /* likewise, where nearly all else was freed: */
 #define TIDY_SHARE     0.95 /* of so many allocations */
 #define TIDY_LEAST     1000
-#define BATCH_MOST_S   60.0 /* longer, nobody waits for what only builds up */
 
 struct siblings *siblings_count(const struct run *run)
 {
@@ -98,23 +97,25 @@ static bool grows(const struct growth *g)
 	return g->form != GROWTH_NONE;
 }
 
-static const char *along(const struct growth *g, char *out)
+#define ALONG_ROOM 96
+
+static const char *along(const struct growth *g, char out[ALONG_ROOM])
 {
 	char n[FORMAT_ROOM];
 
 	switch (g->axis) {
 	case GROWTH_BY_REQUESTS:
-		snprintf(out, 2 * FORMAT_ROOM, "%s requests", format_count(n, (uint64_t)g->amount));
+		snprintf(out, ALONG_ROOM, "%s requests", format_count(n, (uint64_t)g->amount));
 		break;
 	case GROWTH_BY_ROUNDS:
-		snprintf(out, 2 * FORMAT_ROOM, "%s rounds of work",
+		snprintf(out, ALONG_ROOM, "%s rounds of work",
 			 format_count(n, (uint64_t)g->amount));
 		break;
 	case GROWTH_BY_TIME:
-		snprintf(out, 2 * FORMAT_ROOM, "the run's %s", leak_time(n, g->amount));
+		snprintf(out, ALONG_ROOM, "the run's %s", leak_time(n, g->amount));
 		break;
 	default:
-		snprintf(out, 2 * FORMAT_ROOM, "the process's %s allocations",
+		snprintf(out, ALONG_ROOM, "the process's %s allocations",
 			 format_count(n, (uint64_t)g->amount));
 	}
 	return out;
@@ -123,7 +124,7 @@ static const char *along(const struct growth *g, char *out)
 static bool say_growth(struct leak *l, const char *how)
 {
 	const struct growth *g = &l->site->growth;
-	char where[2 * FORMAT_ROOM], n[FORMAT_ROOM], bytes[FORMAT_ROOM];
+	char where[ALONG_ROOM], n[FORMAT_ROOM], bytes[FORMAT_ROOM];
 
 	format_bytes(bytes, (double)g->grown_bytes);
 	if (g->by_level)
@@ -164,7 +165,7 @@ static bool grows_steadily(struct report *r, struct leak *l)
 static bool has_slowed(struct report *r, struct leak *l)
 {
 	const struct growth *g = &l->site->growth;
-	char percent[FORMAT_ROOM], where[2 * FORMAT_ROOM];
+	char percent[FORMAT_ROOM], where[ALONG_ROOM];
 
 	(void)r;
 	if (grows(g) || g->steps == 0 || g->late_share >= SLOWED)
@@ -374,7 +375,7 @@ static bool is_left_to_exit(struct report *r, struct leak *l)
 
 	(void)r;
 	if (!g->measured || g->axis == GROWTH_BY_REQUESTS || g->axis == GROWTH_BY_ROUNDS ||
-	    g->waited || g->ran_s >= BATCH_MOST_S ||
+	    g->waited || g->ran_s >= GROWTH_BATCH_S ||
 	    g->stacks_left < (tidy ? LEAVES_TIDY : LEAVES_LEAST))
 		return false;
 	leak_why(l,

@@ -784,13 +784,13 @@ static int replay_finish(struct replay *r, struct error *e)
 		return out_of_memory(r, e);
 	if (r->view == NULL && r->filter == NULL) /* the kernel counted all */
 		compare_with_kernel(r);
+	replay_take_found(r);
 	if (r->heap.failed || r->io.failed || r->waits.failed ||
 	    (run->activity != NULL && run->activity->failed) || !growth_measure(run) ||
 	    !find_findings(r))
 		return out_of_memory(r, e);
 	drop_other_threads(r);
 	replay_note_all(r);
-	replay_take_found(r);
 	return 0;
 }
 

@@ -50,6 +50,13 @@ static const struct fault {
 	 {"use_and_forget", "temporary"},
 	 NULL,
 	 {{"temporary_allocations", "blocks", 1, 0}, {"allocations", "blocks", 1, 0}}},
+	{"leaking",
+	 "leak",
+	 {"forget", "leaking"},
+	 NULL,
+	 {{"live_bytes", "bytes", 1, 0},
+	  {"live_blocks", "blocks", 1, 0},
+	  {"stack_live_bytes", "bytes", 1, 0}}},
 	{"whole_in_random_order",
 	 "random-reads",
 	 {"look_up", "random_reads"},
@@ -116,7 +123,8 @@ static const char *const harmless[] = {
 /* A machine that others use may take a while between two calls: what follows within a
  * moment is to be exact here. */
 static const char *const patient[] = {"tiny-write-gap-ms=2000", "sync-gap-ms=5000",
-				      "round-trip-gap-ms=2000", "reconnect-gap-ms=5000"};
+				      "round-trip-gap-ms=2000", "reconnect-gap-ms=5000",
+				      "leak-run-s=0.1"};
 
 static cJSON *findings_of(const char *trace, const char *const *thresholds, size_t count)
 {
@@ -252,6 +260,8 @@ static void thresholds_decide(void **state)
 		{"tiny_reads", "tiny-reads", "tiny-read-calls=3000", "tiny-read-calls=3001"},
 		{"temporary", "temporary-allocations", "temporary-calls=120000",
 		 "temporary-calls=120001"},
+		{"leaking", "leak", "leak-bytes-per-day=1000", "leak-bytes-per-day=1e15"},
+		{"leaking", "leak", "leak-run-s=0.2", "leak-run-s=1000"},
 		{"whole_in_random_order", "random-reads", "random-read-calls=256",
 		 "random-read-calls=257"},
 		{"a_part_in_random_order", "random-reads", "random-read-percent=70",
@@ -330,8 +340,39 @@ static void as_text(void **state)
 	o = record(ARGV(program("findings"), "tiny_writes"),
 		   &(struct options){.preload = true, .env = ARGV("PERFHOOK_EVENTS=memory")});
 	shown = run(ARGV(perfhook_path(), "report", o.trace), NULL);
-	check(strstr(shown.out, "looked for: temporary allocations\n") != NULL, "not said:\n%s",
-	      shown.out);
+	check(strstr(shown.out, "looked for: temporary allocations, leaks, lost blocks\n") != NULL,
+	      "not said:\n%s", shown.out);
+}
+
+/* What fills up in a third of the run is none, however short a run may be. */
+static void a_full_cache_is_none(void **state)
+{
+	struct outcome o = record(ARGV(program("findings"), "filling"), NULL);
+	cJSON *json = findings_of(o.trace, patient, COUNT_OF(patient));
+
+	(void)state;
+	check(find(json, "leak") == NULL, "the cache is taken for a leak");
+	cJSON_Delete(json);
+}
+
+/* Only where they were searched for. */
+static void lost_blocks(void **state)
+{
+	const struct options searched = {.preload = true, .env = ARGV("PERFHOOK_LEAKS=exit")};
+	struct outcome o = record(ARGV(program("findings"), "leaking"), &searched);
+	cJSON *json = findings_of(o.trace, patient, COUNT_OF(patient));
+	const cJSON *f = find(json, "lost-blocks");
+	uint64_t found;
+
+	(void)state;
+	check(f != NULL && frame_of(f, "forget") != NULL, "not found");
+	found = json_u64(f, "evidence.lost_blocks");
+	/* Where an address stands by chance, its block is reachable. */
+	check(found <= truth(&o, "blocks") && found + 3 >= truth(&o, "blocks"), "%llu lost",
+	      (unsigned long long)found);
+	f = find(json, "leak");
+	check(f != NULL && strcmp(json_text(f, "severity"), "high") == 0, "it does not grow");
+	cJSON_Delete(json);
 }
 
 static void wrong_thresholds(void **state)
@@ -367,7 +408,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		boxed(faults_are_found),  boxed(near_misses_are_not), boxed(a_proxy_is_none),
 		boxed(thresholds_decide), boxed(in_a_tree),	      boxed(as_text),
-		boxed(wrong_thresholds),
+		boxed(wrong_thresholds),  boxed(lost_blocks),	      boxed(a_full_cache_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

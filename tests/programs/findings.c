@@ -227,6 +227,46 @@ static void temporary(void)
 	truth("blocks", 120000);
 }
 
+enum { ROUNDS = 300, CACHED = 100 };
+
+static void pause_a_little(void)
+{
+	const struct timespec t = {0, 1000000};
+
+	nanosleep(&t, NULL);
+}
+
+/* A block of each round is lost. */
+static void forget(void)
+{
+	memset(keep(malloc(500)), 0, 500);
+}
+
+static void leaking(void)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		use_and_forget(5);
+		forget();
+		pause_a_little();
+	}
+	truth("blocks", ROUNDS);
+	truth("bytes", ROUNDS * 500);
+}
+
+/* A cache that is full soon. */
+static void filling(void)
+{
+	static void *cache[CACHED];
+
+	for (int i = 0; i < ROUNDS; i++) {
+		use_and_forget(5);
+		if (i < CACHED)
+			cache[i] = keep(calloc(1, 500));
+		pause_a_little();
+	}
+	keep(cache);
+}
+
 /* Most of the time they are kept for a while. */
 static void kept_a_while(void)
 {
@@ -685,6 +725,8 @@ int main(int argc, char **argv)
 		{"few_tiny_reads", few_tiny_reads},
 		{"temporary", temporary},
 		{"kept_a_while", kept_a_while},
+		{"leaking", leaking},
+		{"filling", filling},
 		{"syncs", syncs},
 		{"one_sync", one_sync},
 		{"round_trips", round_trips},
