@@ -9,7 +9,7 @@ enum {
 	OPCODE_CALL = 0xe8,
 	OPCODE_JUMP = 0xe9,
 	OPCODE_SHORT_JUMP = 0xeb,
-	FUNCTION_MAX = 65536, /* a larger one is not looked through */
+	FUNCTION_MAX = 16384, /* a larger one is not looked through */
 };
 
 /* The file's bytes of a range of code; NULL: it does not have them all. */

@@ -9,7 +9,8 @@
 #include "analyzer/map.h"
 #include "analyzer/vector.h"
 
-#define BIT(cost) (1u << (cost))
+#define BIT(cost)     (1u << (cost))
+#define THREADS_NOISE 0.05 /* of the peak, by which a stack's part of it varies */
 
 enum {
 	COSTS_MEMORY = BIT(COST_LEAKED) | BIT(COST_ALLOCATED) | BIT(COST_TEMPORARY),
@@ -278,10 +279,23 @@ static void free_building(struct building *b)
 
 /* ---- What changed, in its lists ---- */
 
+/* Which blocks of several threads live at once depends on which thread comes when. */
+static bool is_chance(const struct diff *d, const struct diff_value *v)
+{
+	double change = fabs((double)v->value[DIFF_AFTER] - (double)v->value[DIFF_BEFORE]);
+	const uint64_t *peak = d->totals[COST_PEAK].value;
+
+	return (d->reports[DIFF_BEFORE]->run->thread_count > 1 ||
+		d->reports[DIFF_AFTER]->run->thread_count > 1) &&
+	       change < THREADS_NOISE * fmax((double)peak[DIFF_BEFORE], (double)peak[DIFF_AFTER]);
+}
+
 static bool is_changed(const struct diff *d, const struct diff_stack *s, int id)
 {
 	const struct diff_value *v = &s->costs[id];
 
+	if (id == COST_PEAK && is_chance(d, v))
+		return false;
 	if (BIT(id) & COSTS_TIME)
 		return diff_is_slower(&d->noise, v->value[DIFF_BEFORE], v->value[DIFF_AFTER],
 				      v->count[v->count[DIFF_AFTER] > v->count[DIFF_BEFORE]]);

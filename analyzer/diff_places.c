@@ -330,17 +330,32 @@ int diff_files(struct diff *d, struct error *e)
 
 /* ---- Peers ---- */
 
+static const char *or_empty(const char *s)
+{
+	return s != NULL ? s : "";
+}
+
+/* Where the port begins in "127.0.0.1:40000", or in "port 40000" of this side; NULL: it
+ * has none, or one that someone chose. */
+static const char *kernels_port(const struct endpoint *n)
+{
+	const char *port = NULL;
+
+	if (starts_with(n->name, "port "))
+		port = strchr(n->name, ' ');
+	else if (starts_with(or_empty(n->family), "inet"))
+		port = strrchr(n->name, ':');
+	return port != NULL && strtoul(port + 1, NULL, 10) >= EPHEMERAL_PORT ? port + 1 : NULL;
+}
+
 /* Whose side, and the address; a port that the kernel chose is any. */
 static const char *peer_key(struct places *p, const struct endpoint *n)
 {
-	const char *colon = strrchr(n->name, ':');
-	bool chosen = n->family != NULL && starts_with(n->family, "inet") && colon != NULL &&
-		      strtoul(colon + 1, NULL, 10) >= EPHEMERAL_PORT;
+	const char *port = kernels_port(n);
+	size_t length = port != NULL ? (size_t)(port - n->name) : strlen(n->name);
 	const char *key =
-		arena_print(p->arena, "%s %s %s %.*s%s", n->side != NULL ? n->side : "",
-			    n->family != NULL ? n->family : "", n->type != NULL ? n->type : "",
-			    chosen ? (int)(colon + 1 - n->name) : (int)strlen(n->name), n->name,
-			    chosen ? "*" : "");
+		arena_print(p->arena, "%s %s %s %.*s%s", or_empty(n->side), or_empty(n->family),
+			    or_empty(n->type), (int)length, n->name, port != NULL ? "*" : "");
 
 	return key[0] != '\0' ? key : NULL;
 }
