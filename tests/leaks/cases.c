@@ -31,6 +31,7 @@ const struct leak_case leak_cases[] = {
 	CASE("late_activity", "leak_ticket"),
 	CASE("list_error_path", "leak_job"),
 	CASE("lru_cache", "leak_entry"),
+	{.name = "lost_at_start", .planted = {"leak_rule"}, .search = SEARCH_ALWAYS},
 	CASE("map_only_grows", "leak_token"),
 	CASE("missing_virtual_destructor", "leak_points"),
 	CASE("mmap_only", "leak_record"),
@@ -56,8 +57,8 @@ const struct leak_case leak_cases[] = {
 	CASE("timer_list", "leak_timer"),
 	{.name = "timer_thread", .planted = {"leak_sample"}, .by_time = true},
 	CASE("tls_only", "leak_trailer"),
-	CASE("tombstones", "leak_value"),
-	CASE("tree_root", "leak_node"),
+	{.name = "tombstones", .planted = {"leak_value"}, .search = SEARCH_IF_SHORT},
+	{.name = "tree_root", .planted = {"leak_node"}, .search = SEARCH_IF_SHORT},
 	CASE("virtual_base", "leak_answer"),
 	{.name = "killed_daemon", .planted = {"leak_cookie"}, .signal = SIGKILL},
 	/* What is called by ctypes, and nothing else, goes through libffi. */

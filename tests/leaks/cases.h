@@ -13,6 +13,8 @@ struct leak_case {
 	const char *planted[CASE_PLANTED + 1];
 	/* The command; none: the program of that name in tests/leaks. */
 	const char *command[CASE_WORDS + 1];
+	/* When it takes a search for pointers at the end to tell the leak. */
+	enum { SEARCH_NEVER, SEARCH_IF_SHORT, SEARCH_ALWAYS } search;
 	const char *argument; /* of the program in tests/leaks */
 	/* Blocks' sizes depend on addresses: Python keeps some as numbers. */
 	bool sizes_vary;

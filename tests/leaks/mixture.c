@@ -115,7 +115,7 @@ static void serve_reload(struct part *p, int i)
 	}
 }
 
-/* A queue: filled by chance, emptied by chance, now and then quite. */
+/* A queue: filled by chance, emptied by chance, and quite so some twenty times. */
 static void serve_queue(struct part *p, int i)
 {
 	(void)i;
@@ -123,7 +123,7 @@ static void serve_queue(struct part *p, int i)
 		p->slots[p->count++] = make(p);
 	else if (p->count > 0)
 		drop(&p->slots[--p->count]);
-	if (draw(200) == 0)
+	if (draw((unsigned)(total / p->every / 20)) == 0)
 		while (p->count > 0)
 			drop(&p->slots[--p->count]);
 }

@@ -19,7 +19,7 @@ struct verdict {
 	bool good;
 };
 
-static struct verdict verdicts[4 * MOST_CASES + MOST_MIXTURES];
+static struct verdict verdicts[5 * MOST_CASES + MOST_MIXTURES];
 static size_t verdict_count;
 
 static void judge_leak(struct verdict *v, const cJSON *entry, int rank)
@@ -124,10 +124,12 @@ static void explain(const struct leak_case *c, const cJSON *json)
 	}
 }
 
-/* `number`: of the variant, or for another column of the table's. */
-static void run_case(const struct leak_case *c, int number, const char *variant)
+/* `number` is the table's: of a variant or a seed. */
+static void run_case(const struct leak_case *c, int number, int variant, bool search)
 {
-	struct options options = {.env = (const char *const[]){variant, NULL}};
+	struct options options = {
+		.env = (const char *const[]){text("LEAKS_VARIANT=%d", variant),
+					     search ? "PERFHOOK_LEAKS=exit" : NULL, NULL}};
 	struct verdict *v;
 	struct outcome o;
 	cJSON *json;
@@ -149,9 +151,10 @@ static void run_case(const struct leak_case *c, int number, const char *variant)
 static void one_case(void **state)
 {
 	static size_t next;
+	const struct leak_case *c = &leak_cases[next++];
 
 	(void)state;
-	run_case(&leak_cases[next++], 0, "LEAKS_VARIANT=0");
+	run_case(c, 0, 0, c->search == SEARCH_ALWAYS);
 }
 
 /* A run of some milliseconds. */
@@ -163,7 +166,7 @@ static void one_case_at_once(void **state)
 	(void)state;
 	if (c->by_time || c->command[0] != NULL)
 		skip_because("%s has its leak by time, or its own pace", c->name);
-	run_case(c, 3, "LEAKS_VARIANT=3");
+	run_case(c, 3, 3, c->search != SEARCH_NEVER);
 }
 
 /* Other rates and sizes. */
@@ -174,7 +177,17 @@ static void one_case_varied(void **state)
 
 	(void)state;
 	for (int variant = 1; variant <= 2; variant++)
-		run_case(c, variant, text("LEAKS_VARIANT=%d", variant));
+		run_case(c, variant, variant, c->search == SEARCH_ALWAYS);
+}
+
+/* With a search at the end, which must not make it worse. */
+static void one_case_searched(void **state)
+{
+	static size_t next;
+	const struct leak_case *c = &leak_cases[next++];
+
+	(void)state;
+	run_case(c, 0, 0, true);
 }
 
 /* Programs made by chance. */
@@ -185,7 +198,7 @@ static void mixtures(void **state)
 	(void)state;
 	for (int seed = 1; seed <= (full_mode() ? MOST_MIXTURES : MOST_MIXTURES / 10); seed++) {
 		c.argument = text("%d", seed);
-		run_case(&c, seed, NULL);
+		run_case(&c, seed, 0, false);
 	}
 }
 
@@ -205,7 +218,8 @@ static int print_table(void **state)
 
 int main(void)
 {
-	static const CMUnitTestFunction ways[] = {one_case, one_case_at_once, one_case_varied};
+	static const CMUnitTestFunction ways[] = {one_case, one_case_at_once, one_case_varied,
+						  one_case_searched};
 	static struct CMUnitTest tests[COUNT_OF(ways) * MOST_CASES + 1] = {boxed(mixtures)};
 	size_t count = leak_case_count();
 
@@ -213,6 +227,6 @@ int main(void)
 		tests[i + 1] = (struct CMUnitTest)boxed(ways[i / count]);
 		tests[i + 1].name = leak_cases[i % count].name;
 	}
-	return _cmocka_run_group_tests("leaks", tests, 1 + (full_mode() ? 3 : 2) * count, NULL,
+	return _cmocka_run_group_tests("leaks", tests, 1 + (full_mode() ? 4 : 2) * count, NULL,
 				       print_table);
 }
