@@ -53,7 +53,7 @@ static void *serve_for_ever(void *unused)
 		snprintf(buffer, 100, "request %d", r->number);
 		temporaries(r->number);
 		free(r);
-		leave();
+		scrub();
 		pthread_mutex_lock(&lock);
 		served++;
 		pthread_cond_signal(&done);

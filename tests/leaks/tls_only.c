@@ -33,7 +33,7 @@ static void *work(void *unused)
 		pause_after(i);
 	}
 	memset(scratch, 0, 100);
-	leave();
+	scrub();
 	pthread_barrier_wait(&served);
 	for (;;)
 		pause();
