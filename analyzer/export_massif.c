@@ -128,7 +128,7 @@ static int print_tree(struct massif *m, const struct cost *cost, struct error *e
 static int print_snapshots(struct massif *m, struct error *e)
 {
 	const struct heap *h = &m->x->report->run->heap;
-	double end_s = m->x->report->run->duration_s;
+	double end_s = run_end_s(m->x->report->run);
 	size_t i = 0;
 
 	for (; i < h->timeline_count && h->timeline[i].at_s < h->peak_at_s; i++)

@@ -416,8 +416,9 @@ static void put_comments(struct pprof *p)
 		p->failed = true;
 	free(title);
 	free(comment);
-	put_number(p, PROFILE_TIME_NANOS, export_first_run(p->x->report)->started_ns);
-	put_number(p, PROFILE_DURATION_NANOS, (uint64_t)(run->duration_s * 1e9));
+	put_number(p, PROFILE_TIME_NANOS,
+		   export_first_run(p->x->report)->started_ns + (uint64_t)(run_start_s(run) * 1e9));
+	put_number(p, PROFILE_DURATION_NANOS, (uint64_t)(run_span_s(run) * 1e9));
 }
 
 static int put_all(struct pprof *p, struct error *e)

@@ -148,7 +148,7 @@ void history_sample(const struct run *run, const struct site *s, struct history_
 	uint32_t period = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		double at_s = run->duration_s * (double)(i + 1) / (double)count;
+		double at_s = run_start_s(run) + run_span_s(run) * (double)(i + 1) / (double)count;
 
 		while (period + 1 < run->period_count && run->periods[period].until_s < at_s &&
 		       run->periods[period + 1].until_s <= at_s)

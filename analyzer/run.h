@@ -748,12 +748,17 @@ void run_free_recorders(struct run *run);
  * only the events tell it. run_free() after success. */
 int run_outline(struct run *run, const char *path, struct error *e);
 
+/* What the figures are about: from here to there, and how long that is. Seconds. */
+static inline double run_start_s(const struct run *run)
+{
+	return run->view.windowed ? run->view.from_s : 0;
+}
+
 static inline double run_end_s(const struct run *run)
 {
 	return run->view.windowed ? run->view.to_s : run->duration_s;
 }
 
-/* How long what the figures are about lasted, in seconds. */
 static inline double run_span_s(const struct run *run)
 {
 	return run->view.windowed ? run->view.to_s - run->view.from_s : run->duration_s;

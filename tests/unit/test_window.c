@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "analyzer/history.h"
 #include "analyzer/run.h"
 
 #include <cmocka.h>
@@ -270,6 +271,7 @@ static void test_periods(void **state)
 {
 	enum { BEFORE = 10000, WITHIN = 2000 };
 	uint32_t a = make_node(&t, 0, 0xa);
+	struct history_level levels[8];
 	const struct site *s;
 
 	(void)state;
@@ -285,6 +287,9 @@ static void test_periods(void **state)
 		assert_true(run.periods[i].allocations - run.periods[i - 1].allocations <=
 			    WITHIN / 16);
 	s = site(0xa);
+	history_sample(&run, s, levels, 8);
+	assert_true(levels[1].allocations > WITHIN * 9 / 10); /* at 4 ms, of 2 to 10 */
+	assert_int_equal(levels[7].allocations, WITHIN);
 	assert_true(s->history_count >= 16);
 	assert_int_equal(s->history[s->history_count - 1].allocations, WITHIN);
 	assert_int_equal(s->live_blocks, WITHIN);
