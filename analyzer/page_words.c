@@ -76,6 +76,14 @@ static char *trimmed(char *s)
 	return s + strspn(s, " ");
 }
 
+/* A row of bars: the page draws that better. */
+static bool is_drawn(const char *text)
+{
+	static const char bar[] = "\xe2\x96"; /* U+2580 to U+25BF */
+
+	return strncmp(text + strspn(text, " "), bar, strlen(bar)) == 0;
+}
+
 /* "  label       text", "              text" or "  text". */
 static void emit_row(struct emit_json *e, const char *style, char *line)
 {
@@ -88,8 +96,8 @@ static void emit_row(struct emit_json *e, const char *style, char *line)
 	} else {
 		label = line + strlen(line);
 	}
-	if (strcmp(label, "over time") == 0)
-		return; /* the page draws it */
+	if (is_drawn(text))
+		return;
 	emit_object(e, NULL);
 	emit_string(e, "label", label);
 	emit_string(e, "text", trimmed(text));

@@ -17,9 +17,10 @@ function series(name, list, value, tone) {
 function timelineRows() {
 	const rows = [];
 	const of = (section) => (model[section] && model[section].timeline) || [];
-	const heap = of("memory"), io = of("io"), net = of("sockets"), use = of("resources");
+	const heap = of("memory"), io = of("io"), net = of("sockets"), use = of("resources"), resident = of("resident");
 	rows.push({title: "Heap", unit: "bytes", series: [series("live", heap, (s) => s.live_bytes, "one")]});
-	rows.push({title: "RSS", unit: "bytes", series: [series("resident", use, (s) => s.rss_bytes, "one")]});
+	rows.push({title: "Allocating", unit: "bytes/s", series: [series("allocated", heap, (s) => s.allocated_bytes_per_s || 0, "two")]});
+	rows.push({title: "RSS", unit: "bytes", series: [series("resident", use.length ? use : resident, (s) => s.rss_bytes, "one")]});
 	rows.push({title: "CPU", unit: "percent", series: [series("used", use, (s) => s.cpu_percent, "three")]});
 	rows.push({title: "Files", unit: "bytes/s", series: [
 		series("read", io, (s) => s.read_bytes_per_s, "two"),

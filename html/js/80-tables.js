@@ -8,7 +8,8 @@ const ROWS_AT_FIRST = 25;
 class Table {
 	constructor(spec) {
 		this.spec = spec;
-		this.sort = {column: spec.sort || spec.columns[1], down: true};
+		const first = spec.sort && spec.columns.find((c) => c.key === spec.sort.key);
+		this.sort = {column: first || spec.columns[1], down: !first};
 		this.term = "";
 		this.limit = ROWS_AT_FIRST;
 		this.body = el("tbody");
@@ -73,7 +74,17 @@ class Table {
 			: el("span", {}, text);
 		return el("tr", {class: this.spec.rowClass ? this.spec.rowClass(row) : null},
 			el("th", {scope: "row", class: classOf(first)}, name, first.more ? el("span", {class: "more"}, first.more(row)) : null),
-			...rest.map((c) => el("td", {class: classOf(c)}, c.text(row))));
+			...rest.map((c) => this.drawCell(c, row)));
+	}
+
+	// Some figures have a bar behind them, as long as their part of the greatest.
+	drawCell(column, row) {
+		const cell = el("td", {class: classOf(column)}, column.text(row));
+		if (column.bar) {
+			cell.classList.add("bar");
+			cell.style.setProperty("--part", `${(100 * column.value(row)) / (column.bar() || 1)}%`);
+		}
+		return cell;
 	}
 
 	draw() {
@@ -156,6 +167,11 @@ function leakRows() {
 	}).filter((leak) => leak.blocks > 0);
 }
 
+// Of a short run it is not worth saying what it would be in an hour.
+function isLong() {
+	return duration - start >= 60;
+}
+
 function leakTable() {
 	return new Table({
 		id: "leaks",
@@ -170,7 +186,7 @@ function leakTable() {
 			number("bytes", "Bytes", (row) => row.bytes, formatBytes),
 			number("blocks", "Blocks", (row) => row.blocks, formatCount),
 			...(model.leaks.some((leak) => leak.reachability) ? [word("reach", "Reachable", (row) => row.reachability || "")] : []),
-			...(model.leaks.some((leak) => leak.slope_bytes_per_hour !== null) ? [number("slope", "Growth",
+			...(isLong() && model.leaks.some((leak) => leak.slope_bytes_per_hour > 0) ? [number("slope", "Growth",
 				(row) => row.slope_bytes_per_hour, (v) => `${formatBytes(v)}/h`, {minor: true})] : []),
 			number("first", "First", (row) => row.first_at_s, formatSeconds, {minor: true}),
 			number("last", "Last", (row) => row.last_at_s, formatSeconds, {minor: true}),
@@ -450,6 +466,47 @@ function processTable() {
 	});
 }
 
+// ---- how blocks are spread: by size, and by how long they lived ----
+
+function spreadTable(id, title, rows, range, columns) {
+	const greatest = (value) => rows.reduce((most, row) => Math.max(most, value(row)), 0);
+	return new Table({
+		id,
+		title,
+		rows: () => rows,
+		sort: {key: "from"},
+		columns: [
+			{...word("from", range.label, (row) => range.text(row)), value: (row) => range.from(row)},
+			...columns.map((c) => (c.bar ? {...c, bar: () => greatest(c.value)} : c)),
+		],
+	});
+}
+
+// "16 to 31 B": both ends are within.
+function sizeRange(from, below) {
+	return below === null || below === undefined ? `${formatBytes(from)} and more` : `${formatBytes(from)} to ${formatBytes(below - 1)}`;
+}
+
+function sizeTable() {
+	return spreadTable("sizes", "Sizes", model.allocation_sizes, {
+		label: "Size",
+		from: (row) => row.least_bytes,
+		text: (row) => sizeRange(row.least_bytes, row.below_bytes),
+	}, [
+		number("allocations", "Allocations", (row) => row.allocations, formatCount, {bar: true}),
+		number("bytes", "Bytes", (row) => row.allocated_bytes, formatBytes, {bar: true}),
+		number("temporary", "Temporary", (row) => row.temporary_percent, (p) => `${p.toFixed(1)}%`),
+	]);
+}
+
+function lifetimeTable() {
+	return spreadTable("lifetimes", "Lifetimes", model.lifetimes.by_time, {
+		label: "Lived",
+		from: (row) => row.least_us,
+		text: (row) => (row.below_us === null ? `${formatSeconds(row.least_us / 1e6)} and more` : `${formatSeconds(row.least_us / 1e6)} to ${formatSeconds(row.below_us / 1e6)}`),
+	}, [number("blocks", "Blocks freed", (row) => row.blocks, formatCount, {bar: true})]);
+}
+
 const tables = new Map();
 
 function openTab(id, focus) {
@@ -476,6 +533,8 @@ function startTables() {
 		model.leaks && model.leaks.length ? leakTable() : null,
 		costs.has("allocated") && costs.get("allocated").total > 0 ? siteTable() : null,
 		flame.tree ? functionTable() : null,
+		model.allocation_sizes && model.allocation_sizes.length ? sizeTable() : null,
+		model.lifetimes && model.lifetimes.by_time && model.lifetimes.by_time.length ? lifetimeTable() : null,
 		model.io && model.io.files && model.io.files.length ? fileTable() : null,
 		model.sockets && model.sockets.connections && model.sockets.connections.length ? connectionTable() : null,
 		model.waits && model.waits.length ? waitTable() : null,

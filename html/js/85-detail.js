@@ -101,6 +101,10 @@ function showLeak(leak, from) {
 		leak.reachability ? el("p", {}, `Reachability: ${leak.reachability}.`) : null,
 		leak.suppressed_by ? el("p", {class: "muted"}, `Suppressed by ${leak.suppressed_by}.`) : null,
 		el("ul", {class: "why"}, ...leak.why.map((why) => el("li", {}, why))),
+		leak.clues && leak.clues.length ? el("p", {class: "clues"}, el("span", {class: "muted"}, "Score: "),
+			leak.clues.map((clue) => `${clue.name} ${clue.points < 0 ? "−" : "+"}${Math.abs(clue.points)}`).join(", ")) : null,
+		isLong() && leak.slope_bytes_per_hour > 0 ? el("p", {}, `Grows by ${formatBytes(leak.slope_bytes_per_hour)} an hour`,
+			leak.projected_bytes_per_day ? `, ${formatBytes(leak.projected_bytes_per_day)} a day.` : ".") : null,
 		...stackParts(leak.stack));
 }
 
