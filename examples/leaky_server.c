@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KEPT = 128, WRONG_EVERY = 10, PAUSE_US = 500, LINE = 64 };
+enum { KEPT = 32, WRONG_EVERY = 10, PAUSE_US = 500, LINE = 64 };
 
 struct session {
 	unsigned user;

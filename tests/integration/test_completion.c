@@ -39,7 +39,7 @@ static void bash(void **state)
 		{"perfhook help le", "leaks\n"},
 		{"perfhook report --no-p", "--no-pager\n"},
 		{"perfhook report --j a.trace --ful", "--full\n"},
-		{"perfhook leaks --thr", "\n"},
+		{"perfhook leaks --thresh", "\n"},
 		{"perfhook leaks --color al", "always\n"},
 		{"perfhook leaks --color = ne", "never\n"},
 		{"perfhook leaks --color =", "always\nauto\nnever\n"},

@@ -138,7 +138,7 @@ static void shapes(void **state)
 
 static void leaky_server(void **state)
 {
-	struct outcome o = record(ARGV(program("leaky_server"), "0.5"), NULL);
+	struct outcome o = record(ARGV(program("leaky_server"), "1"), NULL);
 	cJSON *json = report(o.trace);
 	const cJSON *top = top_leak(json);
 
