@@ -99,15 +99,19 @@ static int find_segment(struct looker *k, struct error *e)
 	char *text = maps_text(k->pid);
 	int error = errno;
 
-	if (text == NULL && error == ENOENT)
-		return fail(e, ERROR_SYSTEM, 0, "there is no process %d", k->pid);
-	if (text == NULL)
-		return fail(e, ERROR_SYSTEM, 0,
-			    "process %d may not be looked at: %s; run this as its user or as root",
-			    k->pid, strerror(error));
+	if (text == NULL) {
+		if (error == ENOENT)
+			fail(e, ERROR_SYSTEM, 0, "there is no process %d", k->pid);
+		else
+			fail(e, ERROR_SYSTEM, 0,
+			     "process %d may not be looked at: %s; run this as its user or as root",
+			     k->pid, strerror(error));
+		return -1;
+	}
 	if (!maps_parse(&maps, text)) {
 		maps_free(&maps);
-		return fail(e, ERROR_MEMORY, 0, "out of memory");
+		fail(e, ERROR_MEMORY, 0, "out of memory");
+		return -1;
 	}
 	for (size_t i = 0; i < maps.count && k->target == NULL; i++)
 		if (maps.list[i].shared && ends_with(maps.list[i].name, PH_SEGMENT_SUFFIX))
@@ -115,10 +119,11 @@ static int find_segment(struct looker *k, struct error *e)
 	maps_free(&maps);
 	if (k->target != NULL)
 		return 0;
-	return fail(e, ERROR_USAGE, 0,
-		    "process %d is not recorded by this perfhook: start it with 'perfhook record' "
-		    "or under LD_PRELOAD",
-		    k->pid);
+	fail(e, ERROR_USAGE, 0,
+	     "process %d is not recorded by this perfhook: start it with 'perfhook record' "
+	     "or under LD_PRELOAD",
+	     k->pid);
+	return -1;
 }
 
 static int check_recorded(const struct looker *k, struct error *e)
@@ -227,7 +232,8 @@ static int stop_it(struct looker *k, bool copy, struct error *e)
 			-1, 0);
 	if (k->noted == MAP_FAILED) {
 		k->noted = NULL;
-		return fail(e, ERROR_MEMORY, 0, "out of memory");
+		fail(e, ERROR_MEMORY, 0, "out of memory");
+		return -1;
 	}
 	return keep_begin(&k->kept, &wish, e);
 }
