@@ -14,6 +14,8 @@
 #define TIME_LEAST_S  0.1  /* a run to measure by time: coarse stamps are some ms apart */
 #define IDLE_LEAST_S  0.01 /* more than coarse stamps are apart */
 #define CHANCE	      3	   /* standard deviations */
+#define TIME_TELLS_S  1.0  /* a run whose pace is not that of its start and of other processes */
+#define STEP_LEAST    0.01 /* of the gain: less is no step */
 #define SLOPE_POINTS  33
 #define QUARTERS      4
 #define EVEN_STEPS    8	  /* periods that it grew in, in each quarter: evenly */
@@ -108,6 +110,16 @@ double trend_confidence(const double *values, size_t count)
 
 /* Axes. */
 
+/* Before its first allocation a process is loaded, which may take as long as it likes. */
+static double began_s(const struct run *run)
+{
+	size_t first = 0;
+
+	while (first + 1 < run->period_count && run->periods[first].allocations == 0)
+		first++;
+	return run->periods[first].from_s;
+}
+
 static double amount_at(const struct run *run, enum growth_axis axis, size_t period)
 {
 	const struct period *p = &run->periods[period];
@@ -118,7 +130,7 @@ static double amount_at(const struct run *run, enum growth_axis axis, size_t per
 	case GROWTH_BY_ROUNDS:
 		return (double)p->rounds;
 	case GROWTH_BY_TIME:
-		return p->until_s - run->periods[0].from_s;
+		return p->until_s - began_s(run);
 	default:
 		return (double)p->allocations;
 	}
@@ -142,7 +154,8 @@ static void make_axes(struct measure *m)
 		a->usable = is_usable((enum growth_axis)i, a->amount);
 		for (size_t p = 0; p < run->period_count; p++)
 			a->ends[p] = a->amount > 0
-					     ? amount_at(run, (enum growth_axis)i, p) / a->amount
+					     ? fmax(amount_at(run, (enum growth_axis)i, p), 0) /
+						       a->amount
 					     : 0;
 	}
 }
@@ -254,10 +267,14 @@ static double middle_of(const struct axis *a, size_t period)
 static void look_along(const struct axis *a, const struct gains *g, struct growth *to)
 {
 	double until = g->count > 0 ? a->ends[g->count - 1] : 0, width = until - to->from;
-	double grown[2] = {0}, late[2] = {0}; /* bytes, blocks */
+	double grown[2] = {0}, late[2] = {0}, all[2] = {0}; /* bytes, blocks */
 	bool quarters[QUARTERS] = {false};
 
 	to->amount = a->amount;
+	for (size_t i = 0; i < g->count; i++) {
+		all[0] += g->bytes[i];
+		all[1] += g->blocks[i];
+	}
 	for (size_t i = 0; i < g->count; i++) {
 		double at = middle_of(a, i), share = width > 0 ? (at - to->from) / width : -1;
 
@@ -267,7 +284,9 @@ static void look_along(const struct axis *a, const struct gains *g, struct growt
 			to->early_blocks += (uint64_t)g->blocks[i];
 			continue;
 		}
-		to->steps++;
+		/* What doubles takes many steps, but few that matter. */
+		to->steps += g->bytes[i] >= STEP_LEAST * all[0] ||
+			     (!to->by_level && g->blocks[i] >= STEP_LEAST * all[1]);
 		quarters[(size_t)fmin(share * QUARTERS, QUARTERS - 1)] = true;
 		to->grown_bytes += (uint64_t)g->bytes[i];
 		to->grown_blocks += (uint64_t)g->blocks[i];
@@ -337,15 +356,15 @@ bool growth_says_more(const struct growth *a, const struct growth *b)
 static void look_from(const struct measure *m, const struct site *s, const struct gains *g,
 		      bool by_level, double from, struct growth *best)
 {
-	bool any = false;
+	bool told = false;
 
 	for (size_t i = 0; i < GROWTH_AXES; i++) {
 		struct growth here = *best;
 
 		/* Where time tells, the order of allocations does not. */
-		if (!m->axes[i].usable || (i == GROWTH_BY_ALLOCATIONS && any))
+		if (!m->axes[i].usable || (i == GROWTH_BY_ALLOCATIONS && told))
 			continue;
-		any = true;
+		told |= i != GROWTH_BY_TIME || m->axes[i].amount >= TIME_TELLS_S;
 		here.measured = true;
 		here.axis = (enum growth_axis)i;
 		here.by_level = by_level;
@@ -450,8 +469,7 @@ static void look_at_all(struct measure *m)
 /* Allocations may have no time between them, and yet all be made long before the end. */
 static bool is_over(const struct measure *m, const struct site *s)
 {
-	double idle_s =
-		m->axes[GROWTH_BY_TIME].amount - (s->last_live_at_s - m->run->periods[0].from_s);
+	double idle_s = m->axes[GROWTH_BY_TIME].amount - (s->last_live_at_s - began_s(m->run));
 
 	return idle_s > IDLE_LEAST_S && idle_s > m->axes[GROWTH_BY_TIME].amount / 2;
 }
