@@ -387,12 +387,11 @@ static void leave_out_waiting(struct looker *k)
 		return;
 	for (size_t i = 0; i < k->kept.stop.count; i++) {
 		struct stopped_thread *t = &k->kept.stop.threads[i];
-		const uint64_t tls = t->registers.fs_base;
 
-		if (t->tid != (pid_t)s->look_tid || t->registers.rsp > s->look_stack)
+		if (t->tid != (pid_t)s->look_tid || t->stack > s->look_stack)
 			continue;
-		t->registers = (struct user_regs_struct){.rsp = s->look_stack + ROOTS_RED_ZONE,
-							 .fs_base = tls};
+		t->stack = s->look_stack + ROOTS_RED_ZONE;
+		t->register_count = 0;
 		t->vector_words = 0;
 	}
 }
@@ -464,13 +463,14 @@ static void let_it_end(struct looker *k)
 static int look(struct looker *k, struct loaded *l, struct run_live *live, const struct options *o,
 		struct error *e)
 {
-	int rc = check_recorded(k, e);
+	int rc;
 
-	if (rc == 0)
-		rc = stop_it(k, o->copy, e);
+	if (k->target == NULL || check_recorded(k, e) != 0)
+		return -1;
+	rc = stop_it(k, o->copy, e);
 	let_it_end(k);
-	if (rc != 0)
-		return rc;
+	if (rc != 0 || k->noted == NULL)
+		return -1;
 	rc = have_written(k, e);
 	if (rc == 0)
 		rc = load_and_judge(k, l, live, o, e);

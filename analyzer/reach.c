@@ -194,7 +194,8 @@ static bool is_vtable(const struct reach_graph *r, uint64_t address)
 	if (address % WORD != 0 || address < PAGE || r->memory.file == NULL ||
 	    !r->memory.file(r->memory.context, address, &code))
 		return false;
-	for (uint64_t at = address; at < address + LOOKED_AT * WORD && functions < 2; at += WORD) {
+	for (uint64_t at = address; at < address + (uint64_t)LOOKED_AT * WORD && functions < 2;
+	     at += WORD) {
 		uint64_t function;
 
 		if (!word_at(r, at, &function))

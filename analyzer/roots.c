@@ -232,9 +232,9 @@ static void find_arenas(struct finder *f)
 static bool has_thread(const struct finder *f, const struct mapping *m, uint64_t tcb)
 {
 	for (size_t i = 0; i < f->from->thread_count; i++) {
-		const struct user_regs_struct *r = &f->from->threads[i].registers;
+		const struct stopped_thread *t = &f->from->threads[i];
 
-		if (r->fs_base == tcb || (r->rsp >= m->start && r->rsp < m->end))
+		if (t->tls == tcb || (t->stack >= m->start && t->stack < m->end))
 			return true;
 	}
 	return false;
@@ -258,21 +258,21 @@ static bool find_stack(const struct finder *f, uint64_t tcb, uint64_t sp, uint64
 /* A stack below its pointer holds what was there before. */
 static void skip_unused(struct finder *f, const struct stopped_thread *t)
 {
-	uint64_t sp = t->registers.rsp, start;
+	uint64_t sp = t->stack, start;
 	const struct mapping *m = maps_at(f->from->maps, sp);
 
 	if (t->asleep || m == NULL || sp < m->start + ROOTS_RED_ZONE)
 		return;
 	if (strcmp(m->name, "[stack]") == 0)
 		spans_add(&f->dead, m->start, sp - ROOTS_RED_ZONE);
-	else if (find_stack(f, t->registers.fs_base, sp, &start) && start < sp - ROOTS_RED_ZONE)
+	else if (find_stack(f, t->tls, sp, &start) && start < sp - ROOTS_RED_ZONE)
 		spans_add(&f->dead, start, sp - ROOTS_RED_ZONE);
 }
 
 /* A stack that lies in a block: of a coroutine, or of a handler. It is in use. */
 static void add_inner_stack(struct finder *f, const struct stopped_thread *t, struct spans *more)
 {
-	uint64_t sp = t->registers.rsp;
+	uint64_t sp = t->stack;
 	size_t low = 0, high = f->from->block_count;
 	const struct reach_block *b;
 
@@ -301,7 +301,7 @@ static void skip_left_stack(struct finder *f, const struct mapping *m)
 
 	for (uint64_t at = (m->end - THREAD) & ~(uint64_t)63; at >= lowest && at < m->end;
 	     at -= 64) {
-		if (word_or_0(f, at) != at || word_or_0(f, at + 2 * WORD) != at)
+		if (word_or_0(f, at) != at || word_or_0(f, at + (uint64_t)2 * WORD) != at)
 			continue;
 		if (has_thread(f, m, at))
 			return;

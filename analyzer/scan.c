@@ -41,10 +41,7 @@ static void look_at_registers(struct reach_graph *g, const struct stop *stop)
 	for (size_t i = 0; i < stop->count; i++) {
 		const struct stopped_thread *t = &stop->threads[i];
 
-		if (t->asleep)
-			continue;
-		reach_words(g, (const uint64_t *)(const void *)&t->registers,
-			    sizeof(t->registers) / sizeof(uint64_t));
+		reach_words(g, t->registers, t->register_count);
 		reach_words(g, t->vectors, t->vector_words);
 	}
 }

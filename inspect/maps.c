@@ -99,7 +99,7 @@ void maps_free(struct maps *m)
 	*m = (struct maps){.list = NULL};
 }
 
-static struct mapping *find(const struct maps *m, uint64_t address)
+const struct mapping *maps_at(const struct maps *m, uint64_t address)
 {
 	size_t low = 0, high = m->count;
 
@@ -112,33 +112,4 @@ static struct mapping *find(const struct maps *m, uint64_t address)
 			high = middle;
 	}
 	return low < m->count && m->list[low].start <= address ? &m->list[low] : NULL;
-}
-
-const struct mapping *maps_at(const struct maps *m, uint64_t address)
-{
-	return find(m, address);
-}
-
-bool maps_mark_wiped(struct maps *m, int pid)
-{
-	char path[64], line[4096 + 128];
-	struct mapping *at = NULL;
-	FILE *in;
-
-	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
-	in = fopen(path, "re");
-	if (in == NULL)
-		return false;
-	while (fgets(line, sizeof(line), in) != NULL) {
-		uint64_t start, end;
-
-		if (strncmp(line, "VmFlags:", 8) == 0) {
-			if (at != NULL && strstr(line, " wf") != NULL)
-				at->wiped = true;
-		} else if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2) {
-			at = find(m, start);
-		}
-	}
-	fclose(in);
-	return true;
 }

@@ -10,7 +10,6 @@
 struct mapping {
 	uint64_t start, end;
 	bool read, write, execute, shared;
-	bool wiped;	  /* a fork's child finds it zero: maps_mark_wiped() */
 	uint32_t device;  /* major << 20 | minor */
 	uint64_t inode;	  /* 0: memory of nobody else's */
 	const char *name; /* the path; "[heap]" and its like; "" */
@@ -30,10 +29,6 @@ char *maps_text(int pid);
 /* Takes `text`. False: out of memory; maps_free() in any case. */
 bool maps_parse(struct maps *m, char *text);
 void maps_free(struct maps *m);
-
-/* Which are zero in a fork's child (MADV_WIPEONFORK), as /proc/PID/smaps says it. False:
- * that could not be read. Looks at every page: slow. */
-bool maps_mark_wiped(struct maps *m, int pid);
 
 /* The one that an address is in; NULL. */
 const struct mapping *maps_at(const struct maps *m, uint64_t address);

@@ -16,12 +16,32 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "inspect/maps.h"
 #include "inspect/trace.h"
+
+#if !defined(__x86_64__)
+void snapshot_prepare(struct snapshot *copy, pid_t pid)
+{
+	(void)pid;
+	*copy = (struct snapshot){.why = "that is done on x86-64 only"};
+}
+
+bool snapshot_make(struct snapshot *copy, struct stop *s)
+{
+	(void)copy, (void)s;
+	return false;
+}
+
+void snapshot_end(struct snapshot *copy, struct stop *s)
+{
+	(void)copy, (void)s;
+}
+#else
 
 #define RED_ZONE  128
 #define CODE_64	  0x33 /* the selector of 64-bit code */
@@ -207,10 +227,11 @@ static bool take_hand(struct hand *h, pid_t tid, uint64_t gadget)
 	const uint64_t all = UINT64_MAX;
 
 	*h = (struct hand){.tid = tid, .gadget = gadget};
-	return ptrace(PTRACE_SETOPTIONS, tid, NULL,
+	return ptrace(PTRACE_GETREGS, tid, NULL, &h->registers) == 0 &&
+	       h->registers.cs == CODE_64 &&
+	       ptrace(PTRACE_SETOPTIONS, tid, NULL,
 		      (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK)) ==
 		       0 &&
-	       ptrace(PTRACE_GETREGS, tid, NULL, &h->registers) == 0 &&
 	       ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof(h->mask), &h->mask) == 0 &&
 	       ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof(all), (void *)&all) == 0;
 }
@@ -330,7 +351,7 @@ static const struct stopped_thread *choose_thread(const struct stop *s, struct s
 			return NULL;
 		}
 	for (size_t i = 0; i < s->count; i++)
-		if (!s->threads[i].asleep && s->threads[i].registers.cs == CODE_64)
+		if (s->threads[i].attached && !s->threads[i].asleep)
 			return &s->threads[i];
 	copy->why = "all of its threads are asleep in the kernel";
 	return NULL;
@@ -390,3 +411,5 @@ void snapshot_end(struct snapshot *copy, struct stop *s)
 		end_child(copy->pid);
 	copy->pid = copy->child = 0;
 }
+
+#endif

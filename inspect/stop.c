@@ -15,6 +15,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -110,10 +111,8 @@ static void read_sleeper(pid_t pid, struct stopped_thread *t)
 
 	read_small(text, sizeof(text), "/proc/%d/task/%d/syscall", pid, t->tid);
 	if (sscanf(text, "%d %*x %*x %*x %*x %*x %*x %" SCNx64, &number, &sp) == 2 ||
-	    sscanf(text, "%d %" SCNx64, &number, &sp) == 2) {
-		t->registers.rsp = sp;
-		t->registers.orig_rax = (unsigned long long)number;
-	}
+	    sscanf(text, "%d %" SCNx64, &number, &sp) == 2)
+		t->stack = sp;
 }
 
 /* ---- who may ------------------------------------------------------------------ */
@@ -170,7 +169,7 @@ static int explain(pid_t pid, int error, struct error *e)
 
 /* ---- threads --------------------------------------------------------------------- */
 
-static bool add_thread(struct stop *s, pid_t tid)
+static bool add_thread(struct stop *s, pid_t tid, bool attached)
 {
 	if (s->count == s->room) {
 		size_t room = s->room != 0 ? 2 * s->room : 64;
@@ -181,7 +180,7 @@ static bool add_thread(struct stop *s, pid_t tid)
 		s->threads = more;
 		s->room = room;
 	}
-	s->threads[s->count++] = (struct stopped_thread){.tid = tid, .attached = true};
+	s->threads[s->count++] = (struct stopped_thread){.tid = tid, .attached = attached};
 	return true;
 }
 
@@ -212,6 +211,18 @@ static void forget_detached(struct stop *s)
 	}
 }
 
+/* One that ends, or has ended while others run on, or is the kernel's (io_uring's): it
+ * runs nothing of the program's. */
+static bool is_of_no_account(pid_t pid, pid_t tid)
+{
+	char state = trace_state(pid, tid), name[32];
+
+	read_small(name, sizeof(name), "/proc/%d/task/%d/comm", pid, tid);
+	if (strncmp(name, "iou-", 4) == 0)
+		return true;
+	return (state == '\0' && tid != pid) || state == 'Z' || state == 'X';
+}
+
 /* Seize those that are new; they run on. Returns how many, -1: an error (errno). */
 static int seize_new(struct stop *s)
 {
@@ -230,12 +241,13 @@ static int seize_new(struct stop *s)
 		if (tid <= 0 || is_known(s, tid))
 			continue;
 		if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)PTRACE_O_TRACESYSGOOD) != 0) {
-			/* One that ends meanwhile is no error, unless it is the process. */
-			error = errno == ESRCH && tid != s->pid ? 0 : errno;
+			error = errno;
+			if (is_of_no_account(s->pid, tid))
+				error = add_thread(s, tid, false) ? 0 : ENOMEM;
 			continue;
 		}
 		fresh++;
-		error = add_thread(s, tid) ? 0 : ENOMEM;
+		error = add_thread(s, tid, true) ? 0 : ENOMEM;
 	}
 	closedir(folder);
 	errno = error;
@@ -297,35 +309,100 @@ static int wait_for(struct stop *s, struct stopped_thread *t)
 	}
 }
 
-/* What they have in registers. */
-static void read_registers(struct stop *s, struct stopped_thread *t)
-{
-	struct iovec io = {.iov_base = &t->registers, .iov_len = sizeof(t->registers)};
-	static uint64_t vectors[VECTORS_MOST / sizeof(uint64_t)];
+/* ---- registers ---------------------------------------------------------------------- */
 
-	if (t->asleep) {
-		read_sleeper(s->pid, t);
+/*
+ * Most calls that a stop interrupts the kernel makes again by itself. Some fail with EINTR
+ * whatever the reason (signal(7)): these are made again by us. close() is not: it has
+ * closed.
+ */
+#if defined(__x86_64__)
+static const bool is_known_machine = true;
+
+static void read_general(struct stopped_thread *t)
+{
+	struct user_regs_struct r;
+	struct iovec io = {.iov_base = &r, .iov_len = sizeof(r)};
+
+	if (ptrace(PTRACE_GETREGSET, t->tid, (void *)NT_PRSTATUS, &io) != 0)
 		return;
-	}
-	ptrace(PTRACE_GETREGSET, t->tid, (void *)NT_PRSTATUS, &io);
-	io = (struct iovec){.iov_base = vectors, .iov_len = sizeof(vectors)};
-	if (ptrace(PTRACE_GETREGSET, t->tid, (void *)NT_X86_XSTATE, &io) != 0)
-		return;
-	t->vectors = malloc(io.iov_len + 1);
-	if (t->vectors == NULL)
-		return;
-	t->vector_words = io.iov_len / sizeof(*vectors);
-	memcpy(t->vectors, vectors, t->vector_words * sizeof(*vectors));
+	t->stack = r.rsp;
+	t->tls = r.fs_base;
+	t->register_count = sizeof(r) / sizeof(uint64_t);
+	memcpy(t->registers, &r, sizeof(r));
+	t->interrupted = !t->paused && (long long)r.orig_rax >= 0 && (long long)r.rax == -EINTR &&
+			 r.orig_rax != SYS_close;
 }
+
+_Static_assert(sizeof(struct user_regs_struct) <= STOP_REGISTERS * sizeof(uint64_t), "room");
+
+/*
+ * The kernel is told that the call is one of those: it makes it again unless a handler runs
+ * first, also one whose signal comes only now. A program that waits for a signal by this call
+ * (epoll_pwait) depends on that.
+ */
+static void repeat_call(const struct stopped_thread *t)
+{
+	enum { RESTART_UNLESS_HANDLED = 514 }; /* ERESTARTNOHAND of <linux/errno.h> */
+	struct user_regs_struct r;
+
+	if (ptrace(PTRACE_GETREGS, t->tid, NULL, &r) != 0)
+		return;
+	r.rax = (unsigned long long)-RESTART_UNLESS_HANDLED;
+	ptrace(PTRACE_SETREGS, t->tid, NULL, &r);
+}
+#define VECTORS NT_X86_XSTATE
+#else
+static const bool is_known_machine = false;
+
+static void read_general(struct stopped_thread *t)
+{
+	(void)t;
+}
+
+static void repeat_call(const struct stopped_thread *t)
+{
+	(void)t;
+}
+#define VECTORS NT_PRFPREG
+#endif
+
+static void read_registers(struct stopped_thread *t)
+{
+	static uint64_t vectors[VECTORS_MOST / sizeof(uint64_t)];
+	struct iovec io = {.iov_base = vectors, .iov_len = sizeof(vectors)};
+
+	read_general(t);
+	if (ptrace(PTRACE_GETREGSET, t->tid, (void *)VECTORS, &io) != 0)
+		return;
+	free(t->vectors);
+	t->vectors = malloc(io.iov_len + 1);
+	t->vector_words = t->vectors != NULL ? io.iov_len / sizeof(*vectors) : 0;
+	if (t->vectors != NULL)
+		memcpy(t->vectors, vectors, t->vector_words * sizeof(*vectors));
+}
+
+static void read_all_registers(struct stop *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->threads[i].asleep)
+			read_sleeper(s->pid, &s->threads[i]);
+		else if (s->threads[i].attached)
+			read_registers(&s->threads[i]);
+	}
+}
+
+/* ---- all of them ---------------------------------------------------------------------- */
 
 /* All that are known; who is gone is forgotten. */
 static int stop_known(struct stop *s, size_t from, struct error *e)
 {
 	for (size_t i = from; i < s->count; i++)
-		ptrace(PTRACE_INTERRUPT, s->threads[i].tid, NULL, NULL);
+		if (s->threads[i].attached)
+			ptrace(PTRACE_INTERRUPT, s->threads[i].tid, NULL, NULL);
 	for (size_t i = from; i < s->count;) {
 		struct stopped_thread *t = &s->threads[i];
-		int state = wait_for(s, t);
+		int state = t->attached ? wait_for(s, t) : 1;
 
 		if (state < 0) {
 			forget_thread(s, t);
@@ -338,6 +415,15 @@ static int stop_known(struct stop *s, size_t from, struct error *e)
 		i++;
 	}
 	return 0;
+}
+
+static size_t count_attached(const struct stop *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->count; i++)
+		n += s->threads[i].attached;
+	return n;
 }
 
 /* Until no thread is new: one that was not yet stopped may have made another. */
@@ -356,7 +442,7 @@ static int stop_all(struct stop *s, struct error *e)
 			return 0;
 		if (stop_known(s, from, e) != 0)
 			return -1;
-		if (s->count == 0)
+		if (count_attached(s) == 0)
 			return explain(s->pid, ESRCH, e);
 		from = s->count;
 	}
@@ -369,42 +455,21 @@ int stop_begin(struct stop *s, struct error *e)
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (!is_known_machine)
+		return fail(e, ERROR_SYSTEM, 0,
+			    "process %d: this perfhook can look at processes on x86-64 only",
+			    s->pid);
 	forget_detached(s);
-	if (stop_all(s, e) != 0) {
-		stop_end(s);
-		return -1;
+	if (stop_all(s, e) == 0) {
+		read_all_registers(s);
+		return 0;
 	}
-	for (size_t i = 0; i < s->count; i++)
-		read_registers(s, &s->threads[i]);
-	return 0;
+	read_all_registers(s);
+	stop_end(s);
+	return -1;
 }
 
 /* ---- going on ------------------------------------------------------------------------ */
-
-/*
- * Most calls that a stop interrupts the kernel makes again by itself. Some fail with EINTR
- * whatever the reason (signal(7)): these are made again by us. close() is not: it has
- * closed.
- */
-static bool was_interrupted(const struct stopped_thread *t)
-{
-	return !t->asleep && !t->paused && (long long)t->registers.orig_rax >= 0 &&
-	       (long long)t->registers.rax == -EINTR && t->registers.orig_rax != SYS_close;
-}
-
-/*
- * The kernel is told that the call is one of those: it makes it again unless a handler runs
- * first, also one whose signal comes only now. A program that waits for a signal by this call
- * (epoll_pwait) depends on that.
- */
-static void repeat_call(const struct stopped_thread *t)
-{
-	enum { RESTART_UNLESS_HANDLED = 514 }; /* ERESTARTNOHAND of <linux/errno.h> */
-	struct user_regs_struct again = t->registers;
-
-	again.rax = (unsigned long long)-RESTART_UNLESS_HANDLED;
-	ptrace(PTRACE_SETREGS, t->tid, NULL, &again);
-}
 
 static void let_go(struct stopped_thread *t)
 {
@@ -415,7 +480,7 @@ static void let_go(struct stopped_thread *t)
 void stop_end(struct stop *s)
 {
 	for (size_t i = 0; i < s->count; i++) {
-		if (was_interrupted(&s->threads[i]))
+		if (s->threads[i].interrupted)
 			repeat_call(&s->threads[i]);
 		let_go(&s->threads[i]);
 	}
@@ -433,8 +498,12 @@ bool stop_serve(struct stop *s)
 		if (!t->attached)
 			continue;
 		state = look_at(t);
-		if (state > 0)
+		if (state > 0) {
+			read_general(t);
+			if (t->interrupted)
+				repeat_call(t);
 			ptrace(PTRACE_DETACH, t->tid, NULL, NULL);
+		}
 		t->attached = state == 0;
 		done &= !t->attached;
 	}

@@ -12,17 +12,22 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <sys/user.h>
 
 #include "analyzer/error.h"
 
+#define STOP_REGISTERS 32
+
 struct stopped_thread {
 	pid_t tid;
-	bool asleep;   /* in the kernel, where it cannot be stopped, and runs nothing */
-	bool paused;   /* it stood already, by SIGSTOP or its like */
-	bool attached; /* still ours */
-	struct user_regs_struct registers; /* asleep: only rsp and orig_rax, 0: not known */
-	uint64_t *vectors;		   /* what else it has: floating point and vectors */
+	bool asleep;	  /* in the kernel, where it cannot be stopped, and runs nothing */
+	bool paused;	  /* it stood already, by SIGSTOP or its like */
+	bool attached;	  /* still ours */
+	bool interrupted; /* the stop made a call fail with EINTR; see stop_end() */
+	/* The rest is not known of one that is asleep, but for `stack` as a rule. */
+	uint64_t stack, tls; /* pointers to; 0: not known */
+	uint64_t registers[STOP_REGISTERS];
+	size_t register_count;
+	uint64_t *vectors; /* what else it has: floating point and vectors */
 	size_t vector_words;
 };
 
@@ -36,7 +41,7 @@ struct stop {
 /* Of s->pid, the rest zero or from before. 0, or -1 with *e filled: then it runs. */
 int stop_begin(struct stop *s, struct error *e);
 
-/* Let it go on. The threads stay known. */
+/* Let it go on: what the stop interrupted is made again. The threads stay known. */
 void stop_end(struct stop *s);
 
 /* Those that could not be stopped are, once they wake: let them go too. True: none is left

@@ -68,6 +68,7 @@ static void *volatile *mapped;
 static void *volatile *carved; /* a pool of the program's own */
 static void *volatile chain;
 static void *volatile of_no_size;
+static volatile size_t no_bytes;
 
 /* What is asked of one thread that keeps something where only it can. */
 struct keeper {
@@ -203,11 +204,11 @@ NOINLINE static void hold(const char *library)
 	carved[1000] = block(2009, "still reachable");
 	way = chain = block(2011, "still reachable");
 	way[3] = block(2013, "still reachable");
-	of_no_size = malloc(0);
+	of_no_size = malloc(no_bytes);
 	hold_in_library = (void (*)(void *, void *))(uintptr_t)dlsym(handle, "hold_in_library");
-	expect(hold_in_library != NULL);
-	if (hold_in_library != NULL)
-		hold_in_library(block(2015, "still reachable"), block(2017, "still reachable"));
+	if (hold_in_library == NULL)
+		exit(2);
+	hold_in_library(block(2015, "still reachable"), block(2017, "still reachable"));
 	/* One of pages of its own, that holds another. */
 	way = block(300001, "still reachable");
 	mapped[9] = (void *)way;
@@ -219,7 +220,8 @@ NOINLINE static void hold(const char *library)
 
 static _Atomic unsigned long disturbed;
 static _Atomic unsigned child_signals;
-static _Atomic int mark; /* of the line that was */
+static _Atomic unsigned opened; /* threads that have what they need */
+static _Atomic int mark;	/* of the line that was */
 
 #define undisturbed(condition)                                                                     \
 	do {                                                                                       \
@@ -237,6 +239,7 @@ static void *wait_for_events(void *unused)
 
 	(void)unused;
 	sigemptyset(&none);
+	opened++;
 	for (bool by_mask = false; !over; by_mask = !by_mask)
 		undisturbed((by_mask ? epoll_pwait(set, &e, 1, 200, &none)
 				     : epoll_wait(set, &e, 1, 200)) == 0);
@@ -280,6 +283,7 @@ static void *wait_for_bytes(void *unused)
 	(void)unused;
 	expect(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
 	setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	opened++;
 	while (!over)
 		undisturbed(recv(ends[0], &byte, 1, 0) == -1 && errno == EAGAIN);
 	return NULL;
@@ -309,6 +313,7 @@ static void *poll_pipe(void *unused)
 
 	(void)unused;
 	expect(pipe(ends) == 0);
+	opened++;
 	while (!over) {
 		struct pollfd p = {.fd = ends[0], .events = POLLIN};
 
@@ -364,6 +369,7 @@ static void *be_signalled(void *unused)
 	struct epoll_event e;
 
 	(void)unused;
+	opened++;
 	while (!over) {
 		unsigned long before = handled;
 
@@ -414,6 +420,8 @@ static void begin_waiting(bool with_children)
 	sigaddset(&set, SIGUSR1);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	expect(pthread_create(&signalled, NULL, be_signalled, NULL) == 0);
+	while (opened < 4)
+		usleep(1000);
 }
 
 static void on_child(int number)
@@ -508,7 +516,7 @@ int main(int argc, char **argv)
 	make_blocks(argv[1]);
 	scrub();
 	if (!has(argc, argv, "quiet"))
-		begin_waiting(has(argc, argv, "subreaper"));
+		begin_waiting(has(argc, argv, "subreaper") || has(argc, argv, "sleeping"));
 	if (has(argc, argv, "confined"))
 		confine();
 	if (has(argc, argv, "limited"))
@@ -527,6 +535,8 @@ int main(int argc, char **argv)
 	over = true;
 	for (size_t i = 0; i < 5; i++)
 		pthread_join(keepers[i].thread, NULL);
+	if (has(argc, argv, "sleeping"))
+		pthread_join(sleeper, NULL);
 	usleep(600000);
 	truth("disturbed", disturbed);
 	truth("disturbed_line", (unsigned long long)mark);

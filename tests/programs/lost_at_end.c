@@ -18,8 +18,7 @@ static void *volatile late;
 
 NOINLINE static void lose(size_t size)
 {
-	late = malloc(size);
-	late = NULL;
+	keep(malloc(size)); /* NOLINT: lost */
 }
 
 NOINLINE static void scrub(void)
@@ -28,6 +27,11 @@ NOINLINE static void scrub(void)
 
 	memset(room, 0, sizeof(room));
 	__asm__ volatile("" : : "r"(room) : "memory");
+}
+
+static void *inside(void *p)
+{
+	return (char *)p + 500;
 }
 
 /* The program's own functions for the end come first. */
@@ -39,12 +43,10 @@ static void at_end(void)
 
 static void *busy(void *unused)
 {
-	void *volatile own = malloc(1009);
-
 	(void)unused;
 	for (;;)
-		free(malloc(16));
-	return own;
+		free(keep(malloc(16)));
+	return NULL;
 }
 
 static void *end_here(void *unused)
@@ -82,7 +84,7 @@ int main(int argc, char **argv)
 	atexit(at_end);
 	lose(1001);
 	held[0] = malloc(1002);
-	held[1] = (char *)malloc(1003) + 500;
+	held[1] = inside(malloc(1003));
 	late = malloc(1004);
 	scrub();
 	if (strcmp(how, "fork") == 0) {

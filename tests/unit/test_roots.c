@@ -464,10 +464,12 @@ static void test_stacks(void **state)
 	put_thread(w, 0x1326c0, 0x122000, 0x133000);
 	/* The first runs; the second is over; the third sleeps in the kernel; the fourth runs
 	 * on a stack in a block, and is the main thread. */
-	w->threads[0].registers = (struct user_regs_struct){.rsp = 0x10f000, .fs_base = 0x1106c0};
+	w->threads[0].stack = 0x10f000;
+	w->threads[0].tls = 0x1106c0;
 	w->threads[1].asleep = true;
-	w->threads[1].registers = (struct user_regs_struct){.rsp = 0x12f000};
-	w->threads[2].registers = (struct user_regs_struct){.rsp = 0x11800, .fs_base = 0x13000};
+	w->threads[1].stack = 0x12f000;
+	w->threads[2].stack = 0x11800;
+	w->threads[2].tls = 0x13000;
 	w->thread_count = 3;
 	r = find(w);
 	assert_no_root(&r, 0x101000);
@@ -486,7 +488,7 @@ static void test_stacks(void **state)
 	/* Its own stack is full of what waits. */
 	assert_root(&r, 0x200000);
 	roots_free(&r);
-	w->threads[2].registers.rsp = 0x20f000;
+	w->threads[2].stack = 0x20f000;
 	r = find(w);
 	assert_no_root(&r, 0x20f000 - 136);
 	assert_root(&r, 0x20f000 - 128);
@@ -504,8 +506,10 @@ static void test_stacks_side_by_side(void **state)
 	(void)state;
 	put_thread(w, 0x10f6c0, 0x100000, 0x110000);
 	put_thread(w, 0x11f6c0, 0x110000, 0x120000);
-	w->threads[0].registers = (struct user_regs_struct){.rsp = 0x10e000, .fs_base = 0x10f6c0};
-	w->threads[1].registers = (struct user_regs_struct){.rsp = 0x11e000, .fs_base = 0x11f6c0};
+	w->threads[0].stack = 0x10e000;
+	w->threads[0].tls = 0x10f6c0;
+	w->threads[1].stack = 0x11e000;
+	w->threads[1].tls = 0x11f6c0;
 	w->thread_count = 2;
 	r = find(w);
 	assert_no_root(&r, 0x10d000);
