@@ -399,19 +399,25 @@ static void leave_out_waiting(struct looker *k)
 static int judge(struct looker *k, struct run *run, struct run_live *live, struct error *e)
 {
 	const struct ph_segment *s = k->target->segment;
+	struct spans held = {.list = NULL};
 	struct roots_source source = {
 		.is_ours = is_ours,
 		.own_end = s->own_end,
-		.held_start = s->held_start,
-		.held_end = s->held_end,
+		.held = &held,
 		.mapped = live->mapped,
 	};
 	struct reach *r = &run->heap.reach;
 	struct scan scan;
+	int rc;
 
+	for (size_t i = 0; i < 2; i++)
+		spans_add(&held, s->held[i].start, s->held[i].end);
+	spans_settle(&held);
 	leave_out_waiting(k);
-	if (scan_blocks(&scan, live->blocks, live->count, &k->kept, &source, e) != 0)
-		return -1;
+	rc = scan_blocks(&scan, live->blocks, live->count, &k->kept, &source, e);
+	spans_free(&held);
+	if (rc != 0)
+		return rc;
 	*r = (struct reach){
 		.how = k->kept.snapshot != 0 ? "snapshot" : "copy",
 		.at_s = run->duration_s,

@@ -356,15 +356,11 @@ static bool is_kernels(const struct mapping *m)
 /* The library's data, from the first page of it that can be written on. */
 static void skip_library(struct finder *f, const struct mapping *m)
 {
-	const struct roots_source *s = f->from;
-	uint64_t end = s->own_end > m->end ? s->own_end : m->end;
+	uint64_t end = f->from->own_end > m->end ? f->from->own_end : m->end, at = m->start;
+	struct span part;
 
-	if (s->held_start >= m->start && s->held_end <= end) {
-		spans_add(&f->dead, m->start, s->held_start);
-		spans_add(&f->dead, s->held_end, end);
-	} else {
-		spans_add(&f->dead, m->start, end);
-	}
+	while (spans_gap(f->from->held, &at, end, &part))
+		spans_add(&f->dead, part.start, part.end);
 }
 
 static bool is_library(const struct mapping *m)

@@ -30,7 +30,8 @@ struct roots_source {
 	 * for what it keeps for the program. */
 	bool (*is_ours)(const void *context, const struct mapping *m);
 	const void *context;
-	uint64_t own_end, held_start, held_end;
+	uint64_t own_end;
+	const struct spans *held;   /* settled */
 	const struct spans *mapped; /* by the program itself, as far as it is known; settled */
 };
 

@@ -182,7 +182,10 @@ static void publish_layout(struct ph_segment *s)
 	s->allocator_start = ph_modules.allocator_start;
 	s->allocator_end = ph_modules.allocator_end;
 	s->own_end = (uintptr_t)_end;
-	ph_held_memory(&s->held_start, &s->held_end);
+	ph_held_memory(&s->held[0].start, &s->held[0].end);
+	/* The loader's lists lead through what it allocated for us. */
+	s->held[1].start = (uintptr_t)ph_arena;
+	s->held[1].end = s->held[1].start + PH_ARENA_BYTES;
 }
 
 static __attribute__((constructor)) void begin(void)

@@ -259,8 +259,7 @@ static void describe(struct ph_segment *s, const struct ph_control *c, const str
 		s->allocator_start = b->segment->allocator_start;
 		s->allocator_end = b->segment->allocator_end;
 		s->own_end = b->segment->own_end;
-		s->held_start = b->segment->held_start;
-		s->held_end = b->segment->held_end;
+		memcpy(s->held, b->segment->held, sizeof(s->held));
 	}
 	if (ph_config.output != NULL)
 		ph_append(s->output, sizeof(s->output), 0, ph_config.output);

@@ -291,7 +291,10 @@ struct ph_segment {
 	/* For such a look: code of the program's malloc, end of the library's own data, and
 	 * what of it is kept for the program. */
 	uint64_t allocator_start, allocator_end;
-	uint64_t own_end, held_start, held_end;
+	uint64_t own_end;
+	struct {
+		uint64_t start, end;
+	} held[2];
 
 	/* Text, NUL-terminated but for the command (NULs between arguments). */
 	char refusal[512];

@@ -112,7 +112,8 @@ struct world {
 	struct reach_block blocks[8];
 	size_t block_count;
 	struct spans mapped;
-	uint64_t own_end, held_start, held_end;
+	uint64_t own_end;
+	struct spans held;
 };
 
 #define PAGES_MOST 256
@@ -151,6 +152,7 @@ static void end_world(struct world *w)
 	memory_close(&w->memory);
 	maps_free(&w->maps);
 	spans_free(&w->mapped);
+	spans_free(&w->held);
 	free(w->copies);
 	free(w);
 }
@@ -250,8 +252,7 @@ static struct roots find(struct world *w)
 		.block_count = w->block_count,
 		.is_ours = is_ours,
 		.own_end = w->own_end,
-		.held_start = w->held_start,
-		.held_end = w->held_end,
+		.held = &w->held,
 		.mapped = &w->mapped,
 	};
 	struct roots r;
@@ -531,14 +532,17 @@ static void test_library(void **state)
 
 	(void)state;
 	w->own_end = 0x16800;
-	w->held_start = 0x14000;
-	w->held_end = 0x14100;
+	spans_add(&w->held, 0x15000, 0x15100);
+	spans_add(&w->held, 0x14000, 0x14100);
+	spans_settle(&w->held);
 	r = find(w);
 	assert_no_root(&r, 0x12000);
 	assert_no_root(&r, 0x13ff8);
 	assert_root(&r, 0x14000);
 	assert_root(&r, 0x140f8);
 	assert_no_root(&r, 0x14100);
+	assert_root(&r, 0x15000);
+	assert_no_root(&r, 0x15100);
 	assert_no_root(&r, 0x167f8);
 	/* What the kernel put behind it. */
 	assert_root(&r, 0x16800);
