@@ -63,7 +63,7 @@ const struct leak_case leak_cases[] = {
 	{.name = "killed_daemon", .planted = {"leak_cookie"}, .signal = SIGKILL},
 	/* What is called by ctypes, and nothing else, goes through libffi. */
 	{.name = "python_native",
-	 .sizes_vary = true,
+	 .interpreted = true,
 	 .planted = {"ffi_call"},
 	 .command = {"/usr/bin/python3", "-c",
 		     "import ctypes, time\n"

@@ -81,24 +81,30 @@ static void add_memcheck(struct leak_groups *to, struct running *running, int va
 	}
 }
 
-/* false: no search was made. */
-static bool by_perfhook(const struct leak_case *c, int variant, struct leak_groups *to)
+static void by_perfhook(const struct leak_case *c, int variant, struct leak_groups *to)
 {
 	struct options options = {.timeout_s = 60, .env = environment(variant, NULL)};
 	struct outcome o = record(case_command(c), &options);
-
 	cJSON *json;
 
 	check_status(&o, 0);
 	json = leaks_of_all(&o);
+	check(cJSON_GetArraySize(json_at(json, "leaks")) == 0 ||
+		      cJSON_IsTrue(json_at(json, "reachability.made")),
+	      "no search was made of: %s", o.line);
 	read_leaks(to, json);
-	return cJSON_IsTrue(json_at(json, "reachability.made"));
 }
 
-/* One line if they are not the same. */
-static int compare_amounts(const char *what, const struct amount *theirs, const struct amount *ours)
+static bool is_near(uint64_t a, uint64_t b, uint64_t slack)
 {
-	if (theirs->blocks == ours->blocks && theirs->bytes == ours->bytes)
+	return a > b ? a - b <= slack : b - a <= slack;
+}
+
+/* One line if they are not the same, but for `slack` blocks. */
+static int compare_amounts(const char *what, const struct amount *theirs, const struct amount *ours,
+			   uint64_t slack)
+{
+	if (is_near(theirs->blocks, ours->blocks, slack) && theirs->bytes == ours->bytes)
 		return 0;
 	print_message("    %-15s memcheck %6llu blocks %9llu bytes, perfhook %6llu %9llu\n", what,
 		      (unsigned long long)theirs->blocks, (unsigned long long)theirs->bytes,
@@ -106,15 +112,27 @@ static int compare_amounts(const char *what, const struct amount *theirs, const 
 	return 1;
 }
 
-/* How many classes differ; without a search, whether the sums do. */
-static int compare_group(const struct leak_group *theirs, const struct leak_group *ours, bool made)
+/* The loader's list of libraries leads over libunwind, whose entry is no block of the
+ * program's: docs/leaks.md. What comes behind it has only other ways to it. */
+static void join_possible(struct leak_group *g)
 {
-	int differences = 0;
+	if (strstr(g->functions, LOADED) == NULL)
+		return;
+	g->of[STILL_REACHABLE].blocks += g->of[POSSIBLY_LOST].blocks;
+	g->of[STILL_REACHABLE].bytes += g->of[POSSIBLY_LOST].bytes;
+	g->of[POSSIBLY_LOST] = (struct amount){0};
+}
 
-	for (int c = 0; made && c < LEAK_CLASSES; c++)
-		differences += compare_amounts(leak_class_names[c], &theirs->of[c], &ours->of[c]);
-	if (!made)
-		differences = compare_amounts("all", &theirs->all, &ours->all);
+/* How many classes differ. */
+static int compare_group(struct leak_group *theirs, struct leak_group *ours, uint64_t slack)
+{
+	int differences = compare_amounts("all", &theirs->all, &ours->all, 0);
+
+	join_possible(theirs);
+	join_possible(ours);
+	for (int c = 0; c < LEAK_CLASSES; c++)
+		differences +=
+			compare_amounts(leak_class_names[c], &theirs->of[c], &ours->of[c], slack);
 	if (differences > 0)
 		print_message("  of %s\n",
 			      *ours->functions != '\0' ? ours->functions : "(runtime)");
@@ -126,28 +144,26 @@ static void compare(const struct leak_case *c, int variant)
 	struct leak_groups theirs = {0}, ours = {0};
 	int differences = 0;
 	struct running *running;
-	bool made;
 
 	need_tool("valgrind");
 	if (c->signal == SIGKILL)
 		skip_because("%s is killed: nobody can search it", c->name);
 	case_needs(c);
 	running = start_memcheck(c, variant);
-	made = by_perfhook(c, variant, &ours);
+	by_perfhook(c, variant, &ours);
 	add_memcheck(&theirs, running, variant);
-	if (c->sizes_vary) {
+	if (c->interpreted) {
 		forget_sizes(&theirs);
 		forget_sizes(&ours);
 	}
 	for (size_t i = 0; i < ours.count; i++)
 		leak_group(&theirs, ours.list[i].functions);
 	for (size_t i = 0; i < theirs.count; i++)
-		differences += compare_group(&theirs.list[i],
-					     leak_group(&ours, theirs.list[i].functions), made);
-	print_message("%-30s %3zu groups, %d differ%s\n", c->name, theirs.count, differences,
-		      made ? "" : ", no search was made");
-	if (!made || getenv("PERFHOOK_LEAKS_ENFORCE") != NULL)
-		assert_int_equal(differences, 0);
+		differences +=
+			compare_group(&theirs.list[i], leak_group(&ours, theirs.list[i].functions),
+				      c->interpreted ? 2 : 0);
+	print_message("%-30s %3zu groups, %d differ\n", c->name, theirs.count, differences);
+	assert_int_equal(differences, 0);
 }
 
 static void one_case(void **state)
