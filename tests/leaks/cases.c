@@ -56,7 +56,7 @@ const struct leak_case leak_cases[] = {
 	CASE("thread_state", "leak_state"),
 	CASE("timer_list", "leak_timer"),
 	{.name = "timer_thread", .planted = {"leak_sample"}, .by_time = true},
-	CASE("tls_only", "leak_trailer"),
+	{.name = "tls_only", .planted = {"leak_trailer"}, .by_time = true},
 	{.name = "tombstones", .planted = {"leak_value"}, .search = SEARCH_IF_SHORT},
 	{.name = "tree_root", .planted = {"leak_node"}, .search = SEARCH_IF_SHORT},
 	CASE("virtual_base", "leak_answer"),

@@ -19,7 +19,8 @@ struct leak_case {
 	/* An interpreter: blocks' sizes depend on addresses, which it keeps as numbers, and
 	 * old words of its own stacks may lead to a lost block or two. */
 	bool interpreted;
-	/* What leaks does so by time, not by work: no case of its own without pauses. */
+	/* What leaks does so by time, or by work of another pace than the rest: no case of
+	 * its own without pauses. */
 	bool by_time;
 	int signal; /* that it ends by; 0: exit status 0 */
 };

@@ -6,7 +6,7 @@
  */
 #include "tests/leaks/cases.h"
 
-enum { MOST_MIXTURES = 100 };
+enum { MOST_MIXTURES = 100, HIDDEN = 3, ATTEMPTS = 3 };
 
 struct verdict {
 	const char *name;
@@ -125,7 +125,7 @@ static void explain(const struct leak_case *c, const cJSON *json)
 }
 
 /* `number` is the table's: of a variant or a seed. */
-static void run_case(const struct leak_case *c, int number, int variant, bool search)
+static bool run_case(const struct leak_case *c, int number, int variant, bool search)
 {
 	struct options options = {
 		.env = (const char *const[]){text("LEAKS_VARIANT=%d", variant),
@@ -144,61 +144,62 @@ static void run_case(const struct leak_case *c, int number, int variant, bool se
 	print_verdict(v);
 	if (!v->good)
 		explain(c, json);
-	if (getenv("PERFHOOK_LEAKS_ENFORCE") != NULL)
-		assert_true(v->good);
+	return v->good;
 }
 
 static void one_case(void **state)
 {
-	static size_t next;
-	const struct leak_case *c = &leak_cases[next++];
+	const struct leak_case *c = *state;
 
-	(void)state;
-	run_case(c, 0, 0, c->search == SEARCH_ALWAYS);
+	assert_true(run_case(c, 0, 0, c->search == SEARCH_ALWAYS));
 }
 
-/* A run of some milliseconds. */
+/* A run of some milliseconds. Where others hold the processor for as long again, it looks
+ * as if the program had done nothing for most of its time: once more, then. */
 static void one_case_at_once(void **state)
 {
-	static size_t next;
-	const struct leak_case *c = &leak_cases[next++];
+	const struct leak_case *c = *state;
 
-	(void)state;
-	if (c->by_time || c->command[0] != NULL)
-		skip_because("%s has its leak by time, or its own pace", c->name);
-	run_case(c, 3, 3, c->search != SEARCH_NEVER);
+	bool good = false;
+
+	for (int i = 0; i < ATTEMPTS && !good; i++)
+		good = run_case(c, 3, 3, c->search != SEARCH_NEVER);
+	assert_true(good);
 }
 
 /* Other rates and sizes. */
 static void one_case_varied(void **state)
 {
-	static size_t next;
-	const struct leak_case *c = &leak_cases[next++];
+	const struct leak_case *c = *state;
+	bool good = true;
 
-	(void)state;
 	for (int variant = 1; variant <= 2; variant++)
-		run_case(c, variant, variant, c->search == SEARCH_ALWAYS);
+		good &= run_case(c, variant, variant, c->search == SEARCH_ALWAYS);
+	assert_true(good);
 }
 
 /* With a search at the end, which must not make it worse. */
 static void one_case_searched(void **state)
 {
-	static size_t next;
-	const struct leak_case *c = &leak_cases[next++];
+	const struct leak_case *c = *state;
 
-	(void)state;
-	run_case(c, 0, 0, true);
+	assert_true(run_case(c, 0, 0, true));
 }
 
-/* Programs made by chance. */
+/* Programs made by chance. A few blocks that are lost among sessions that live for most of
+ * the run can hide: of a hundred programs some may be wrong, of the first ten none. */
 static void mixtures(void **state)
 {
 	struct leak_case c = {.name = "mixture", .planted = {"leak_0", "leak_1", "leak_2"}};
+	int wrong = 0;
 
 	(void)state;
-	for (int seed = 1; seed <= (full_mode() ? MOST_MIXTURES : MOST_MIXTURES / 10); seed++) {
+	for (int seed = 1; seed <= MOST_MIXTURES; seed++) {
+		if (seed == MOST_MIXTURES / 10 + 1 && !full_mode())
+			return;
 		c.argument = text("%d", seed);
-		run_case(&c, seed, 0, false);
+		wrong += !run_case(&c, seed, 0, false);
+		assert_in_range(wrong, 0, seed <= MOST_MIXTURES / 10 ? 0 : HIDDEN);
 	}
 }
 
@@ -216,17 +217,27 @@ static int print_table(void **state)
 	return 0;
 }
 
+/* What leaks by time, or has its own pace, has no run without pauses. */
+static bool applies(CMUnitTestFunction way, const struct leak_case *c)
+{
+	return way != one_case_at_once || (!c->by_time && c->command[0] == NULL);
+}
+
 int main(void)
 {
 	static const CMUnitTestFunction ways[] = {one_case, one_case_at_once, one_case_varied,
 						  one_case_searched};
 	static struct CMUnitTest tests[COUNT_OF(ways) * MOST_CASES + 1] = {boxed(mixtures)};
-	size_t count = leak_case_count();
+	size_t count = 1;
 
-	for (size_t i = 0; i < COUNT_OF(ways) * count; i++) {
-		tests[i + 1] = (struct CMUnitTest)boxed(ways[i / count]);
-		tests[i + 1].name = leak_cases[i % count].name;
+	for (size_t w = 0; w < (full_mode() ? COUNT_OF(ways) : 2); w++) {
+		for (size_t i = 0; i < leak_case_count(); i++) {
+			if (!applies(ways[w], &leak_cases[i]))
+				continue;
+			tests[count] = (struct CMUnitTest)boxed(ways[w]);
+			tests[count].name = leak_cases[i].name;
+			tests[count++].initial_state = (void *)&leak_cases[i];
+		}
 	}
-	return _cmocka_run_group_tests("leaks", tests, 1 + (full_mode() ? 4 : 2) * count, NULL,
-				       print_table);
+	return _cmocka_run_group_tests("leaks", tests, count, NULL, print_table);
 }
