@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "analyzer/roots.h"
 
+#include <elf.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -269,23 +271,31 @@ static void skip_unused(struct finder *f, const struct stopped_thread *t)
 		spans_add(&f->dead, start, sp - ROOTS_RED_ZONE);
 }
 
-/* A stack that lies in a block: of a coroutine, or of a handler. It is in use. */
-static void add_inner_stack(struct finder *f, const struct stopped_thread *t, struct spans *more)
+/* The block that holds an address, of those that were recorded. */
+static const struct reach_block *block_at(const struct finder *f, uint64_t address)
 {
-	uint64_t sp = t->stack;
 	size_t low = 0, high = f->from->block_count;
 	const struct reach_block *b;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (f->from->blocks[middle].address <= sp)
+		if (f->from->blocks[middle].address <= address)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	b = low != 0 ? &f->from->blocks[low - 1] : NULL;
-	if (b == NULL || sp - b->address >= b->size)
+	return b != NULL && address - b->address < b->size ? b : NULL;
+}
+
+/* A stack that lies in a block: of a coroutine, or of a handler. It is in use. */
+static void add_inner_stack(struct finder *f, const struct stopped_thread *t, struct spans *more)
+{
+	uint64_t sp = t->stack;
+	const struct reach_block *b = block_at(f, sp);
+
+	if (b == NULL)
 		return;
 	spans_add(more, sp - b->address > ROOTS_RED_ZONE ? sp - ROOTS_RED_ZONE : b->address,
 		  b->address + b->size);
@@ -326,6 +336,65 @@ static void find_threads(struct finder *f)
 		    maps->list[i - 1].end == maps->list[i].start &&
 		    maps->list[i].end - maps->list[i].start > THREAD)
 			skip_left_stack(f, &maps->list[i]);
+}
+
+/* ---- the loader's list ---------------------------------------------------------------- */
+
+/*
+ * The loader's structures of modules lead from one to the next. Those that it allocated for
+ * this library are in no block that was recorded, and would break the chain.
+ */
+enum {
+	MODULES_MOST = 4096,
+	LINK_NEXT = 24, /* in struct link_map, as <link.h> has it */
+	LINK_LEAST = 512,
+	LINK_MOST = 8192,
+	DEBUG_MAP = 8, /* in struct r_debug */
+};
+
+/* Where the program's dynamic section stands; 0: nowhere. */
+static uint64_t dynamic_section(const struct finder *f)
+{
+	uint64_t at = f->from->headers, bias = 0, found = 0;
+
+	for (uint64_t i = 0; i < f->from->header_count && i < 64; i++, at += sizeof(Elf64_Phdr)) {
+		uint32_t type = (uint32_t)word_or_0(f, at);
+		uint64_t address = word_or_0(f, at + offsetof(Elf64_Phdr, p_vaddr));
+
+		if (type == PT_PHDR)
+			bias = f->from->headers - address;
+		else if (type == PT_DYNAMIC)
+			found = address;
+	}
+	return found != 0 ? found + bias : 0;
+}
+
+static uint64_t first_module(const struct finder *f)
+{
+	uint64_t at = dynamic_section(f), tag;
+
+	for (int i = 0; at != 0 && i < 128; i++, at += sizeof(Elf64_Dyn)) {
+		tag = word_or_0(f, at);
+		if (tag == DT_DEBUG)
+			return word_or_0(f, word_or_0(f, at + WORD) + DEBUG_MAP);
+		if (tag == DT_NULL)
+			break;
+	}
+	return 0;
+}
+
+static void add_modules(struct finder *f, struct spans *more)
+{
+	uint64_t at = first_module(f);
+
+	for (int i = 0; at != 0 && at % WORD == 0 && i < MODULES_MOST; i++) {
+		uint64_t bytes = word_or_0(f, at - WORD) & ~(uint64_t)FLAGS;
+
+		if (spans_at(&f->heap, at) != NULL && block_at(f, at) == NULL &&
+		    bytes >= LINK_LEAST && bytes <= LINK_MOST)
+			spans_add(more, at, at + bytes - HEAD);
+		at = word_or_0(f, at + LINK_NEXT);
+	}
 }
 
 /* ---- all -------------------------------------------------------------------------------- */
@@ -410,6 +479,8 @@ void roots_find(struct roots *r, const struct roots_source *source)
 		find_in(&f, &source->maps->list[i], &f.dead);
 	for (size_t i = 0; i < source->thread_count; i++)
 		add_inner_stack(&f, &source->threads[i], &inner);
+	add_modules(&f, &inner);
+	spans_settle(&inner);
 	for (size_t i = 0; i < inner.count; i++)
 		add_root(&f, inner.list[i].start, inner.list[i].end, false);
 	qsort(r->list, r->count, sizeof(*r->list), by_address);

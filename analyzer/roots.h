@@ -31,7 +31,9 @@ struct roots_source {
 	bool (*is_ours)(const void *context, const struct mapping *m);
 	const void *context;
 	uint64_t own_end;
-	const struct spans *held;   /* settled */
+	const struct spans *held; /* settled */
+	/* The program's headers in memory, by which the loader's list is found; 0: not known. */
+	uint64_t headers, header_count;
 	const struct spans *mapped; /* by the program itself, as far as it is known; settled */
 };
 

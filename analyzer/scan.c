@@ -136,6 +136,8 @@ int scan_blocks(struct scan *s, struct reach_block *blocks, size_t count, struct
 	source->threads = kept->stop.threads;
 	source->thread_count = kept->stop.count;
 	source->memory = &kept->memory;
+	source->headers = kept->program_headers;
+	source->header_count = kept->program_header_count;
 	source->blocks = blocks;
 	source->block_count = count;
 	roots_find(&roots, source);

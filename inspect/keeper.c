@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "inspect/keeper.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -37,6 +38,7 @@ struct message {
 	uint32_t stops;
 	bool good, shared_later;
 	uint64_t threads, text_bytes, pieces, copied;
+	uint64_t headers, header_count;
 };
 
 /* ---- the keeper ------------------------------------------------------------- */
@@ -190,11 +192,31 @@ static int stop_well(struct keeper *k, struct error *e)
 	}
 }
 
+/* It may have ended before anybody else asks. */
+static void read_auxv(struct keeper *k)
+{
+	char path[64];
+	uint64_t entry[2];
+	FILE *in;
+
+	snprintf(path, sizeof(path), "/proc/%d/auxv", k->wish->pid);
+	in = fopen(path, "re");
+	while (in != NULL && fread(entry, sizeof(entry), 1, in) == 1 && entry[0] != AT_NULL) {
+		if (entry[0] == AT_PHDR)
+			k->said.headers = entry[1];
+		else if (entry[0] == AT_PHNUM)
+			k->said.header_count = entry[1];
+	}
+	if (in != NULL)
+		fclose(in);
+}
+
 static void take(struct keeper *k)
 {
 	struct error *e = &k->said.error;
 
 	k->stop.pid = k->wish->pid;
+	read_auxv(k);
 	snapshot_prepare(&k->snapshot, k->wish->pid);
 	if (k->wish->copy)
 		k->snapshot.why = "it was asked for so";
@@ -385,6 +407,8 @@ static void take_over(struct kept *k, const struct message *m)
 	k->stops = m->stops;
 	k->good = m->good;
 	k->shared_later = m->shared_later;
+	k->program_headers = m->headers;
+	k->program_header_count = m->header_count;
 }
 
 static int listen_to(struct kept *k, int copies_fd, struct error *e)

@@ -35,6 +35,8 @@ struct kept {
 	struct stop stop; /* the threads as they stood */
 	struct maps maps; /* likewise */
 	struct memory memory;
+	uint64_t program_headers; /* where the program's stand, by auxv; 0: not known */
+	uint64_t program_header_count;
 	pid_t snapshot;	    /* 0: its memory was read while it stood */
 	char why_copy[128]; /* then: why */
 	uint64_t stood_ns;  /* in all stops */

@@ -114,6 +114,7 @@ struct world {
 	struct spans mapped;
 	uint64_t own_end;
 	struct spans held;
+	uint64_t headers, header_count;
 };
 
 #define PAGES_MOST 256
@@ -253,6 +254,8 @@ static struct roots find(struct world *w)
 		.is_ours = is_ours,
 		.own_end = w->own_end,
 		.held = &w->held,
+		.headers = w->headers,
+		.header_count = w->header_count,
 		.mapped = &w->mapped,
 	};
 	struct roots r;
@@ -550,6 +553,46 @@ static void test_library(void **state)
 	end_world(w);
 }
 
+/* The loader's list leads through what no event says: that is searched, and its recorded
+ * blocks are blocks. */
+static void test_modules(void **state)
+{
+	const uint64_t unrecorded = 0x20010, recorded = 0x21010;
+	struct world *w = world("10000-11000 r--p 00000000 fe:00 1 /app\n"
+				"11000-12000 rw-p 00001000 fe:00 1 /app\n"
+				"20000-28000 rw-p 00000000 00:00 0 [heap]\n"
+				"30000-31000 rw-p 00000000 fe:00 2 /ld.so\n");
+	struct roots r;
+
+	(void)state;
+	w->headers = 0x10040;
+	put(w, 0x10040, 6); /* PT_PHDR */
+	put(w, 0x10050, 0x40);
+	put(w, 0x10078, 2); /* PT_DYNAMIC */
+	put(w, 0x10088, 0x1100);
+	put(w, 0x11100, 21); /* DT_DEBUG */
+	put(w, 0x11108, 0x30100);
+	put(w, unrecorded - 8, 0x490 | 1);
+	put(w, unrecorded + 24, recorded);
+	put(w, recorded - 8, 0x490 | 1);
+	put(w, recorded + 24, unrecorded); /* round and round, in a hostile process */
+	put(w, 0x30108, 0x30800);
+	put(w, 0x30818, unrecorded);
+	add_block(w, recorded, 0x480);
+	w->header_count = 2;
+	r = find(w);
+	assert_root(&r, unrecorded);
+	assert_root(&r, unrecorded + 0x478);
+	assert_no_root(&r, unrecorded + 0x480);
+	assert_no_root(&r, recorded);
+	roots_free(&r);
+	w->header_count = 0;
+	r = find(w);
+	assert_no_root(&r, unrecorded);
+	roots_free(&r);
+	end_world(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -565,6 +608,7 @@ int main(void)
 		cmocka_unit_test(test_stacks),
 		cmocka_unit_test(test_stacks_side_by_side),
 		cmocka_unit_test(test_library),
+		cmocka_unit_test(test_modules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
