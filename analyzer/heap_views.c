@@ -20,18 +20,33 @@ struct lives heap_lives(const struct run *run)
 	return lives;
 }
 
+/* Of the samples before and after the peak the one that saw more of it; NULL: none. */
+static const struct memory_sample *sample_at(const struct run *run, double peak_s)
+{
+	const struct memory_sample *before = NULL, *after = NULL;
+
+	for (size_t i = 0; i < run->sample_count && after == NULL; i++) {
+		if (run->samples[i].at_s <= peak_s)
+			before = &run->samples[i];
+		else
+			after = &run->samples[i];
+	}
+	if (before == NULL || after == NULL)
+		return before != NULL ? before : after;
+	if (before->live_bytes != after->live_bytes)
+		return before->live_bytes > after->live_bytes ? before : after;
+	return peak_s - before->at_s <= after->at_s - peak_s ? before : after;
+}
+
 struct resident heap_resident(const struct run *run)
 {
-	struct resident r = {.most = NULL};
-	double peak_s = run->heap.peak_at_s;
+	struct resident r = {.peak = sample_at(run, run->heap.peak_at_s)};
 
 	for (size_t i = 0; i < run->sample_count; i++) {
 		const struct memory_sample *s = &run->samples[i];
 
 		if (r.most == NULL || s->anonymous > r.most->anonymous)
 			r.most = s;
-		if (r.peak == NULL || fabs(s->at_s - peak_s) < fabs(r.peak->at_s - peak_s))
-			r.peak = s;
 		r.last = s;
 		r.most_rss = s->rss_most;
 	}

@@ -193,6 +193,8 @@ static void test_resident(void **state)
 	r = heap_resident(&run);
 	assert_ptr_equal(r.most, &samples[200]);
 	assert_ptr_equal(r.peak, &samples[12]);
+	samples[13].live_bytes = samples[12].live_bytes + 1;
+	assert_ptr_equal(heap_resident(&run).peak, &samples[13]);
 	assert_ptr_equal(r.last, &samples[299]);
 	assert_int_equal(r.most_rss, 299);
 	assert_true(heap_asked_percent(&run, r.most) == 12.5);
