@@ -39,19 +39,19 @@ enum option_bit {
 	OPTION_THRESHOLD = 1 << 11,
 	OPTION_WINDOW = 1 << 12, /* --from, --until, --at */
 	OPTION_FILTER = 1 << 13, /* --thread, --module, --size, --stack */
+	OPTION_TO = 1 << 14,	 /* --to: as --until, where it has no other meaning */
 	OPTION_BY = 1 << 15,
-	OPTION_TO = 1 << 14, /* --to: as --until, where it has no other meaning */
-	OPTION_NO_PAGER = 1 << 24,
-	OPTION_COST = 1 << 21,
-	OPTION_FLAME = 1 << 22,	 /* all that only `flame` takes */
-	OPTION_EXPORT = 1 << 30, /* likewise `export` */
-	OPTION_HTML = 1 << 23,
-	OPTION_LEAKS = 1 << 27,
-	OPTION_PID = 1 << 26, /* a process that runs, and how it is looked at */
-	OPTION_MIN_CHANGE = 1 << 19,
-	OPTION_CHECK = 1 << 18,	       /* limits, and all that only `check` takes */
-	OPTION_SUPPRESSIONS = 1 << 20, /* and --generate-suppressions */
-	OPTION_DURATION = 1 << 25,
+	OPTION_CHECK = 1 << 16, /* limits, and all that only `check` takes */
+	OPTION_MIN_CHANGE = 1 << 17,
+	OPTION_SUPPRESSIONS = 1 << 18, /* and --generate-suppressions */
+	OPTION_COST = 1 << 19,
+	OPTION_FLAME = 1 << 20, /* all that only `flame` takes */
+	OPTION_HTML = 1 << 21,
+	OPTION_NO_PAGER = 1 << 22,
+	OPTION_DURATION = 1 << 23,
+	OPTION_PID = 1 << 24, /* a process that runs, and how it is looked at */
+	OPTION_LEAKS = 1 << 25,
+	OPTION_EXPORT = 1 << 26, /* likewise `export` */
 };
 
 /* A row of the table: what a command line may say. */
