@@ -12,6 +12,7 @@
 #define TYPICAL_SHARE 0.95 /* of freed blocks */
 #define WORK_LEAST    20   /* requests or rounds to measure by */
 #define TIME_LEAST_S  0.1  /* a run to measure by time: coarse stamps are some ms apart */
+#define ALONE	      0.9  /* of a process's allocations */
 #define IDLE_LEAST_S  0.01 /* more than coarse stamps are apart */
 #define CHANCE	      3	   /* standard deviations */
 #define TIME_TELLS_S  1.0  /* a run whose pace is not that of its start and of other processes */
@@ -466,10 +467,16 @@ static void look_at_all(struct measure *m)
 	m->freed_share = later > 0 ? 1 - fmin(kept / later, 1) : 0;
 }
 
-/* Allocations may have no time between them, and yet all be made long before the end. */
+/*
+ * Allocations may have no time between them, and yet all be made long before the end. A stack
+ * that made nearly all of a process's is measured against itself: of that one, what came
+ * before counts as well.
+ */
 static bool is_over(const struct measure *m, const struct site *s)
 {
-	double idle_s = m->axes[GROWTH_BY_TIME].amount - (s->last_live_at_s - began_s(m->run));
+	bool alone = (double)s->allocations >= ALONE * m->axes[GROWTH_BY_ALLOCATIONS].amount;
+	double began = alone ? s->first_at_s : began_s(m->run);
+	double idle_s = m->axes[GROWTH_BY_TIME].amount - (s->last_live_at_s - began);
 
 	return idle_s > IDLE_LEAST_S && idle_s > m->axes[GROWTH_BY_TIME].amount / 2;
 }

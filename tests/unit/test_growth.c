@@ -312,6 +312,29 @@ static void test_one_block(void **state)
 	assert_int_equal(g.stacks_left, 1);
 }
 
+/* A run of 40 ms with nearly nothing but one stack's blocks, made from 16 ms on. */
+static struct growth alone(unsigned ms)
+{
+	begin(1);
+	serve(0);
+	for (unsigned i = 0; i < 400; i++)
+		make_block(16 + i * ms / 400, 700);
+	serve(40);
+	return measured();
+}
+
+static void test_alone(void **state)
+{
+	struct growth g = alone(1);
+
+	(void)state;
+	assert_int_equal(g.axis, GROWTH_BY_ALLOCATIONS);
+	assert_int_equal(g.form, GROWTH_NONE);
+	assert_int_equal(g.early_blocks, 400);
+	g = alone(24);
+	assert_int_equal(g.form, GROWTH_EVEN);
+}
+
 static void test_trends(void **state)
 {
 	const double x[] = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -340,7 +363,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_with_time), cmocka_unit_test(test_without_time),
 		cmocka_unit_test(test_slope),	  cmocka_unit_test(test_lives),
-		cmocka_unit_test(test_one_block), cmocka_unit_test(test_trends),
+		cmocka_unit_test(test_one_block), cmocka_unit_test(test_alone),
+		cmocka_unit_test(test_trends),
 	};
 
 	return cmocka_run_group_tests_name("growth", tests, NULL, NULL);
