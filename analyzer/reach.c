@@ -236,7 +236,8 @@ struct reach_graph *reach_begin(struct reach_block *blocks, size_t count,
 	r->blocks = blocks;
 	r->count = count;
 	r->memory = *memory;
-	qsort(blocks, count, sizeof(*blocks), by_address);
+	if (count != 0)
+		qsort(blocks, count, sizeof(*blocks), by_address);
 	r->low = count != 0 ? blocks[0].address : 0;
 	r->parts = pages_new(PARTS * sizeof(*r->parts));
 	r->first = calloc(count + 1, sizeof(*r->first));
