@@ -39,17 +39,20 @@ struct noted {
 	uint32_t moving;    /* a slot, + 1, in which a realloc is under way */
 	uint64_t moving_at; /* its head */
 	uint32_t same;	    /* stops at which it was the same */
+	bool other;	    /* it is another process by now, or another program */
 	struct run_stream_end ends[];
 };
 
 struct looker {
-	int pid; /* as we know it */
+	int pid;    /* as we know it */
+	int thread; /* one of its, for /proc */
 	struct target *target;
 	char folder[4300]; /* of the segment, as we see it */
 	char root[32];	   /* before the process's paths: "" or "/proc/PID/root" */
 	struct noted *noted;
 	size_t noted_bytes;
 	struct kept kept;
+	bool for_collector; /* the process waits for it, at its end */
 };
 
 /* ---- finding it ---------------------------------------------------------------- */
@@ -77,7 +80,7 @@ static bool open_segment(struct looker *k, const char *path)
 	for (int inside = 0; inside < 2; inside++) {
 		k->root[0] = '\0';
 		if (inside)
-			snprintf(k->root, sizeof(k->root), "/proc/%d/root", k->pid);
+			snprintf(k->root, sizeof(k->root), "/proc/%d/root", k->thread);
 		if (snprintf(full, sizeof(full), "%s%s", k->root, path) >= (int)sizeof(full))
 			return false;
 		k->target = target_map(full, "");
@@ -93,21 +96,34 @@ static bool open_segment(struct looker *k, const char *path)
 	return false;
 }
 
+/* Why there are no mappings. Frees `text`. */
+static int fail_unmapped(const struct looker *k, char *text, struct error *e)
+{
+	int error = errno;
+
+	if (text == NULL && error == ENOENT)
+		fail(e, ERROR_SYSTEM, 0, "there is no process %d", k->pid);
+	else if (text == NULL)
+		fail(e, ERROR_SYSTEM, 0,
+		     "process %d may not be looked at: %s; run this as its user or as root", k->pid,
+		     strerror(error));
+	else
+		fail(e, ERROR_SYSTEM, 0,
+		     "process %d has ended: report reads its trace (or it is the kernel's)",
+		     k->pid);
+	free(text);
+	return -1;
+}
+
 static int find_segment(struct looker *k, struct error *e)
 {
 	struct maps maps = {.list = NULL};
-	char *text = maps_text(k->pid);
-	int error = errno;
+	char *text;
 
-	if (text == NULL) {
-		if (error == ENOENT)
-			fail(e, ERROR_SYSTEM, 0, "there is no process %d", k->pid);
-		else
-			fail(e, ERROR_SYSTEM, 0,
-			     "process %d may not be looked at: %s; run this as its user or as root",
-			     k->pid, strerror(error));
-		return -1;
-	}
+	k->thread = proc_living_thread(k->pid);
+	text = maps_text(k->thread != 0 ? k->thread : k->pid);
+	if (text == NULL || *text == '\0')
+		return fail_unmapped(k, text, e);
 	if (!maps_parse(&maps, text)) {
 		maps_free(&maps);
 		fail(e, ERROR_MEMORY, 0, "out of memory");
@@ -187,6 +203,9 @@ static bool note_instant(void *context)
 	struct ph_segment *s = k->target->segment;
 	uint32_t used = target_slots(k->target), moving = 0;
 
+	n->other = !is_its_segment(k, k->target) || atomic_load(&s->exec_begun) != 0;
+	if (n->other)
+		return true;
 	n->ticks = ph_clock_now(s->clock_kind);
 	n->streams = atomic_load(&s->streams);
 	n->count = 0;
@@ -220,6 +239,7 @@ static int stop_it(struct looker *k, bool copy, struct error *e)
 {
 	const struct keep_wish wish = {
 		.pid = k->pid,
+		.thread = k->thread,
 		.now = note_instant,
 		.skip = is_ours,
 		.context = k,
@@ -235,7 +255,13 @@ static int stop_it(struct looker *k, bool copy, struct error *e)
 		fail(e, ERROR_MEMORY, 0, "out of memory");
 		return -1;
 	}
-	return keep_begin(&k->kept, &wish, e);
+	if (keep_begin(&k->kept, &wish, e) != 0)
+		return -1;
+	if (!k->noted->other)
+		return 0;
+	keep_free(&k->kept);
+	return fail(e, ERROR_SYSTEM, 0,
+		    "process %d has ended, or becomes another program: try again", k->pid);
 }
 
 /* ---- what was recorded by then ------------------------------------------------------- */
@@ -267,6 +293,13 @@ static void ring_collector(const struct looker *k)
 	munmap(c, sizeof(*c));
 }
 
+/* It ended meanwhile, and its trace is whole: else the segment would have been left. */
+static bool is_finished(const struct target *t)
+{
+	return atomic_load(&t->segment->collector) == PH_COLLECTOR_GONE &&
+	       access(t->segment_path, F_OK) != 0 && errno == ENOENT;
+}
+
 /* The collector writes what it has of a process. False: it does not. */
 static bool flush(const struct looker *k, struct target *t)
 {
@@ -276,8 +309,9 @@ static bool flush(const struct looker *k, struct target *t)
 
 	ring_collector(k);
 	while ((int32_t)((seen = atomic_load(&t->segment->flushed)) - wanted) < 0) {
-		if (now_ns() - began > FLUSH_PATIENCE_NS ||
-		    atomic_load(&t->segment->collector) != PH_COLLECTOR_ATTACHED)
+		if (atomic_load(&t->segment->collector) != PH_COLLECTOR_ATTACHED)
+			return is_finished(t);
+		if (now_ns() - began > FLUSH_PATIENCE_NS)
 			return false;
 		syscall(SYS_futex, &t->segment->flushed, FUTEX_WAIT, seen, &once, NULL, 0);
 	}
@@ -418,6 +452,11 @@ static int judge(struct looker *k, struct run *run, struct run_live *live, struc
 	spans_free(&held);
 	if (rc != 0)
 		return rc;
+	if (!keep_is_whole(&k->kept))
+		return fail(e, ERROR_SYSTEM, 0,
+			    "process %d: the copy of its memory was killed while it was searched, "
+			    "for want of memory or with its process group: try again, or --copy",
+			    k->pid);
 	*r = (struct reach){
 		.how = k->kept.snapshot != 0 ? "snapshot" : "copy",
 		.at_s = run->duration_s,
@@ -474,7 +513,8 @@ static int look(struct looker *k, struct loaded *l, struct run_live *live, const
 	if (k->target == NULL || check_recorded(k, e) != 0)
 		return -1;
 	rc = stop_it(k, o->copy, e);
-	let_it_end(k);
+	if (k->for_collector)
+		let_it_end(k);
 	if (rc != 0 || k->noted == NULL)
 		return -1;
 	rc = have_written(k, e);
@@ -515,7 +555,7 @@ int live_open(struct loaded *l, struct live_blocks *b, int pid, const struct opt
 
 static int look_at_end(int pid, FILE *out, struct error *e)
 {
-	struct looker k = {.pid = pid, .kept = {.socket = -1}};
+	struct looker k = {.pid = pid, .for_collector = true, .kept = {.socket = -1}};
 	struct options o = {.cost = NULL};
 	struct run_live live = {.blocks = NULL};
 	struct loaded l = {.is_tree = false};

@@ -52,14 +52,14 @@ static bool is_segment_name(const char *path)
 }
 
 /* The mapped file, and no other that has its name by now. -1: there is none. */
-static int open_mapping(int pid, const struct mapping *m)
+static int open_mapping(int thread, const struct mapping *m)
 {
 	char path[4500];
 	struct stat st;
 	int fd;
 
 	/* As the process sees it: it may have another root. */
-	snprintf(path, sizeof(path), "/proc/%d/root%s", pid, m->path);
+	snprintf(path, sizeof(path), "/proc/%d/root%s", thread, m->path);
 	fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		fd = open(m->path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -89,7 +89,7 @@ static struct ph_segment *map_segment(int fd)
 	return NULL;
 }
 
-static struct ph_segment *find_segment(int pid, FILE *maps, int *error)
+static struct ph_segment *find_segment(int thread, FILE *maps, int *error)
 {
 	struct ph_segment *found = NULL;
 	struct mapping m;
@@ -101,7 +101,7 @@ static struct ph_segment *find_segment(int pid, FILE *maps, int *error)
 
 		if (!read_mapping(line, &m) || !is_segment_name(m.path))
 			continue;
-		fd = open_mapping(pid, &m);
+		fd = open_mapping(thread, &m);
 		if (fd < 0) {
 			*error = errno;
 			continue;
@@ -117,10 +117,10 @@ static struct ph_segment *segment_of(int pid, struct error *e)
 {
 	char path[64];
 	struct ph_segment *s;
-	int error = 0;
+	int error = 0, living = proc_living_thread(pid), thread = living != 0 ? living : pid;
 	FILE *maps;
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	snprintf(path, sizeof(path), "/proc/%d/maps", thread);
 	maps = fopen(path, "re");
 	if (maps == NULL) {
 		if (errno == ENOENT || errno == ESRCH)
@@ -129,7 +129,7 @@ static struct ph_segment *segment_of(int pid, struct error *e)
 			fail(e, ERROR_USAGE, 0, "%s: %s", path, strerror(errno));
 		return NULL;
 	}
-	s = find_segment(pid, maps, &error);
+	s = find_segment(thread, maps, &error);
 	fclose(maps);
 	if (s == NULL && error != 0 && error != ENOENT)
 		fail(e, ERROR_USAGE, 0, "%d: what it is recorded with cannot be opened: %s", pid,

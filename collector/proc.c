@@ -242,6 +242,34 @@ static DIR *open_folder(int pid, const char *name)
 	return opendir(path);
 }
 
+static bool has_ended(int pid, int tid)
+{
+	char path[64], text[1024];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	if (!read_small(path, text, sizeof(text)))
+		return true;
+	at = strrchr(text, ')');
+	return at == NULL || at[1] == '\0' || at[2] == 'Z' || at[2] == 'X';
+}
+
+int proc_living_thread(int pid)
+{
+	int found = has_ended(pid, pid) ? 0 : pid;
+	DIR *tasks = found == 0 ? open_folder(pid, "task") : NULL;
+	const struct dirent *entry;
+
+	while (tasks != NULL && found == 0 && (entry = readdir(tasks)) != NULL) {
+		int tid = (int)strtol(entry->d_name, NULL, 10);
+
+		found = tid > 0 && !has_ended(pid, tid) ? tid : 0;
+	}
+	if (tasks != NULL)
+		closedir(tasks);
+	return found;
+}
+
 bool proc_io_threads(int pid, struct ph_io_count *out)
 {
 	DIR *tasks = open_folder(pid, "task");

@@ -17,6 +17,11 @@ bool proc_alive(int pid, uint64_t start_time);
 /* Is this thread of the process still there? */
 bool proc_thread_alive(int pid, int tid);
 
+/* A thread of the process that has not ended, by which /proc tells of its memory: the first,
+ * or another where that has ended before them (pthread_exit() in main). 0: none, or no such
+ * process. */
+int proc_living_thread(int pid);
+
 /* /proc/PID/task/TID/comm into `out`; empty when it cannot be read. */
 void proc_thread_name(int pid, int tid, char *out, size_t room);
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "inspect/snapshot.h"
+#include "inspect/trace.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -140,7 +141,7 @@ static void copy_memory(struct keeper *k)
 	char *text = strdup(k->text);
 	uint64_t shared = 0;
 
-	if (text == NULL || !maps_parse(&maps, text) || !memory_open(&memory, k->wish->pid)) {
+	if (text == NULL || !maps_parse(&maps, text) || !memory_open(&memory, k->wish->thread)) {
 		k->failed = true;
 		maps_free(&maps);
 		return;
@@ -164,7 +165,7 @@ static void prepare_room(struct keeper *k)
 	unsigned long long all = 0, resident = 0, shared = 0;
 	FILE *in;
 
-	snprintf(path, sizeof(path), "/proc/%d/statm", k->wish->pid);
+	snprintf(path, sizeof(path), "/proc/%d/statm", k->wish->thread);
 	in = fopen(path, "re");
 	if (in == NULL)
 		return;
@@ -199,7 +200,7 @@ static void read_auxv(struct keeper *k)
 	uint64_t entry[2];
 	FILE *in;
 
-	snprintf(path, sizeof(path), "/proc/%d/auxv", k->wish->pid);
+	snprintf(path, sizeof(path), "/proc/%d/auxv", k->wish->thread);
 	in = fopen(path, "re");
 	while (in != NULL && fread(entry, sizeof(entry), 1, in) == 1 && entry[0] != AT_NULL) {
 		if (entry[0] == AT_PHDR)
@@ -217,14 +218,14 @@ static void take(struct keeper *k)
 
 	k->stop.pid = k->wish->pid;
 	read_auxv(k);
-	snapshot_prepare(&k->snapshot, k->wish->pid);
+	snapshot_prepare(&k->snapshot, k->wish->pid, k->wish->thread);
 	if (k->wish->copy)
 		k->snapshot.why = "it was asked for so";
 	if (k->snapshot.why != NULL)
 		prepare_room(k);
 	if (stop_well(k, e) != 0)
 		return;
-	k->text = maps_text(k->wish->pid);
+	k->text = maps_text(k->wish->thread);
 	if (!snapshot_make(&k->snapshot, &k->stop))
 		snprintf(k->said.why_copy, sizeof(k->said.why_copy), "%s", k->snapshot.why);
 	k->failed = k->text == NULL;
@@ -232,6 +233,7 @@ static void take(struct keeper *k)
 		copy_memory(k);
 	stop_end(&k->stop);
 	k->said.stood_ns += k->stop.ended_ns - k->stop.began_ns;
+	snapshot_part(&k->snapshot);
 	if (k->failed)
 		fail(e, ERROR_SYSTEM, 0, "process %d: its memory cannot be copied: %s",
 		     k->wish->pid, strerror(errno));
@@ -477,8 +479,15 @@ int keep_begin(struct kept *k, const struct keep_wish *wish, struct error *e)
 	if (rc != 0)
 		keep_free(k);
 	else if (k->snapshot == 0)
-		k->memory.live_fd = memory_open_live(wish->pid);
+		k->memory.live_fd = memory_open_live(wish->thread);
 	return rc;
+}
+
+bool keep_is_whole(const struct kept *k)
+{
+	char state = k->snapshot != 0 ? trace_state(k->snapshot, k->snapshot) : 't';
+
+	return state == 't' || state == 'T';
 }
 
 void keep_release(struct kept *k)

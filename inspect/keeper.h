@@ -19,6 +19,8 @@
 
 struct keep_wish {
 	pid_t pid;
+	pid_t thread; /* one of its that has not ended, maybe the first: by it /proc tells of
+		       * its memory */
 	/* Called while the process stands, in the keeper: false if this is no good moment; then
 	 * it runs for a moment and is stopped again, some times, and then it is good enough.
 	 * What it changes must be shared memory. */
@@ -47,6 +49,10 @@ struct kept {
 
 /* 0, or -1 with *e filled: then there is nothing to end. */
 int keep_begin(struct kept *k, const struct keep_wish *wish, struct error *e);
+
+/* Is the copy still there, so that all that was read by now was its? The kernel may end it
+ * where memory is short, and whoever ends all of the process's group or container. */
+bool keep_is_whole(const struct kept *k);
 
 /* The copy is not needed any more. The threads and mappings stay. */
 void keep_release(struct kept *k);

@@ -25,9 +25,9 @@
 #include "inspect/trace.h"
 
 #if !defined(__x86_64__)
-void snapshot_prepare(struct snapshot *copy, pid_t pid)
+void snapshot_prepare(struct snapshot *copy, pid_t pid, pid_t thread)
 {
-	(void)pid;
+	(void)pid, (void)thread;
 	*copy = (struct snapshot){.why = "that is done on x86-64 only"};
 }
 
@@ -35,6 +35,11 @@ bool snapshot_make(struct snapshot *copy, struct stop *s)
 {
 	(void)copy, (void)s;
 	return false;
+}
+
+void snapshot_part(struct snapshot *copy)
+{
+	(void)copy;
 }
 
 void snapshot_end(struct snapshot *copy, struct stop *s)
@@ -51,7 +56,7 @@ void snapshot_end(struct snapshot *copy, struct stop *s)
 
 /* "syscall" in the code of a mapping; 0: there is none. Also the last two bytes of a
  * longer instruction will do: nothing but it is executed. */
-static uint64_t find_gadget(pid_t pid, const struct mapping *m)
+static uint64_t find_gadget(pid_t thread, const struct mapping *m)
 {
 	static uint8_t code[1u << 16];
 
@@ -61,7 +66,7 @@ static uint64_t find_gadget(pid_t pid, const struct mapping *m)
 
 		if (there.iov_len > m->end - at)
 			there.iov_len = m->end - at;
-		n = process_vm_readv(pid, &here, 1, &there, 1, 0);
+		n = process_vm_readv(thread, &here, 1, &there, 1, 0);
 		for (ssize_t i = 0; i + 2 <= n; i++)
 			if (code[i] == 0x0f && code[i + 1] == 0x05)
 				return at + (uint64_t)i;
@@ -72,19 +77,19 @@ static uint64_t find_gadget(pid_t pid, const struct mapping *m)
 }
 
 /* The kernel's own page comes first: it never goes away. */
-static uint64_t choose_gadget(pid_t pid)
+static uint64_t choose_gadget(pid_t thread)
 {
 	struct maps maps = {.list = NULL};
-	char *text = maps_text(pid);
+	char *text = maps_text(thread);
 	uint64_t found = 0;
 
 	if (text != NULL && maps_parse(&maps, text)) {
 		for (size_t i = 0; i < maps.count && found == 0; i++)
 			if (strcmp(maps.list[i].name, "[vdso]") == 0)
-				found = find_gadget(pid, &maps.list[i]);
+				found = find_gadget(thread, &maps.list[i]);
 		for (size_t i = 0; i < maps.count && found == 0; i++)
 			if (maps.list[i].execute && maps.list[i].inode != 0)
-				found = find_gadget(pid, &maps.list[i]);
+				found = find_gadget(thread, &maps.list[i]);
 	}
 	maps_free(&maps);
 	return found;
@@ -95,11 +100,11 @@ static uint64_t choose_gadget(pid_t pid)
 /* A filter that we have too, both from a container that started us both, allows the
  * process what it allows us. Any other may take a call that the process does not make
  * itself for an attack. */
-static bool is_filtered(pid_t pid)
+static bool is_filtered(pid_t pid, pid_t tid)
 {
 	pid_t self = getpid();
-	uint64_t mode = trace_status(pid, pid, "Seccomp:", 10);
-	uint64_t filters = trace_status(pid, pid, "Seccomp_filters:", 10);
+	uint64_t mode = trace_status(pid, tid, "Seccomp:", 10);
+	uint64_t filters = trace_status(pid, tid, "Seccomp_filters:", 10);
 
 	return mode != 0 && (mode != trace_status(self, self, "Seccomp:", 10) ||
 			     filters != trace_status(self, self, "Seccomp_filters:", 10));
@@ -149,13 +154,14 @@ static bool keeps_dead(pid_t init)
 	return found >= MANY;
 }
 
-void snapshot_prepare(struct snapshot *copy, pid_t pid)
+void snapshot_prepare(struct snapshot *copy, pid_t pid, pid_t thread)
 {
 	*copy = (struct snapshot){.pid = 0};
+	copy->thread = thread;
 	copy->orphan = !keeps_dead(init_of(pid));
-	if (is_filtered(pid))
+	if (is_filtered(pid, thread))
 		copy->why = "a seccomp filter might kill it for a fork";
-	else if ((copy->gadget = choose_gadget(pid)) == 0)
+	else if ((copy->gadget = choose_gadget(thread)) == 0)
 		copy->why = "its code has no system call";
 }
 
@@ -221,8 +227,8 @@ static long call(struct hand *h, long number, const unsigned long arguments[5], 
 	return (long)r.rax;
 }
 
-/* A stopped thread; its signals wait meanwhile. */
-static bool take_hand(struct hand *h, pid_t tid, uint64_t gadget)
+/* A stopped thread; its signals wait meanwhile. `options`: besides those of its calls. */
+static bool take_hand(struct hand *h, pid_t tid, uint64_t gadget, uintptr_t options)
 {
 	const uint64_t all = UINT64_MAX;
 
@@ -230,8 +236,8 @@ static bool take_hand(struct hand *h, pid_t tid, uint64_t gadget)
 	return ptrace(PTRACE_GETREGS, tid, NULL, &h->registers) == 0 &&
 	       h->registers.cs == CODE_64 &&
 	       ptrace(PTRACE_SETOPTIONS, tid, NULL,
-		      (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK)) ==
-		       0 &&
+		      (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
+			       options)) == 0 &&
 	       ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof(h->mask), &h->mask) == 0 &&
 	       ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof(all), (void *)&all) == 0;
 }
@@ -255,18 +261,24 @@ static void give_back(struct hand *h, pid_t pid)
 
 /* ---- the two clones -------------------------------------------------------------------- */
 
-/* A new child stands before its first instruction, ours. */
+/* A new child stands before its first instruction, ours, and is not to see it if we die. The
+ * thread that made it has no such option at any time: the process would die with us. */
 static bool await_child(pid_t child)
 {
 	int status;
 
-	return waitpid(child, &status, __WALL) == child && WIFSTOPPED(status);
+	return waitpid(child, &status, __WALL) == child && WIFSTOPPED(status) &&
+	       ptrace(PTRACE_SETOPTIONS, child, NULL, (void *)PTRACE_O_EXITKILL) == 0;
 }
 
 static void end_child(pid_t child)
 {
 	int status;
+	pid_t r = waitpid(child, &status, __WALL | WNOHANG);
 
+	/* Others ended it: its number may be another's by now. */
+	if (r < 0 || (r == child && !WIFSTOPPED(status)))
+		return;
 	kill(child, SIGKILL);
 	while (waitpid(child, &status, __WALL) == child && WIFSTOPPED(status))
 		;
@@ -331,7 +343,7 @@ static bool make_orphan(struct snapshot *copy, struct hand *h)
 		return refuse(copy, r);
 	/* The copying is its time. */
 	setpriority(PRIO_PROCESS, (id_t)child, -20);
-	s = take_hand(&middle, child, h->gadget)
+	s = take_hand(&middle, child, h->gadget, PTRACE_O_EXITKILL)
 		    ? call(&middle, SYS_clone, (const unsigned long[5]){CLONE_FILES}, &grandchild)
 		    : -EPERM;
 	if (s > 0 && grandchild != 0 && await_child(grandchild))
@@ -350,10 +362,18 @@ static const struct stopped_thread *choose_thread(const struct stop *s, struct s
 			copy->why = "it stands still anyway";
 			return NULL;
 		}
-	for (size_t i = 0; i < s->count; i++)
-		if (s->threads[i].attached && !s->threads[i].asleep)
-			return &s->threads[i];
-	copy->why = "all of its threads are asleep in the kernel";
+	for (size_t i = 0; i < s->count; i++) {
+		const struct stopped_thread *t = &s->threads[i];
+
+		/* A filter may be one thread's alone. */
+		if (!t->attached || t->asleep)
+			continue;
+		if (t->tid == copy->thread || !is_filtered(s->pid, t->tid))
+			return t;
+		copy->why = "a seccomp filter might kill it for a fork";
+	}
+	if (copy->why == NULL)
+		copy->why = "all of its threads are asleep in the kernel";
 	return NULL;
 }
 
@@ -364,7 +384,7 @@ bool snapshot_make(struct snapshot *copy, struct stop *s)
 
 	if (t == NULL)
 		return false;
-	if (!take_hand(&h, t->tid, copy->gadget)) {
+	if (!take_hand(&h, t->tid, copy->gadget, 0)) {
 		copy->why = "its registers cannot be set";
 		return false;
 	}
@@ -373,10 +393,23 @@ bool snapshot_make(struct snapshot *copy, struct stop *s)
 	else
 		make_orphan(copy, &h);
 	give_back(&h, s->pid);
-	/* Not before: a thread of the process has no such option at any time. */
-	if (copy->pid != 0)
-		ptrace(PTRACE_SETOPTIONS, copy->pid, NULL, (void *)PTRACE_O_EXITKILL);
 	return copy->pid != 0;
+}
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE 2u
+#endif
+
+void snapshot_part(struct snapshot *copy)
+{
+	const unsigned long arguments[5] = {0, ~0u, CLOSE_RANGE_UNSHARE};
+	struct hand h;
+
+	if (copy->pid != 0 && take_hand(&h, copy->pid, copy->gadget, PTRACE_O_EXITKILL))
+		call(&h, SYS_close_range, arguments, NULL);
 }
 
 /* The process must not find it dead: it is reaped before any thread of it runs again. */
@@ -392,7 +425,7 @@ static void end_as_child(struct snapshot *copy, struct stop *s)
 		return;
 	}
 	t = choose_thread(s, copy);
-	taken = t != NULL && take_hand(&h, t->tid, copy->gadget);
+	taken = t != NULL && take_hand(&h, t->tid, copy->gadget, 0);
 	end_child(copy->pid);
 	if (taken) {
 		reap(&h, copy->child);

@@ -6,8 +6,8 @@
  * soon as it has a child itself; that one is the copy. It is an orphan from the start, so
  * that the process has no child that it did not make, and never runs. Where the process
  * would adopt it, or nobody would bury it, it is a child that tells nobody of its end, and
- * reaped by the process, which does not know that either. It has the process's table of
- * descriptors, not one of its own: what the process closes is closed.
+ * reaped by the process, which does not know that either. It is made with the process's table
+ * of descriptors, not one of its own, since copying that takes time; then it has none.
  *
  * While one of the functions below runs a thread of the process is in our hands: it must
  * come to its end.
@@ -22,16 +22,21 @@
 struct snapshot {
 	pid_t pid;	 /* 0: there is none */
 	pid_t child;	 /* its number in the process, whose child it is; 0: an orphan */
+	pid_t thread;	 /* of the process, whose seccomp filter is known */
 	const char *why; /* there is none: a sentence without its end */
 	bool orphan;	 /* it may be one: it will not stay dead for good */
 	uint64_t gadget; /* where the process has a system call's instruction */
 };
 
-/* What need not wait until the process stands. */
-void snapshot_prepare(struct snapshot *copy, pid_t pid);
+/* What need not wait until the process stands. `thread`: one that has not ended. */
+void snapshot_prepare(struct snapshot *copy, pid_t pid, pid_t thread);
 
 /* The process stands. False: it cannot be had, as copy->why says. */
 bool snapshot_make(struct snapshot *copy, struct stop *s);
+
+/* The process runs again: its files are not the copy's any more, so that what ends with it,
+ * a pipe or a port, does not wait for the copy's end. Before Linux 5.9 they stay. */
+void snapshot_part(struct snapshot *copy);
 
 /* It is not needed any more. The process runs; where it would find a child, it is stopped
  * once more for a moment. */

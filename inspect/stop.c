@@ -79,14 +79,26 @@ uint64_t trace_start(pid_t pid)
 	return at != NULL ? strtoull(at + 1, NULL, 10) : 0;
 }
 
+/* Behind the field's name, which begins a line: the process's own name may hold any text. */
+static const char *find_field(const char *text, const char *field)
+{
+	size_t length = strlen(field);
+
+	while (text != NULL && strncmp(text, field, length) != 0) {
+		text = strchr(text, '\n');
+		text += text != NULL;
+	}
+	return text != NULL ? text + length : NULL;
+}
+
 uint64_t trace_status(pid_t pid, pid_t tid, const char *field, int base)
 {
 	char text[8192];
 	const char *at;
 
 	read_small(text, sizeof(text), "/proc/%d/task/%d/status", pid, tid);
-	at = strstr(text, field);
-	return at != NULL ? strtoull(at + strlen(field), NULL, base) : 0;
+	at = find_field(text, field);
+	return at != NULL ? strtoull(at, NULL, base) : 0;
 }
 
 void trace_status_line(pid_t pid, const char *field, char *out, size_t room)
@@ -96,10 +108,9 @@ void trace_status_line(pid_t pid, const char *field, char *out, size_t room)
 
 	*out = '\0';
 	read_small(text, sizeof(text), "/proc/%d/status", pid);
-	at = strstr(text, field);
+	at = find_field(text, field);
 	if (at != NULL)
-		snprintf(out, room, "%.*s", (int)strcspn(at + strlen(field), "\n"),
-			 at + strlen(field));
+		snprintf(out, room, "%.*s", (int)strcspn(at, "\n"), at);
 }
 
 /* Where a thread sleeps in the kernel: "number arguments... sp pc" (proc(5)). */
@@ -135,7 +146,7 @@ static int explain(pid_t pid, int error, struct error *e)
 {
 	int tracer = (int)trace_status(pid, pid, "TracerPid:", 10), scope = yama_scope();
 
-	if (error == ESRCH)
+	if (error == ESRCH || error == ENOENT)
 		return fail(e, ERROR_SYSTEM, 0, "process %d has ended", pid);
 	if (tracer != 0)
 		return fail(e, ERROR_SYSTEM, 0,

@@ -240,6 +240,89 @@ static void test_killed_looks(void **state)
 	check_undisturbed(&o);
 }
 
+/* A process of ours that is stopped for a tracer and has no descriptors: the copy. */
+static int find_copy(const char *name)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	int found = 0;
+
+	while (found == 0 && (entry = readdir(proc)) != NULL) {
+		const char *stat = atoi(entry->d_name) > 0
+					   ? read_file(text("/proc/%s/stat", entry->d_name), NULL)
+					   : NULL;
+		const char *at = stat != NULL ? strstr(stat, name) : NULL;
+		DIR *descriptors;
+
+		if (at == NULL || strncmp(at + strlen(name), ") t", 3) != 0)
+			continue;
+		descriptors = opendir(text("/proc/%s/fd", entry->d_name));
+		if (descriptors == NULL)
+			continue;
+		/* "." and ".." */
+		if (readdir(descriptors) && readdir(descriptors) && !readdir(descriptors))
+			found = atoi(entry->d_name);
+		closedir(descriptors);
+	}
+	closedir(proc);
+	return found;
+}
+
+static bool is_copied(void *context)
+{
+	int *copy = context;
+
+	*copy = find_copy("(held_blocks");
+	return *copy != 0;
+}
+
+/* The copy keeps nothing open that the process has; and where somebody ends it, no block is
+ * called lost for what could not be read of it. */
+static void test_killed_copy(void **state)
+{
+	struct held h = hold("quiet");
+	int collector = find_collector(running_traces(h.running)), copy = 0;
+	const struct options options = {.timeout_s = 60};
+	struct running *looker;
+	struct outcome o;
+
+	(void)state;
+	/* What has been recorded is waited for before the copy is searched. */
+	check(collector > 0 && kill(collector, SIGSTOP) == 0, "no collector");
+	looker = start(ARGV(perfhook_path(), "leaks", "--pid", text("%d", h.pid)), &options);
+	check(wait_until(is_copied, &copy, 10), "there is no copy without descriptors");
+	kill(copy, SIGKILL);
+	kill(collector, SIGCONT);
+	o = finish(looker);
+	check_status(&o, 2);
+	check(strstr(o.err, "the copy of its memory was killed") != NULL, "%s", o.err);
+	check_u64(dead_or_alive_children(h.pid), 0, "children of the process");
+	let_go(&h);
+}
+
+/* Its end is no reason not to say what was lost before: the copy has it, and the trace. */
+static void test_ended_meanwhile(void **state)
+{
+	struct held h = hold("quiet");
+	int collector = find_collector(running_traces(h.running)), copy = 0;
+	const struct options options = {.timeout_s = 60};
+	struct running *looker;
+	struct outcome o;
+
+	(void)state;
+	check(collector > 0 && kill(collector, SIGSTOP) == 0, "no collector");
+	looker = start(ARGV(perfhook_path(), "leaks", "--json", "--blocks", "--top", "0", "--pid",
+			    text("%d", h.pid)),
+		       &options);
+	check(wait_until(is_copied, &copy, 10), "there is no copy without descriptors");
+	kill(h.pid, SIGKILL);
+	finish(h.running);
+	kill(collector, SIGCONT);
+	o = finish(looker);
+	check_status(&o, 0);
+	check(check_classes(read_file(h.out, NULL), cJSON_Parse(o.out)) >= 20, "few blocks");
+}
+
 static char state_of(int pid)
 {
 	const char *stat = read_file(text("/proc/%d/stat", pid), NULL);
@@ -398,6 +481,30 @@ static void test_end(void **state)
 	check_end("return", 0);
 	check_end("exit", 3);
 	check_end("thread", 0);
+	write_file(in_box("go"), "", 0);
+	check_end("left", 0);
+}
+
+/* /proc tells nothing of the memory by a first thread that is over. */
+static void test_without_first_thread(void **state)
+{
+	struct held h = {.out = in_box("out")};
+	const struct options options = {.preload = true, .output = h.out, .timeout_s = 120};
+	struct outcome o;
+
+	(void)state;
+	h.running = start(ARGV(program("lost_at_end"), "left"), &options);
+	h.pid = running_pid(h.running);
+	check(wait_until(is_ready, &h, 30), "it is not ready");
+	for (int copy = 0; copy < 2; copy++) {
+		cJSON *json = look_well(&h, copy ? "--copy" : NULL);
+
+		check_class(json, 1001, "lost");
+		check_class(json, 1002, "still reachable");
+	}
+	o = run(ARGV(perfhook_path(), "mark", text("%d", h.pid), "alone"), NULL);
+	check_status(&o, 0);
+	let_go(&h);
 }
 
 static void check_no_end(const char *how, const char *why)
@@ -467,11 +574,15 @@ static void test_end_by_record(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		boxed(test_blocks),	  boxed(test_blocks_by_copy),	boxed(test_undisturbed),
-		boxed(test_subreaper),	  boxed(test_ignored_children), boxed(test_killed_looks),
-		boxed(test_paused),	  boxed(test_confined),		boxed(test_limited),
-		boxed(test_asleep),	  boxed(test_refusals),		boxed(test_end),
-		boxed(test_ends_without), boxed(test_end_of_child),	boxed(test_end_by_record),
+		boxed(test_blocks),	      boxed(test_blocks_by_copy),
+		boxed(test_undisturbed),      boxed(test_subreaper),
+		boxed(test_ignored_children), boxed(test_killed_looks),
+		boxed(test_paused),	      boxed(test_confined),
+		boxed(test_limited),	      boxed(test_asleep),
+		boxed(test_refusals),	      boxed(test_end),
+		boxed(test_ends_without),     boxed(test_end_of_child),
+		boxed(test_end_by_record),    boxed(test_killed_copy),
+		boxed(test_ended_meanwhile),  boxed(test_without_first_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

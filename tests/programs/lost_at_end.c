@@ -2,11 +2,13 @@
 /*
  * Blocks that are lost when the process ends, and some that are held, each of a size that
  * says which; a child by fork has some of its own. lost_at_end HOW: return, exit, thread (by
- * another thread while more run on), _exit, abort, exec, fork
+ * another thread while more run on), left (the first thread is over before; a file `go` ends
+ * it), _exit, abort, exec, fork
  */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "truth.h"
@@ -67,6 +69,28 @@ static void end_in_thread(void)
 		pause();
 }
 
+/* The last thread's end is the process's. */
+static void *go_on_alone(void *first)
+{
+	struct stat st;
+
+	expect(pthread_join(*(pthread_t *)first, NULL) == 0);
+	say("truth: ready=1\n");
+	while (stat("go", &st) != 0)
+		usleep(5000);
+	return NULL;
+}
+
+static _Noreturn void leave_to_another(void)
+{
+	static pthread_t first;
+	pthread_t t;
+
+	first = pthread_self();
+	expect(pthread_create(&t, NULL, go_on_alone, &first) == 0);
+	pthread_exit(NULL);
+}
+
 static int be_child(void)
 {
 	lose(1005);
@@ -95,6 +119,8 @@ int main(int argc, char **argv)
 		exit(3);
 	} else if (strcmp(how, "thread") == 0) {
 		end_in_thread();
+	} else if (strcmp(how, "left") == 0) {
+		leave_to_another();
 	} else if (strcmp(how, "_exit") == 0) {
 		_exit(0);
 	} else if (strcmp(how, "abort") == 0) {
