@@ -359,6 +359,22 @@ static void add_baseline(struct check *c)
 	}
 }
 
+/* A launcher's trace holds any limit: what it launched is another image. */
+static bool goes_on_elsewhere(const struct report *r)
+{
+	const struct tree *t = r->tree;
+
+	if (t == NULL)
+		return r->run->became != NULL;
+	for (size_t i = 0; i < t->process_count; i++) {
+		const struct tree_process *p = &t->processes[i];
+
+		if (t->images[p->first_image + p->image_count - 1].run.became != NULL)
+			return true;
+	}
+	return false;
+}
+
 int check_open(struct check *c, struct report *r, const struct limits *limits,
 	       const struct baseline *baseline, bool allow_incomplete, struct error *e)
 {
@@ -367,7 +383,8 @@ int check_open(struct check *c, struct report *r, const struct limits *limits,
 	if (c->items == NULL)
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
 	figures_of(r, &c->figures);
-	c->incomplete = !r->run->complete || r->run->dropped > 0;
+	c->goes_on = goes_on_elsewhere(r);
+	c->incomplete = !r->run->complete || r->run->dropped > 0 || c->goes_on;
 	for (size_t i = 0; i < limits->count; i++)
 		c->items[c->count++] = (struct check_item){
 			.id = limits->list[i].id,

@@ -71,7 +71,8 @@ struct check {
 	struct report *report;
 	const struct baseline *baseline; /* NULL: none */
 	struct figures figures;
-	bool incomplete; /* something of the run is missing */
+	bool incomplete; /* something of the run is missing: */
+	bool goes_on;	 /* in a program that it became, whose trace was not given */
 	struct check_item *items;
 	size_t count, exceeded, unknown;
 };

@@ -123,7 +123,7 @@ static void text_hint(struct check *c, struct emit_text *t)
 	for (size_t i = 0; i < c->count; i++)
 		asked |= c->items[i].verdict != VERDICT_EXCEEDED &&
 			 (c->items[i].id == LIMIT_LEAKED || c->items[i].id == LIMIT_LEAKS);
-	if (!asked || c->report->run->heap.reach.made ||
+	if (!asked || c->goes_on || c->report->run->heap.reach.made ||
 	    c->report->run->heap.live_bytes == c->report->suppressed_bytes)
 		return;
 	text_end(t);
@@ -147,6 +147,7 @@ void check_text(struct check *c, struct emit_text *t)
 	if (c->report->tree != NULL)
 		text_say(t, " and %zu more", c->report->tree->image_count - 1);
 	text_end(t);
+	text_missing(c->report, t);
 	snprintf(remark, sizeof(remark), "%zu of %zu limits exceeded", c->exceeded, c->count);
 	text_heading(t, "CHECK", c->count > 0 ? remark : NULL);
 	if (c->count == 0)
@@ -155,8 +156,9 @@ void check_text(struct check *c, struct emit_text *t)
 		text_item(t, &c->items[i]);
 	if (c->incomplete) {
 		text_end(t);
-		text_styled(t, STYLE_WARNING,
-			    "The recording is incomplete: the figures are at least these.\n");
+		text_styled(t, STYLE_WARNING, "%s: the figures are at least these.\n",
+			    c->goes_on ? "It became a program whose trace was not given"
+				       : "The recording is incomplete");
 	}
 	text_hint(c, t);
 	for (size_t i = 0; i < c->count; i++)

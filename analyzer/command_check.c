@@ -60,9 +60,11 @@ static int answer(struct check *c, const struct options *o, struct error *e)
 	if (c->unknown == 0)
 		return STATUS_DONE;
 	return fail(e, ERROR_FORMAT, 0,
-		    "%s: the recording is incomplete: that limits held cannot be said "
+		    "%s: %s: that limits held cannot be said "
 		    "(--allow-incomplete: they did as far as it goes)",
-		    o->arguments[0]);
+		    o->arguments[0],
+		    c->goes_on ? "it became a program whose trace was not given"
+			       : "the recording is incomplete");
 }
 
 /* A trace is compared stack by stack, with the suppressions of this one. */
@@ -91,8 +93,6 @@ int command_check(const struct options *o, struct error *e)
 	struct check c = {.report = NULL};
 	int rc;
 
-	if (o->generate)
-		return fail(e, ERROR_USAGE, 0, "check: suppressions are made by leaks");
 	rc = loaded_open(&l, o->arguments, (size_t)o->argument_count, o, e);
 	if (rc == 0 && o->against != NULL)
 		rc = load_baseline(&baseline, &before, o, e);

@@ -54,8 +54,6 @@ int command_diff(const struct options *o, struct error *e)
 	struct diff d = {0};
 	int rc = one ? split_moments(o, asked, e) : 0;
 
-	if (o->generate)
-		return fail(e, ERROR_USAGE, 0, "diff: suppressions are made by leaks");
 	for (int side = 0; side < DIFF_SIDES && rc == 0; side++)
 		rc = loaded_open_word(&sides[side], o->arguments[one ? 0 : side], &asked[side], e);
 	if (rc == 0)

@@ -15,7 +15,7 @@ static const struct example {
 	{"record", "-o app.trace ./app --port 8080", "record ./app --port 8080"},
 	{"record", "-o 'app.%p.trace' make -j4", "and each process it starts, by its pid"},
 	{"report", "app.trace", "what stands out, the peak, leaks, files, connections"},
-	{"report", "app.*.trace", "the same of a tree of processes"},
+	{"report", "app.*.trace*", "the same of a tree of processes"},
 	{"report", "--html app.trace -o app.html", "a page to look around in, and to pass on"},
 	{"report", "--json app.trace | jq .memory.peak_bytes", "a figure for a script"},
 	{"leaks", "app.trace", "who allocated what was never freed"},

@@ -24,12 +24,13 @@ static const struct command commands[] = {
 	 command_record},
 	{"report", "TRACE... [OPTION...]", "findings, peak, leaks, files, connections and threads",
 	 OPTIONS_REPORT | OPTIONS_VIEW | OPTIONS_SUMS | OPTION_HTML | OPTION_THRESHOLD |
-		 OPTION_SUPPRESSIONS,
+		 OPTION_SUPPRESSIONS | OPTION_GENERATE,
 	 1, -1, command_report},
 	{"leaks", "TRACE... | --pid PID [OPTION...]",
 	 "only what was never freed, suspects first; of a process that runs, what is lost",
-	 OPTIONS_REPORT | OPTIONS_VIEW | OPTIONS_SUMS | OPTION_PID | OPTION_SUPPRESSIONS, 0, -1,
-	 command_leaks},
+	 OPTIONS_REPORT | OPTIONS_VIEW | OPTIONS_SUMS | OPTION_PID | OPTION_SUPPRESSIONS |
+		 OPTION_GENERATE,
+	 0, -1, command_leaks},
 	{"io", "TRACE... [OPTION...]", "only findings, files and connections, with their stacks",
 	 OPTIONS_REPORT | OPTIONS_VIEW | OPTION_THRESHOLD, 1, -1, command_io},
 	{"diff", "BEFORE AFTER [OPTION...]", "what two runs differ in: stacks, files and peers",

@@ -61,7 +61,7 @@ static const struct option_row rows[] = {
 	{OPTION_CHECK, "junit", 0, "FILE", "write the verdicts as JUnit XML to FILE too"},
 	{OPTION_SUPPRESSIONS, "suppressions", 0, "FILE",
 	 "leaks that are known: LeakSanitizer's or Valgrind's file; repeatable"},
-	{OPTION_SUPPRESSIONS, "generate-suppressions", 0, "[FILE]",
+	{OPTION_GENERATE, "generate-suppressions", 0, "[FILE]",
 	 "write suppressions for the suspects, to FILE or instead of the answer"},
 	{OPTION_SYSROOT, "sysroot", 0, "DIR", "look for binaries below DIR first; repeatable"},
 	{OPTION_DEBUG_PATH, "debug-path", 0, "DIR", "look for debug files in DIR too; repeatable"},
@@ -345,16 +345,6 @@ static int take_check(struct options *o, const char *name, const char *value, st
 	return strcmp(name, "tolerance") == 0 ? tolerance_set(&o->tolerance, value, e) : 0;
 }
 
-static void take_suppressions(struct options *o, const struct option_row *row, const char *value)
-{
-	if (strcmp(row->name, "suppressions") == 0) {
-		o->suppressions[o->suppression_count++] = value;
-		return;
-	}
-	o->generate = true;
-	o->generate_to = value;
-}
-
 static int apply(struct options *o, const struct option_row *row, const char *value,
 		 struct error *e)
 {
@@ -387,7 +377,11 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		o->debug_paths[o->debug_path_count++] = value;
 		return 0;
 	case OPTION_SUPPRESSIONS:
-		take_suppressions(o, row, value);
+		o->suppressions[o->suppression_count++] = value;
+		return 0;
+	case OPTION_GENERATE:
+		o->generate = true;
+		o->generate_to = value;
 		return 0;
 	case OPTION_TOP:
 		return parse_top(o, value, e);

@@ -43,7 +43,7 @@ enum option_bit {
 	OPTION_BY = 1 << 15,
 	OPTION_CHECK = 1 << 16, /* limits, and all that only `check` takes */
 	OPTION_MIN_CHANGE = 1 << 17,
-	OPTION_SUPPRESSIONS = 1 << 18, /* and --generate-suppressions */
+	OPTION_SUPPRESSIONS = 1 << 18,
 	OPTION_COST = 1 << 19,
 	OPTION_FLAME = 1 << 20, /* all that only `flame` takes */
 	OPTION_HTML = 1 << 21,
@@ -52,6 +52,7 @@ enum option_bit {
 	OPTION_PID = 1 << 24, /* a process that runs, and how it is looked at */
 	OPTION_LEAKS = 1 << 25,
 	OPTION_EXPORT = 1 << 26, /* likewise `export` */
+	OPTION_GENERATE = 1 << 27,
 };
 
 /* A row of the table: what a command line may say. */

@@ -36,6 +36,8 @@ void text_sizes(struct report *r, struct emit_text *t);
 void text_lifetimes(struct report *r, struct emit_text *t);
 void text_temporary(struct report *r, struct emit_text *t);
 void text_resident(struct report *r, struct emit_text *t);
+/* What the figures do not hold, a line each; nothing where they hold all. */
+void text_missing(struct report *r, struct emit_text *t);
 void text_process(struct report *r, struct emit_text *t);
 void text_processes(struct report *r, struct emit_text *t);
 void text_findings(struct report *r, struct emit_text *t);

@@ -214,11 +214,9 @@ static void print_elsewhere(const struct run *run, struct emit_text *t)
 	}
 }
 
-/* Before any figure: what the figures below do not hold. */
-static void print_warnings(struct report *r, struct emit_text *t)
+void text_missing(struct report *r, struct emit_text *t)
 {
 	const struct run *run = r->run;
-	char n[FORMAT_ROOM], text[160];
 
 	if (!run->complete)
 		print_warning(t, STYLE_BAD, "INCOMPLETE",
@@ -230,6 +228,15 @@ static void print_warnings(struct report *r, struct emit_text *t)
 	print_off(run, t);
 	if (r->tree == NULL)
 		print_elsewhere(run, t);
+}
+
+/* Before any figure: what the figures below do not hold. */
+static void print_warnings(struct report *r, struct emit_text *t)
+{
+	const struct run *run = r->run;
+	char n[FORMAT_ROOM], text[160];
+
+	text_missing(r, t);
 	if (run->stalled_s > 0) {
 		snprintf(text, sizeof(text), "threads waited %s in all for the collector",
 			 format_seconds(n, run->stalled_s, t->utf8));

@@ -173,12 +173,18 @@ static void check_unusable(const struct outcome *o, const char *word)
 static void test_unusable(void **state)
 {
 	static const char *const options[][2] = {
-		{"--max-peak=5x", "--max-peak"},	 {"--max-leaks=1.5.2", "--max-leaks"},
-		{"--max-p99=/tmp", "--max-p99"},	 {"--max-p99==5ms", "--max-p99"},
-		{"--max-p99=/nowhere=5ms", "/nowhere"},	 {"--max-temporary-share=5", "5"},
-		{"--max-time=20", "--max-time"},	 {"--tolerance=x", "--tolerance"},
-		{"--against=/nowhere.json", "nowhere"},	 {"--max-nothing=1", "--max-nothing"},
-		{"--suppressions=/nowhere", "/nowhere"}, {"--generate-suppressions", "leaks"},
+		{"--max-peak=5x", "--max-peak"},
+		{"--max-leaks=1.5.2", "--max-leaks"},
+		{"--max-p99=/tmp", "--max-p99"},
+		{"--max-p99==5ms", "--max-p99"},
+		{"--max-p99=/nowhere=5ms", "/nowhere"},
+		{"--max-temporary-share=5", "5"},
+		{"--max-time=20", "--max-time"},
+		{"--tolerance=x", "--tolerance"},
+		{"--against=/nowhere.json", "nowhere"},
+		{"--max-nothing=1", "--max-nothing"},
+		{"--suppressions=/nowhere", "/nowhere"},
+		{"--generate-suppressions", "unknown option"},
 	};
 	char *trace = recorded("diff_shapes", "moved"), *junk = in_box("junk.json");
 	struct outcome o, memory;
@@ -323,13 +329,35 @@ static void test_tree(void **state)
 	check_status(&o, 1);
 }
 
+/* What launches a program keeps to any limit: the program is in another trace. */
+static void test_launched(void **state)
+{
+	char *trace = in_box("launched.trace");
+	struct outcome o =
+		run(ARGV(perfhook_path(), "record", "-o", trace, "env", program("leak")), NULL);
+
+	(void)state;
+	check_status(&o, 0);
+	o = checked(trace, "--max-leaked=0");
+	check_status(&o, 2);
+	check(strstr(o.out, "became") != NULL && strstr(o.out, "unknown") != NULL, "said: %s",
+	      o.out);
+	o = run(ARGV(perfhook_path(), "check", trace, "--max-leaked=0", "--allow-incomplete"),
+		NULL);
+	check_status(&o, 0);
+	o = run(ARGV("sh", "-c", text("%s check %s* --max-leaked=0", perfhook_path(), trace)),
+		NULL);
+	check_status(&o, 1);
+	check(strstr(o.out, "entry_new") != NULL, "the leak: %s", o.out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		boxed(test_each_limit), boxed(test_suspects), boxed(test_lost),
 		boxed(test_baseline),	boxed(test_unusable), boxed(test_incomplete),
 		boxed(test_latency),	boxed(test_parts),    boxed(test_junit),
-		boxed(test_tree),
+		boxed(test_tree),	boxed(test_launched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
