@@ -336,10 +336,15 @@ $(CONSUMERS): tests/consumers/package.json tests/consumers/package-lock.json
 		rm -rf $(@D)/node_modules; echo "  npm ci failed: some readers of exports are not tried"; \
 	fi
 
+# Most tests keep one processor busy: the sanitizers' take the other.
 run-tests: all judge programs $(TESTS) check-layers consumers
+	@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j2) \
+		check-plain check-sanitizers
+
+.PHONY: check-plain
+check-plain:
 	@PERFHOOK_BUILD=$(BUILD) tests/run.sh $(BUILD)/tests/bin $(TEST_ONLY)
 	@tests/browser/run.sh $(BUILD)
-	@$(MAKE) --no-print-directory check-sanitizers
 
 # The HTML page in a browser.
 .PHONY: check-browser
@@ -352,11 +357,11 @@ UNIT_NAMES := $(patsubst tests/%.c,%,$(wildcard tests/unit/test_*.c tests/damage
 .PHONY: check-sanitizers
 check-sanitizers:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=address,undefined OPT="-O1 -g" \
-		$(patsubst %,$(BUILD)/asan/tests/bin/%,$(UNIT_NAMES))
-	@PERFHOOK_BUILD=$(BUILD) tests/run.sh $(BUILD)/asan/tests/bin
+		SAY=@: $(patsubst %,$(BUILD)/asan/tests/bin/%,$(UNIT_NAMES))
+	@PERFHOOK_BUILD=$(BUILD) TEST_LABEL=asan/ tests/run.sh $(BUILD)/asan/tests/bin
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SAN=thread OPT="-O1 -g" \
-		$(BUILD)/tsan/tests/bin/unit/test_ring $(BUILD)/tsan/tests/bin/unit/test_read_ahead
-	@PERFHOOK_BUILD=$(BUILD) tests/run.sh $(BUILD)/tsan/tests/bin
+		SAY=@: $(BUILD)/tsan/tests/bin/unit/test_ring $(BUILD)/tsan/tests/bin/unit/test_read_ahead
+	@PERFHOOK_BUILD=$(BUILD) TEST_LABEL=tsan/ tests/run.sh $(BUILD)/tsan/tests/bin
 
 # An include may only point down.
 .PHONY: check-layers

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Run every test program below a folder, and add up. Usage: run.sh FOLDER [PATTERN]
+# TEST_LABEL stands before the names: of which build they are.
 # A test program is one cmocka group; its output is shown when it fails.
 set -u
 folder=$1
@@ -13,7 +14,7 @@ for test in "$folder"/*/test_*; do
 	[ -x "$test" ] && [ -f "$test" ] || continue
 	case $test in *.d | *.o) continue ;; esac
 	case $test in *"$pattern"*) ;; *) continue ;; esac
-	name=${test#"$folder"/}
+	name=${TEST_LABEL:-}${test#"$folder"/}
 	start=$(date +%s)
 	timeout -k 10 "${TEST_TIMEOUT:-900}" "$test" >"$log" 2>&1
 	status=$?
@@ -31,5 +32,5 @@ for test in "$folder"/*/test_*; do
 		printf '  ok      %-32s %4s passed %3s skipped %4s s\n' "$name" "$ok" "$skip" "$seconds"
 	fi
 done
-echo "$passed passed, $failed failed, $skipped skipped"
+echo "${TEST_LABEL:+$TEST_LABEL: }$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
