@@ -409,7 +409,7 @@ void check_close(struct check *c)
 
 /* ---- Words ---- */
 
-char *check_format(char buf[FORMAT_ROOM], enum limit_id id, double value)
+char *check_format(char buf[FORMAT_ROOM], enum limit_id id, double value, bool utf8)
 {
 	switch (limit_rows[id].unit) {
 	case LIMIT_UNIT_BYTES:
@@ -419,7 +419,7 @@ char *check_format(char buf[FORMAT_ROOM], enum limit_id id, double value)
 	case LIMIT_UNIT_SHARE:
 		return format_percent(buf, value, 1);
 	default:
-		return format_seconds(buf, value, false);
+		return format_seconds(buf, value, utf8);
 	}
 }
 

@@ -86,7 +86,7 @@ int check_open(struct check *c, struct report *r, const struct limits *limits,
 void check_close(struct check *c);
 
 /* "12.5 MiB", "20%", "3.4 ms" */
-char *check_format(char buf[FORMAT_ROOM], enum limit_id id, double value);
+char *check_format(char buf[FORMAT_ROOM], enum limit_id id, double value, bool utf8);
 const char *verdict_name(enum verdict verdict);
 
 void check_text(struct check *c, struct emit_text *t);

@@ -75,8 +75,8 @@ static void put_failure(struct check *c, FILE *out, const struct check_item *ite
 	bool unknown = item->verdict == VERDICT_UNKNOWN;
 
 	snprintf(message, sizeof(message), "%.40s, at most %.40s%s",
-		 check_format(value, item->id, item->value),
-		 check_format(most, item->id, item->most),
+		 check_format(value, item->id, item->value, true),
+		 check_format(most, item->id, item->most, true),
 		 unknown ? ": the recording is incomplete, it may be more" : "");
 	fprintf(out, "      <%s", unknown ? "error" : "failure");
 	put_attribute(out, "message", message);
@@ -85,9 +85,9 @@ static void put_failure(struct check *c, FILE *out, const struct check_item *ite
 	for (size_t i = 0; i < item->evidence_count; i++) {
 		const struct check_evidence *v = &item->evidence[i];
 
-		fprintf(out, "%s", check_format(value, item->id, v->value));
+		fprintf(out, "%s", check_format(value, item->id, v->value, true));
 		if (!isnan(v->before))
-			fprintf(out, ", was %s", check_format(value, item->id, v->before));
+			fprintf(out, ", was %s", check_format(value, item->id, v->before, true));
 		if (v->name != NULL) {
 			fputs("  ", out);
 			put_text(out, v->name);

@@ -21,15 +21,23 @@ static void text_limit(struct emit_text *t, const struct check_item *item, size_
 	text_name(t, name, columns);
 }
 
+static void text_figure(struct emit_text *t, const char *figure)
+{
+	size_t columns = format_columns(figure);
+
+	text_say(t, "%*s%s", columns < 10 ? (int)(10 - columns) : 0, "", figure);
+}
+
 /* Of what an item says no more by its unit than that both are the same, all digits. */
-static char *format_told(char buf[FORMAT_ROOM], const struct check_item *item, double value)
+static char *format_told(char buf[FORMAT_ROOM], const struct check_item *item, double value,
+			 bool utf8)
 {
 	char other[FORMAT_ROOM];
 	double against = value == item->value ? item->most : item->value;
 
-	check_format(buf, item->id, value);
+	check_format(buf, item->id, value, utf8);
 	if (item->verdict == VERDICT_EXCEEDED && limit_rows[item->id].unit == LIMIT_UNIT_BYTES &&
-	    strcmp(buf, check_format(other, item->id, against)) == 0) {
+	    strcmp(buf, check_format(other, item->id, against, utf8)) == 0) {
 		format_count(other, (uint64_t)value);
 		snprintf(buf, FORMAT_ROOM, "%.40s B", other);
 	}
@@ -47,12 +55,15 @@ static void text_item(struct emit_text *t, const struct check_item *item)
 		    : item->verdict == VERDICT_HELD   ? STYLE_PLAIN
 						      : STYLE_WARNING,
 		    "%-8s", verdict_name(item->verdict));
-	text_say(t, "  %10s  of %10s  ", format_told(value, item, item->value),
-		 format_told(most, item, item->most));
+	text_say(t, "  ");
+	text_figure(t, format_told(value, item, item->value, t->utf8));
+	text_say(t, "  of ");
+	text_figure(t, format_told(most, item, item->most, t->utf8));
+	text_say(t, "  ");
 	text_limit(t, item, 0);
 	if (item->from_baseline)
 		text_styled(t, STYLE_FAINT, ", in the baseline %s",
-			    check_format(was, item->id, item->baseline));
+			    check_format(was, item->id, item->baseline, t->utf8));
 	text_end(t);
 }
 
@@ -71,9 +82,11 @@ static void text_evidence(struct check *c, struct emit_text *t, const struct che
 	char value[FORMAT_ROOM], before[FORMAT_ROOM];
 
 	text_indent(t, 2);
-	text_styled(t, STYLE_STRONG, "%10s", check_format(value, id, v->value));
+	text_style(t, STYLE_STRONG);
+	text_figure(t, check_format(value, id, v->value, t->utf8));
+	text_style(t, STYLE_PLAIN);
 	if (!isnan(v->before))
-		text_say(t, "  was %s", check_format(before, id, v->before));
+		text_say(t, "  was %s", check_format(before, id, v->before, t->utf8));
 	if (v->name != NULL) {
 		text_say(t, "  ");
 		text_name(t, v->name, c->report->full ? 0 : t->width - 16);
@@ -105,11 +118,13 @@ static void text_figures(struct check *c, struct emit_text *t)
 {
 	char value[FORMAT_ROOM];
 
-	for (int id = 0; id < LIMIT_COUNT; id++)
-		if (!isnan(c->figures.of[id]))
-			text_say(t, "  %10s  %s\n",
-				 check_format(value, (enum limit_id)id, c->figures.of[id]),
-				 limit_rows[id].name);
+	for (int id = 0; id < LIMIT_COUNT; id++) {
+		if (isnan(c->figures.of[id]))
+			continue;
+		text_indent(t, 2);
+		text_figure(t, check_format(value, (enum limit_id)id, c->figures.of[id], t->utf8));
+		text_say(t, "  %s\n", limit_rows[id].name);
+	}
 	text_end(t);
 	text_say(t, "No limit was given: these are the figures that limits are held against.\n");
 }

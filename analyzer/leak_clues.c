@@ -345,11 +345,20 @@ static bool is_reachable(struct report *r, struct leak *l)
 	       say_reach(l, REACH_STILL, "still reachable");
 }
 
-/* Blocks of a process that was not done may yet have been freed. */
+bool leak_is_lost(const struct leak *l)
+{
+	enum reach_class worst = reach_worst(l->site->reach);
+
+	return worst == REACH_LOST || worst == REACH_INDIRECT;
+}
+
+/* Blocks of a process that was not done may yet have been freed, if it can find them. */
 static bool did_not_exit(struct report *r, struct leak *l)
 {
 	const struct site *s = l->site;
 
+	if (leak_is_lost(l))
+		return false;
 	if (s->live_in.processes != 0) {
 		if (s->other_ends < s->live_in.processes)
 			return false;
@@ -362,7 +371,9 @@ static bool did_not_exit(struct report *r, struct leak *l)
 	}
 	if (strcmp(r->run->end, "exit") == 0)
 		return false;
-	leak_why(l, "the process did not end by exit: it may still have needed them");
+	leak_why(l, strcmp(r->run->end, "running") == 0
+			    ? "the process still runs: it may still need them"
+			    : "the process did not end by exit: it may still have needed them");
 	return true;
 }
 

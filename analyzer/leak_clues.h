@@ -20,6 +20,9 @@ struct siblings {
 struct siblings *siblings_count(const struct run *run);
 struct siblings siblings_of(struct report *r, const struct siblings *by_node, const struct site *s);
 
+/* Did a search find blocks of it that nothing, or what is lost alone, points to? */
+bool leak_is_lost(const struct leak *l);
+
 /* Fill the score and what speaks for it. */
 void leak_judge(struct report *r, struct leak *l, const struct siblings *siblings);
 

@@ -158,12 +158,24 @@ static double damage_of(const struct leak *l)
 	return slope > 0 && l->suspect ? slope * l->score : 0;
 }
 
+/* What is lost needs no judgement; but what was lost once harms less than what grows. */
+static int urgency_of(const struct leak *l)
+{
+	bool is_lost = leak_is_lost(l);
+
+	if (!l->suspect)
+		return 0;
+	if (is_lost && l->site->growth.form != GROWTH_NONE)
+		return 4;
+	return damage_of(l) > 0 ? 3 : is_lost ? 2 : 1;
+}
+
 static int by_rank(const void *a, const void *b)
 {
 	const struct leak *x = a, *y = b;
 
-	if (x->suspect != y->suspect)
-		return x->suspect ? -1 : 1;
+	if (urgency_of(x) != urgency_of(y))
+		return urgency_of(y) - urgency_of(x);
 	if (damage_of(x) < damage_of(y))
 		return 1;
 	if (damage_of(x) > damage_of(y))

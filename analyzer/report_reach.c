@@ -52,7 +52,7 @@ void json_reachability(struct report *r, struct emit_json *e)
 	emit_end(e);
 }
 
-static void text_when(const struct reach *s, char *buf, size_t room)
+static void text_when(const struct reach *s, bool utf8, char *buf, size_t room)
 {
 	char at[FORMAT_ROOM], pause[FORMAT_ROOM];
 
@@ -61,8 +61,8 @@ static void text_when(const struct reach *s, char *buf, size_t room)
 		return;
 	}
 	snprintf(buf, room, "%s after the start, from a %s; the process stood still for %s",
-		 format_seconds(at, s->at_s, false), s->how,
-		 format_seconds(pause, s->pause_s, false));
+		 format_seconds(at, s->at_s, utf8), s->how,
+		 format_seconds(pause, s->pause_s, utf8));
 }
 
 void text_reachability(struct report *r, struct emit_text *t)
@@ -76,12 +76,15 @@ void text_reachability(struct report *r, struct emit_text *t)
 	}
 	if (!s->made)
 		return;
-	text_when(s, when, sizeof(when));
+	text_when(s, t->utf8, when, sizeof(when));
 	text_heading(t, "REACHABLE", *when != '\0' ? when : NULL);
-	for (int c = 0; c < REACH_CLASSES; c++)
-		text_say(t, "  %-16s %10s in %s block%s\n", reach_names[c].text,
+	for (int c = 0; c < REACH_CLASSES; c++) {
+		text_indent(t, 2);
+		t->hang = 19;
+		text_say(t, "%-16s %10s in %s\n", reach_names[c].text,
 			 format_bytes(bytes, (double)s->sums[c].bytes),
-			 format_count(n, s->sums[c].blocks), s->sums[c].blocks == 1 ? "" : "s");
+			 format_counted(n, s->sums[c].blocks, "block"));
+	}
 	for (size_t i = 0; i < s->note_count; i++) {
 		text_label(t, "note");
 		text_wrap(t, s->notes[i], 14, 14);

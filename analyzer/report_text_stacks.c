@@ -72,14 +72,17 @@ static void print_growth(struct emit_text *t, const struct leak *l)
 	const struct growth *g = &l->site->growth;
 	char a[FORMAT_ROOM], b[FORMAT_ROOM];
 
-	text_say(t, "        ");
+	text_indent(t, 8);
 	if (g->slope_bytes_per_hour > 0 && g->ran_s >= PROJECTED_S)
 		text_say(t, "+%s an hour, %s a day; ", format_bytes(a, g->slope_bytes_per_hour),
 			 format_bytes(b, 24 * g->slope_bytes_per_hour));
 	else if (g->slope_bytes_per_hour > 0)
 		text_say(t, "+%s; ", format_rate(a, g->slope_bytes_per_hour / 3600));
-	if (g->bytes_per_request > 0)
+	if (g->bytes_per_request >= 1)
 		text_say(t, "+%s a request; ", format_bytes(a, g->bytes_per_request));
+	else if (g->bytes_per_request > 0)
+		text_say(t, "+%s in 1,000 requests; ",
+			 format_bytes(a, 1000 * g->bytes_per_request));
 	text_say(t, "first at %s, last at %s\n", format_seconds(a, l->site->first_at_s, t->utf8),
 		 format_seconds(b, l->site->last_at_s, t->utf8));
 }
@@ -106,7 +109,7 @@ static void print_leak(struct report *r, struct emit_text *t, struct shown_stack
 void text_leaks(struct report *r, struct emit_text *t)
 {
 	struct shown_stacks shown = {.count = 0};
-	char bytes[FORMAT_ROOM], n[FORMAT_ROOM], remark[128];
+	char bytes[FORMAT_ROOM], n[FORMAT_ROOM], all[FORMAT_ROOM], remark[160];
 
 	if (r->leak_count == 0) {
 		text_heading(t, "LEAKS", NULL);
@@ -119,9 +122,9 @@ void text_leaks(struct report *r, struct emit_text *t)
 				 : "  none: every block that was seen was freed\n");
 		return;
 	}
-	snprintf(remark, sizeof(remark), "%s suspect in %s of %zu stacks with live blocks",
+	snprintf(remark, sizeof(remark), "%s suspect in %s of %s with live blocks",
 		 format_bytes(bytes, (double)r->suspect_bytes), format_count(n, r->suspect_count),
-		 r->leak_count);
+		 format_counted(all, r->leak_count, "stack"));
 	text_heading(t, "LEAKS", remark);
 	for (size_t i = 0; i < r->leak_count && i < r->top; i++)
 		print_leak(r, t, &shown, &r->leaks[i], i + 1);

@@ -137,8 +137,10 @@ static void add(struct stack_lines *out, enum stack_line_kind kind, size_t first
 	out->lines[out->count++] = (struct stack_line){kind, first, count, 0, 0};
 }
 
-/* The line or lines that begin at a frame. Returns the next frame. */
-static size_t add_at(struct stack_lines *out, const struct frame *frames, size_t i, size_t count)
+/* The line or lines that begin at a frame, one of `count` in a stack of `whole`. Returns the
+ * next frame. */
+static size_t add_at(struct stack_lines *out, const struct frame *frames, size_t i, size_t count,
+		     size_t whole)
 {
 	struct stack_line repeated = find_repeated(frames, i, count);
 	size_t runtime = count_runtime(frames, i, count);
@@ -150,7 +152,7 @@ static size_t add_at(struct stack_lines *out, const struct frame *frames, size_t
 		out->lines[out->count++] = repeated;
 		return repeated.first + repeated.count;
 	}
-	if (runtime >= RUN_LEAST && i + runtime < count) {
+	if (runtime >= RUN_LEAST && i + runtime < whole) {
 		add(out, LINE_RUNTIME, i, runtime - 1);
 		add(out, LINE_FRAME, i + runtime - 1, 1);
 		return i + runtime;
@@ -180,19 +182,32 @@ static void leave_out(struct stack_lines *out)
 	out->count = (size_t)(middle + 1 - out->lines) + (size_t)(out->lines + out->count - outer);
 }
 
+/* A run-time library's frames are one line, where only the outer ones are common, too:
+ * then these are not. */
+static size_t whole_runs(const struct stack *stack, size_t telling, size_t common)
+{
+	const struct frame *begin = &stack->frames[telling - common];
+	size_t n = count_runtime(begin, 0, common);
+
+	return common < telling && n < common && is_runtime(begin - 1) ? common - n : common;
+}
+
 int stack_lines(const struct stack *stack, size_t common, struct stack_lines *out)
 {
-	size_t telling = stack_telling(stack), end = telling - common;
+	size_t telling = stack_telling(stack), end;
 
+	if (common > 0)
+		common = whole_runs(stack, telling, common);
+	end = telling - common;
 	/* No frame makes more lines than itself and one in place of others. */
 	*out = (struct stack_lines){.lines = calloc(2 * telling + 2, sizeof(*out->lines))};
 	if (out->lines == NULL)
 		return -1;
 	for (size_t i = 0; i < end;)
-		i = add_at(out, stack->frames, i, end);
+		i = add_at(out, stack->frames, i, end, telling);
 	end = out->count;
 	for (size_t i = telling - common; i < telling;)
-		i = add_at(out, stack->frames, i, telling);
+		i = add_at(out, stack->frames, i, telling, telling);
 	if (out->count - end >= COMMON_LEAST) {
 		out->count = end;
 		add(out, LINE_AS_BEFORE, telling - common, common);

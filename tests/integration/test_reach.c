@@ -571,6 +571,26 @@ static void test_end_by_record(void **state)
 	check(cJSON_IsNull(json_at(json, "reachability.missing")), "one is missing");
 }
 
+/* Of two that grow, the one that is lost is first, however much more the other is. */
+static void test_lost_first(void **state)
+{
+	const struct options options = {.env = at_exit};
+	struct outcome o = record(ARGV(program("lost_beside_growth")), &options);
+	cJSON *json, *first, *second;
+
+	(void)state;
+	check_status(&o, 0);
+	json = report(o.trace);
+	first = json_at(json, "leaks")->child;
+	second = first->next;
+	check(strcmp(json_text(first, "reachability"), "lost") == 0, "the first: %s",
+	      json_text(first, "reachability"));
+	check_u64(json_u64(first, "bytes") % 48, 0, "what the first has");
+	check(strcmp(json_text(second, "reachability"), "still reachable") == 0, "the second: %s",
+	      json_text(second, "reachability"));
+	check(cJSON_IsTrue(json_at(second, "suspect")), "the second is no suspect");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -583,6 +603,7 @@ int main(void)
 		boxed(test_ends_without),     boxed(test_end_of_child),
 		boxed(test_end_by_record),    boxed(test_killed_copy),
 		boxed(test_ended_meanwhile),  boxed(test_without_first_thread),
+		boxed(test_lost_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

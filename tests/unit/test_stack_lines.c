@@ -149,11 +149,25 @@ static void test_as_before(void **state)
 	stack_free(&third);
 }
 
+/* A library's frames that an earlier stack has some of are one line all the same. */
+static void test_as_before_in_a_runtime(void **state)
+{
+	struct stack stack = make_stack("std:new std:grow std:add std:insert get handle loop main");
+
+	(void)state;
+	assert_string_equal(show(&stack, 6), "[3 runtime] std:insert [4 as before]");
+	assert_string_equal(show(&stack, 5), "[3 runtime] std:insert [4 as before]");
+	assert_string_equal(show(&stack, 4), "[3 runtime] std:insert [4 as before]");
+	assert_string_equal(show(&stack, 3), "[3 runtime] std:insert get handle loop main");
+	stack_free(&stack);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shown),
 		cmocka_unit_test(test_as_before),
+		cmocka_unit_test(test_as_before_in_a_runtime),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
