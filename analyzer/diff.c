@@ -416,11 +416,17 @@ int diff_open(struct diff *d, struct report *before, struct report *after,
 
 	*d = (struct diff){.reports = {before, after}, .noise = *noise};
 	d->noise.load_s = fmax(load_of(before->run), load_of(after->run));
+	d->keyed = b.keyed;
 	rc = build_stacks(&b, e);
+	if (rc == 0)
+		rc = list_changes(d, e);
+	if (rc == 0)
+		rc = diff_files(d, e);
+	if (rc == 0)
+		rc = diff_peers(d, e);
+	d->keyed = NULL;
 	free_building(&b);
-	if (rc != 0 || list_changes(d, e) != 0)
-		return -1;
-	return diff_files(d, e) != 0 || diff_peers(d, e) != 0 ? -1 : 0;
+	return rc;
 }
 
 void diff_close(struct diff *d)

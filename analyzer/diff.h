@@ -66,9 +66,14 @@ struct diff_place {
 	const char *name[DIFF_SIDES]; /* NULL: not used there */
 	uint64_t figures[FIGURE_COUNT][DIFF_SIDES];
 	double time_s[DIFF_SIDES];
-	uint32_t node[DIFF_SIDES]; /* the stack with most time in it; 0: none */
-	uint32_t changed;	   /* a bit for each figure */
-	double growth;
+	const struct io_facts *facts[DIFF_SIDES]; /* of a file; NULL: none */
+	const struct endpoint *peer[DIFF_SIDES];  /* likewise */
+	/* The stack in whose calls `most` changed most, of the first report->top places; or the
+	 * one with most time in it. 0: none */
+	uint32_t node[DIFF_SIDES];
+	uint32_t changed;      /* a bit for each figure */
+	enum diff_figure most; /* that changed most */
+	double growth;	       /* of it */
 };
 
 struct diff_places {
@@ -90,7 +95,8 @@ struct diff {
 	bool lineless[DIFF_SIDES], nameless[DIFF_SIDES]; /* the program, in that run */
 	const char *build_id[DIFF_SIDES];		 /* the program's; NULL or "": not known */
 	bool same_build;				 /* it is one file in both */
-	bool stacks_unknown; /* in one of them it is nameless: no stack is listed */
+	bool stacks_unknown;	    /* in one of them it is nameless: no stack is listed */
+	struct keyed_report *keyed; /* of both sides, while it is made */
 };
 
 /* 0, or -1 with *e filled. diff_close() in any case. */
@@ -107,6 +113,12 @@ bool diff_is_empty(const struct diff *d);
 /* Its parts (diff_places.c). 0, or -1 with *e filled. */
 int diff_files(struct diff *d, struct error *e);
 int diff_peers(struct diff *d, struct error *e);
+
+/* Which stack a place's change is of (diff_blame.c). */
+void diff_blame(const struct diff *d, struct diff_place *place);
+
+/* The side whose stack of a place is to be shown. */
+int diff_blamed_side(const struct diff_place *place);
 
 void diff_text(struct diff *d, struct emit_text *t);
 void diff_json(struct diff *d, struct emit_json *e);

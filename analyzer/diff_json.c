@@ -85,6 +85,7 @@ static void json_places(struct diff *d, struct emit_json *e, const char *key,
 	for (size_t i = 0; i < least(places->count, d->reports[DIFF_AFTER]->top); i++) {
 		const struct diff_place *p = &places->list[i];
 		int side = p->name[DIFF_AFTER] != NULL ? DIFF_AFTER : DIFF_BEFORE;
+		int blamed = diff_blamed_side(p);
 
 		emit_object(e, NULL);
 		emit_string(e, "kind",
@@ -102,7 +103,7 @@ static void json_places(struct diff *d, struct emit_json *e, const char *key,
 			emit_end(e);
 		}
 		emit_end(e);
-		json_stack(d->reports[side], e, p->node[side]);
+		json_stack(d->reports[blamed], e, p->node[blamed]);
 		emit_end(e);
 	}
 	emit_end(e);

@@ -61,6 +61,12 @@ static void merge(struct diff_place *to, const struct diff_place *from)
 			to->name[side] = from->name[side];
 		if (to->node[side] == 0)
 			to->node[side] = from->node[side];
+		/* Of several that are one here, the one with most time in it. */
+		if (to->facts[side] == NULL || from->time_s[side] > to->time_s[side])
+			to->facts[side] =
+				from->facts[side] != NULL ? from->facts[side] : to->facts[side];
+		if (to->peer[side] == NULL)
+			to->peer[side] = from->peer[side];
 		to->time_s[side] += from->time_s[side];
 		for (int i = 0; i < FIGURE_COUNT; i++)
 			to->figures[i][side] += from->figures[i][side];
@@ -167,6 +173,7 @@ static void pair(struct places *p, twins_fn *are_twins)
 static bool judge(struct places *p, size_t i)
 {
 	struct diff_place *place = &p->list[i];
+	enum diff_figure most = FIGURE_READ, most_calls = FIGURE_READ;
 	double growth = 0, calls = 0;
 
 	for (int f = 0; f < FIGURE_COUNT; f++) {
@@ -180,12 +187,16 @@ static bool judge(struct places *p, size_t i)
 		if (!diff_is_change(&p->d->noise, before, after))
 			continue;
 		place->changed |= 1u << f;
-		if (bytes && fabs(change) > fabs(growth))
+		if (bytes && fabs(change) > fabs(growth)) {
 			growth = change;
-		if (!bytes && fabs(change) > fabs(calls))
+			most = (enum diff_figure)f;
+		} else if (!bytes && fabs(change) > fabs(calls)) {
 			calls = change;
+			most_calls = (enum diff_figure)f;
+		}
 	}
 	place->growth = growth != 0 ? growth : calls;
+	place->most = growth != 0 ? most : most_calls;
 	return place->changed != 0;
 }
 
@@ -211,6 +222,8 @@ static void keep_changed(struct places *p, struct diff_places *to)
 			p->list[kept++] = p->list[i];
 	if (kept > 0)
 		qsort(p->list, kept, sizeof(*p->list), by_growth);
+	for (size_t i = 0; i < kept && i < p->d->reports[DIFF_AFTER]->top; i++)
+		diff_blame(p->d, &p->list[i]);
 	*to = (struct diff_places){p->list, kept};
 	p->list = NULL;
 }
@@ -281,6 +294,7 @@ static struct diff_place of_file(const struct file *f, int side)
 
 	p.name[side] = f->path;
 	p.node[side] = f->top_node;
+	p.facts[side] = &f->facts;
 	p.time_s[side] = f->traffic.time_s;
 	p.figures[FIGURE_READ][side] = f->traffic.read_bytes;
 	p.figures[FIGURE_WRITTEN][side] = f->traffic.written_bytes;
@@ -360,32 +374,12 @@ static const char *peer_key(struct places *p, const struct endpoint *n)
 	return key[0] != '\0' ? key : NULL;
 }
 
-/* The stack of the connection with most bytes to or from it. */
-static uint32_t peer_node(const struct run *run, const struct endpoint *n)
-{
-	const struct connection *best = NULL;
-	uint64_t most = 0;
-
-	for (size_t i = 0; i < run->connection_count; i++) {
-		const struct connection *c = &run->connections[i];
-		uint64_t bytes = c->traffic.read_bytes + c->traffic.written_bytes;
-
-		if (((c->peer != NULL && strcmp(c->peer, n->name) == 0) ||
-		     (c->local != NULL && strcmp(c->local, n->name) == 0)) &&
-		    bytes >= most) {
-			best = c;
-			most = bytes;
-		}
-	}
-	return best != NULL ? best->top_node : 0;
-}
-
-static struct diff_place of_peer(const struct run *run, const struct endpoint *n, int side)
+static struct diff_place of_peer(const struct endpoint *n, int side)
 {
 	struct diff_place p = {0};
 
 	p.name[side] = n->name;
-	p.node[side] = peer_node(run, n);
+	p.peer[side] = n;
 	p.time_s[side] = n->traffic.time_s;
 	p.figures[FIGURE_READ][side] = n->traffic.read_bytes;
 	p.figures[FIGURE_WRITTEN][side] = n->traffic.written_bytes;
@@ -404,7 +398,7 @@ static bool add_peer(struct places *p, int side, const struct endpoint *n)
 
 	if (place == NULL)
 		return false;
-	of = of_peer(p->d->reports[side]->run, n, side);
+	of = of_peer(n, side);
 	merge(place, &of);
 	return true;
 }

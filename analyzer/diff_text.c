@@ -33,17 +33,6 @@ static char *format_change(char buf[FORMAT_ROOM], enum cost_unit unit,
 	return buf;
 }
 
-static char *format_part(char buf[FORMAT_ROOM], const uint64_t of[DIFF_SIDES])
-{
-	double before = (double)of[DIFF_BEFORE];
-
-	*buf = '\0';
-	if (of[DIFF_BEFORE] != 0 && of[DIFF_BEFORE] != of[DIFF_AFTER])
-		snprintf(buf, FORMAT_ROOM, "%+.1f%%",
-			 ((double)of[DIFF_AFTER] - before) / before * 100);
-	return buf;
-}
-
 /* ---- The head ---- */
 
 static void text_side(struct diff *d, struct emit_text *t, int side)
@@ -87,7 +76,7 @@ static bool add_total(struct text_table *table, const struct diff *d, int id, bo
 	format_value(row->cells[0], costs[id].unit, (double)v->value[DIFF_BEFORE], utf8);
 	format_value(row->cells[1], costs[id].unit, (double)v->value[DIFF_AFTER], utf8);
 	format_change(row->cells[2], costs[id].unit, v->value, utf8);
-	format_part(row->cells[3], v->value);
+	format_growth(row->cells[3], v->value[DIFF_BEFORE], v->value[DIFF_AFTER]);
 	return true;
 }
 
@@ -197,6 +186,7 @@ static void text_place(struct diff *d, struct emit_text *t, const struct diff_pl
 		       const char *const names[FIGURE_COUNT])
 {
 	int side = p->name[DIFF_AFTER] != NULL ? DIFF_AFTER : DIFF_BEFORE;
+	int blamed = diff_blamed_side(p);
 
 	text_say(t, "  %3zu.  ", rank);
 	text_name(t, p->name[side], d->reports[side]->full ? 0 : t->width - 24);
@@ -207,8 +197,8 @@ static void text_place(struct diff *d, struct emit_text *t, const struct diff_pl
 	for (int figure = 0; figure < FIGURE_COUNT; figure++)
 		if (p->changed & 1u << figure)
 			text_figure(t, p, figure, names[figure]);
-	if (p->node[side] != 0)
-		text_folded_stack(d->reports[side], t, p->node[side], 8);
+	if (p->node[blamed] != 0)
+		text_folded_stack(d->reports[blamed], t, p->node[blamed], 8);
 }
 
 static void text_places(struct diff *d, struct emit_text *t, const struct diff_places *places,

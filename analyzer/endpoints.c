@@ -8,6 +8,8 @@
 #include "analyzer/io.h"
 #include "analyzer/vector.h"
 
+#define PORT_PREFIX "port "
+
 static bool same(const char *a, const char *b)
 {
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
@@ -38,38 +40,61 @@ struct endpoint *endpoints_get(struct endpoints *e, const struct endpoint *wante
 	return &e->list[e->count++];
 }
 
-/* Of an address and a port, the port alone: a listener is mostly at several addresses. */
-static const char *port_of(struct arena *arena, const char *local)
+static bool is_accepted(const struct connection *c)
 {
-	const char *colon = strrchr(local, ':');
+	return c->listening || same(c->opened_by, "accept");
+}
 
-	return colon != NULL && local[0] != '/' && local[0] != '@'
-		       ? arena_print(arena, "port %s", colon + 1)
-		       : local;
+/* Of what was accepted the port alone, behind its colon, if there is one: a listener is
+ * mostly at several addresses, of both families. NULL: none. */
+static const char *accepted_port(const struct connection *c)
+{
+	const char *colon = c->local != NULL ? strrchr(c->local, ':') : NULL;
+
+	return is_accepted(c) && colon != NULL && c->local[0] != '/' && c->local[0] != '@'
+		       ? colon + 1
+		       : NULL;
+}
+
+/* Where it is not by such a port. */
+static const char *name_of(const struct connection *c)
+{
+	if (is_accepted(c))
+		return c->local != NULL ? c->local : "(unknown)";
+	if (c->peer != NULL)
+		return c->peer;
+	if (c->peers > 1)
+		return "several peers";
+	return c->local != NULL ? c->local : "(unnamed)";
 }
 
 struct endpoint *endpoints_of(struct endpoints *e, struct arena *arena, const struct connection *c)
 {
-	bool accepted = c->listening || same(c->opened_by, "accept");
-	struct endpoint wanted = {
-		.side = accepted ? "accept" : c->opened_by, .type = c->type, .family = c->family};
-	struct endpoint *found;
+	const char *port = accepted_port(c);
+	const struct endpoint wanted = {
+		.side = is_accepted(c) ? "accept" : c->opened_by,
+		.type = c->type,
+		.family = port == NULL ? c->family : NULL,
+		.name = port == NULL ? name_of(c) : arena_print(arena, PORT_PREFIX "%s", port),
+	};
+	struct endpoint *found = endpoints_get(e, &wanted);
 
-	if (accepted)
-		wanted.name = c->local != NULL ? port_of(arena, c->local) : "(unknown)";
-	else if (c->peer != NULL)
-		wanted.name = c->peer;
-	else if (c->peers > 1)
-		wanted.name = "several peers";
-	else
-		wanted.name = c->local != NULL ? c->local : "(unnamed)";
-	/* One listens for both. */
-	if (accepted && c->local != NULL && c->local[0] != '/' && c->local[0] != '@')
-		wanted.family = NULL;
-	found = endpoints_get(e, &wanted);
-	if (found != NULL && !accepted && c->peer_name != NULL)
+	if (found != NULL && !is_accepted(c) && c->peer_name != NULL)
 		found->host = c->peer_name;
 	return found;
+}
+
+bool endpoint_has(const struct endpoint *e, const struct connection *c)
+{
+	const char *port = accepted_port(c);
+	size_t prefix = strlen(PORT_PREFIX);
+
+	if (!same(e->side, is_accepted(c) ? "accept" : c->opened_by) || !same(e->type, c->type))
+		return false;
+	if (port != NULL)
+		return strncmp(e->name, PORT_PREFIX, prefix) == 0 &&
+		       strcmp(e->name + prefix, port) == 0;
+	return same(e->family, c->family) && strcmp(e->name, name_of(c)) == 0;
 }
 
 void endpoint_add(struct endpoint *to, const struct connection *c, double end_s)

@@ -21,6 +21,9 @@ struct endpoint *endpoints_get(struct endpoints *e, const struct endpoint *wante
 /* The endpoint of a connection, by its peer or by its own port; NULL: out of memory. */
 struct endpoint *endpoints_of(struct endpoints *e, struct arena *arena, const struct connection *c);
 
+/* Is it one of the endpoint's? */
+bool endpoint_has(const struct endpoint *e, const struct connection *c);
+
 /* A connection's sums, but its latencies; `end_s`: of the process. */
 void endpoint_add(struct endpoint *to, const struct connection *c, double end_s);
 

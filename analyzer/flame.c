@@ -217,7 +217,7 @@ static void print_figures(struct drawing *d, const struct call_node *n, enum cal
 static void print_change(struct drawing *d, const struct call_node *n)
 {
 	uint64_t after = n->value[CALL_AFTER], before = n->value[CALL_BEFORE];
-	char value[FORMAT_ROOM];
+	char value[FORMAT_ROOM], growth[FORMAT_ROOM];
 
 	format_value(value, d->flame->cost, after > before ? after - before : before - after);
 	fprintf(d->out, "\n%s%s", after < before ? "\xe2\x88\x92" : "+", value);
@@ -226,8 +226,7 @@ static void print_change(struct drawing *d, const struct call_node *n)
 	else if (after == 0)
 		fputs(", gone", d->out);
 	else
-		fprintf(d->out, ", %+.1f%%",
-			percent((double)after - (double)before, (double)before));
+		fprintf(d->out, ", %s", format_growth(growth, before, after));
 	fputs("\nbefore: ", d->out);
 	print_figures(d, n, CALL_BEFORE);
 }

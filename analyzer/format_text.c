@@ -59,6 +59,22 @@ char *format_percent(char buf[FORMAT_ROOM], double part, double whole)
 	return buf;
 }
 
+char *format_growth(char buf[FORMAT_ROOM], uint64_t before, uint64_t after)
+{
+	double times = (double)after / (double)before;
+
+	*buf = '\0';
+	if (before == 0 || before == after)
+		return buf;
+	if (times >= 1e7)
+		snprintf(buf, FORMAT_ROOM, "%.1ex", times);
+	else if (times >= 10)
+		snprintf(buf, FORMAT_ROOM, "%.*fx", times < 100, times);
+	else
+		snprintf(buf, FORMAT_ROOM, "%+.1f%%", (times - 1) * 100);
+	return buf;
+}
+
 static char *format_long_time(char buf[FORMAT_ROOM], double s)
 {
 	uint64_t whole;

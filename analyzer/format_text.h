@@ -19,8 +19,11 @@ char *format_count(char buf[FORMAT_ROOM], uint64_t n);	      /* "1,234,567" */
 /* The same with its noun: "1 block", "2,000 blocks". */
 char *format_counted(char out[FORMAT_ROOM], uint64_t n, const char *noun);
 char *format_percent(char buf[FORMAT_ROOM], double part, double whole); /* "12.3%" */
-char *format_seconds(char buf[FORMAT_ROOM], double s, bool utf8);	/* "3.4 ms"; "-" if NaN */
-char *format_signal(char buf[FORMAT_ROOM], int number);			/* "SIGKILL" */
+/* "+12.3%", "-40.0%"; "26.5x" of ten times as much and more; "" where nothing was before, or
+ * the same. */
+char *format_growth(char buf[FORMAT_ROOM], uint64_t before, uint64_t after);
+char *format_seconds(char buf[FORMAT_ROOM], double s, bool utf8); /* "3.4 ms"; "-" if NaN */
+char *format_signal(char buf[FORMAT_ROOM], int number);		  /* "SIGKILL" */
 
 /* With as many digits as tell it from any other: what reads it has the same number. Never
  * without a point or an exponent, so that it is no integer. `value` is finite. */

@@ -295,13 +295,13 @@ static bool are_siblings_freed(struct report *r, struct leak *l)
 
 /* Reachability. */
 
-static bool say_reach(struct leak *l, enum reach_class class, const char *what)
+static bool say_reach(struct leak *l, enum reach_class class, const char *one, const char *many)
 {
 	const struct reach_sum *s = &l->site->reach[class];
 	char n[FORMAT_ROOM], bytes[FORMAT_ROOM];
 
-	leak_why(l, "%s of %s %s %s", blocks_text(n, s->blocks),
-		 format_bytes(bytes, (double)s->bytes), s->blocks == 1 ? "is" : "are", what);
+	leak_why(l, "%s of %s %s", blocks_text(n, s->blocks), format_bytes(bytes, (double)s->bytes),
+		 s->blocks == 1 ? one : many);
 	return true;
 }
 
@@ -309,21 +309,24 @@ static bool is_lost(struct report *r, struct leak *l)
 {
 	(void)r;
 	return reach_worst(l->site->reach) == REACH_LOST &&
-	       say_reach(l, REACH_LOST, "lost: no pointer to them is left");
+	       say_reach(l, REACH_LOST, "is lost: no pointer to it is left",
+			 "are lost: no pointer to them is left");
 }
 
 static bool is_indirectly_lost(struct report *r, struct leak *l)
 {
 	(void)r;
 	return reach_worst(l->site->reach) == REACH_INDIRECT &&
-	       say_reach(l, REACH_INDIRECT, "lost with what pointed to them");
+	       say_reach(l, REACH_INDIRECT, "is lost with what pointed to it",
+			 "are lost with what pointed to them");
 }
 
 static bool is_possibly_lost(struct report *r, struct leak *l)
 {
 	(void)r;
 	return reach_worst(l->site->reach) == REACH_POSSIBLE &&
-	       say_reach(l, REACH_POSSIBLE, "possibly lost: pointers lead into their midst only");
+	       say_reach(l, REACH_POSSIBLE, "is possibly lost: pointers lead into its midst only",
+			 "are possibly lost: pointers lead into their midst only");
 }
 
 static bool is_all_reachable(const struct leak *l)
@@ -335,14 +338,14 @@ static bool is_reachable_and_grows(struct report *r, struct leak *l)
 {
 	(void)r;
 	return is_all_reachable(l) && grows(&l->site->growth) &&
-	       say_reach(l, REACH_STILL, "still reachable");
+	       say_reach(l, REACH_STILL, "is still reachable", "are still reachable");
 }
 
 static bool is_reachable(struct report *r, struct leak *l)
 {
 	(void)r;
 	return is_all_reachable(l) && !grows(&l->site->growth) &&
-	       say_reach(l, REACH_STILL, "still reachable");
+	       say_reach(l, REACH_STILL, "is still reachable", "are still reachable");
 }
 
 bool leak_is_lost(const struct leak *l)

@@ -242,6 +242,40 @@ static void test_trees(void **state)
 	cJSON_Delete(json);
 }
 
+static char *reread(const char *times)
+{
+	const struct outcome o = record(ARGV(program("reread"), times), NULL);
+
+	check_status(&o, 0);
+	return o.trace;
+}
+
+/* Of a file the stack is shown that changed, not the one with most time in it. */
+static void check_blamed(const char *before, const char *after, const char *change)
+{
+	cJSON *json = diff(before, after);
+	const cJSON *file = json_at(json, "files")->child;
+
+	check_u64((uint64_t)entries(json, "files"), 1, "files");
+	check(strcmp(json_text(json_at(file, "stack")->child, "function"), "look_up") == 0, "by %s",
+	      cJSON_Print(file));
+	check(strcmp(cJSON_Print(json_at(json_at(file, "figures")->child, "change")), change) == 0,
+	      "%s", cJSON_Print(file));
+	cJSON_Delete(json);
+}
+
+static void test_blamed_stack(void **state)
+{
+	char *few = reread("1"), *many = reread("21");
+	struct outcome o = run(ARGV(perfhook_path(), "diff", few, many), NULL);
+
+	(void)state;
+	check_blamed(few, many, "10240");
+	check_blamed(many, few, "-10240");
+	check_blamed(few, reread("0"), "-512");
+	check(strstr(o.out, "  21.0x  read from files") != NULL, "%s", o.out);
+}
+
 /* Of one trace: all of it came between its start and its end. */
 static void test_two_moments(void **state)
 {
@@ -270,11 +304,12 @@ static void test_two_moments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		boxed(test_same_build), boxed(test_other_optimisation),
-		boxed(test_planted_c),	boxed(test_planted_cxx),
-		boxed(test_text),	boxed(test_min_change),
-		boxed(test_stripped),	boxed(test_two_moments),
-		boxed(test_suppressed), boxed(test_trees),
+		boxed(test_same_build),	  boxed(test_other_optimisation),
+		boxed(test_planted_c),	  boxed(test_planted_cxx),
+		boxed(test_text),	  boxed(test_min_change),
+		boxed(test_stripped),	  boxed(test_two_moments),
+		boxed(test_suppressed),	  boxed(test_trees),
+		boxed(test_blamed_stack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,6 +58,15 @@ static void test_counts(void **state)
 	assert_string_equal(format_percent(buf, 0, 3), "0.0%");
 	assert_string_equal(format_percent(buf, 1, 1e6), "<0.1%");
 	assert_string_equal(format_percent(buf, 1, 0), "-");
+	assert_string_equal(format_growth(buf, 1000, 1123), "+12.3%");
+	assert_string_equal(format_growth(buf, 1000, 600), "-40.0%");
+	assert_string_equal(format_growth(buf, 1000, 0), "-100.0%");
+	assert_string_equal(format_growth(buf, 100, 999), "+899.0%");
+	assert_string_equal(format_growth(buf, 100, 1000), "10.0x");
+	assert_string_equal(format_growth(buf, 100, 26500), "265x");
+	assert_string_equal(format_growth(buf, 1, UINT64_MAX), "1.8e+19x");
+	assert_string_equal(format_growth(buf, 0, 5), "");
+	assert_string_equal(format_growth(buf, 5, 5), "");
 }
 
 static void test_seconds(void **state)
