@@ -121,6 +121,22 @@ static void text_cost(struct emit_text *t, const struct diff_stack *s, int id)
 	text_end(t);
 }
 
+/* Which way its costs went, where it is in both runs. */
+static const char *which_way(const struct diff_stack *s, enum diff_group group)
+{
+	bool more = false, less = false;
+
+	for (int id = 0; id < COST_COUNT; id++) {
+		const uint64_t *of = s->costs[id].value;
+
+		if ((s->changed & diff_group_costs(group) & 1u << id) == 0)
+			continue;
+		more |= of[DIFF_AFTER] > of[DIFF_BEFORE];
+		less |= of[DIFF_AFTER] < of[DIFF_BEFORE];
+	}
+	return more && less ? "more and less" : more ? "more" : "less";
+}
+
 static void text_entry(struct diff *d, struct emit_text *t, enum diff_group group,
 		       const struct diff_entry *entry, size_t rank)
 {
@@ -129,7 +145,7 @@ static void text_entry(struct diff *d, struct emit_text *t, enum diff_group grou
 
 	text_say(t, "  %3zu.  ", rank);
 	if (s->in[DIFF_BEFORE] && s->in[DIFF_AFTER])
-		text_say(t, "%s", entry->growth > 0 ? "more\n" : "less\n");
+		text_say(t, "%s\n", which_way(s, group));
 	else
 		text_styled(t, STYLE_WARNING, "%s\n",
 			    side == DIFF_AFTER ? "only after" : "only before");
