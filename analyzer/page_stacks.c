@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/stack_lines.h"
 #include "analyzer/vector.h"
 
 enum { NAME_MAX_BYTES = 400 }; /* of a function's name: templates write novels */
@@ -82,7 +83,7 @@ static uint32_t frame_of(struct page_stacks *p, const struct frame *f)
 		.module = copy_of(p, f->module),
 		.line = f->line,
 		.inlined = f->inlined,
-		.own = f->module != NULL && module_class(f->module) == MODULE_PROGRAM,
+		.own = f->module != NULL && !stack_is_runtime(f),
 		.offset = f->line > 0 ? 0 : f->module_offset,
 	};
 	uint64_t hash =

@@ -103,7 +103,7 @@ static void print_frame(struct report *r, struct emit_text *t, const struct fram
 /* The innermost frame of the program stands out, those of the runtime stand back. */
 static enum emit_style style_of(const struct stack *stack, size_t i, bool *told)
 {
-	if (module_class(stack->frames[i].module) != MODULE_PROGRAM)
+	if (stack_is_runtime(&stack->frames[i]))
 		return STYLE_FAINT;
 	if (*told)
 		return STYLE_PLAIN;
@@ -279,7 +279,7 @@ static size_t own_frames(struct stack *stack)
 	size_t count = stack_telling(stack), kept = 0;
 
 	for (size_t i = 0; i < count; i++)
-		if (module_class(stack->frames[i].module) == MODULE_PROGRAM)
+		if (!stack_is_runtime(&stack->frames[i]))
 			stack->frames[kept++] = stack->frames[i];
 	return kept != 0 ? kept : count;
 }

@@ -46,8 +46,7 @@ size_t stack_telling(const struct stack *stack)
 	return stack->count;
 }
 
-/* Of the C or C++ library, or of Rust's; templates of theirs in the program too. */
-static bool is_runtime(const struct frame *f)
+bool stack_is_runtime(const struct frame *f)
 {
 	if (f->file != NULL &&
 	    (strstr(f->file, "/include/c++/") != NULL || strncmp(f->file, "/rustc/", 7) == 0))
@@ -116,7 +115,7 @@ static size_t count_runtime(const struct frame *frames, size_t first, size_t cou
 {
 	size_t n = 0;
 
-	while (first + n < count && is_runtime(&frames[first + n]))
+	while (first + n < count && stack_is_runtime(&frames[first + n]))
 		n++;
 	return n;
 }
@@ -189,7 +188,7 @@ static size_t whole_runs(const struct stack *stack, size_t telling, size_t commo
 	const struct frame *begin = &stack->frames[telling - common];
 	size_t n = count_runtime(begin, 0, common);
 
-	return common < telling && n < common && is_runtime(begin - 1) ? common - n : common;
+	return common < telling && n < common && stack_is_runtime(begin - 1) ? common - n : common;
 }
 
 int stack_lines(const struct stack *stack, size_t common, struct stack_lines *out)

@@ -7,6 +7,7 @@
 #ifndef PH_ANALYZER_STACK_LINES_H
 #define PH_ANALYZER_STACK_LINES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "analyzer/report.h"
@@ -30,6 +31,9 @@ struct stack_lines {
 	struct stack_line *lines; /* malloc'ed */
 	size_t count;
 };
+
+/* Of the C or C++ library, or of Rust's; templates of theirs in the program too. */
+bool stack_is_runtime(const struct frame *f);
 
 /* The frames from the innermost to main or to a thread's function; at least one, where
  * there are any. */

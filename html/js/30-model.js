@@ -77,9 +77,10 @@ const fnModule = [""];
 const fnOwn = [false];
 const fnByName = new Map();
 
-function fnOf(name, module, own) {
+function fnOf(name, module, own, renamed) {
 	const key = `${name}\0${baseName(module)}`;
 	let fn = fnByName.get(key);
+	if (fn === undefined && renamed) fn = renamed(name, baseName(module));
 	if (fn === undefined) {
 		fn = fnName.length;
 		fnByName.set(key, fn);
@@ -102,10 +103,23 @@ function treeChild(parent, fn) {
 	return at;
 }
 
+// Two builds may be files of two names: a function of a module that only the run before has
+// is the one of that name in a module that only this run has, if there is one such.
+function renamedFrom(run) {
+	const modules = (of) => new Set(of.frames.module.map((m) => baseName(of.strings[m])));
+	const now = modules(stacks), then = modules(run);
+	const found = new Map();
+	fnName.forEach((name, fn) => {
+		if (!then.has(baseName(fnModule[fn]))) found.set(name, found.has(name) ? undefined : fn);
+	});
+	return (name, module) => (now.has(module) ? undefined : found.get(name));
+}
+
 // Where in the tree a run's nodes and stacks are.
-function mergeLines(run) {
+function mergeLines(run, renamed) {
 	const {strings, stackOthers: others} = run;
-	const frameFn = run.frames.function.map((f, i) => fnOf(strings[f], strings[run.frames.module[i]], run.frames.own[i]));
+	const frameFn = run.frames.function.map((f, i) =>
+		fnOf(strings[f], strings[run.frames.module[i]], run.frames.own[i], renamed));
 	const nodes = new Int32Array(run.nodeFrame.length);
 	for (let n = 1; n < nodes.length; n++) nodes[n] = treeChild(nodes[run.nodeParent[n]], frameFn[run.nodeFrame[n]]);
 	return {nodes, stacks: run.stackNode.map((node, i) => {
@@ -134,7 +148,7 @@ const costs = readCosts(page.costs, stackCount);
 // What it is compared with; null: nothing.
 const before = model.before ? (() => {
 	const run = readStacks(model.before);
-	return {...model.before, merged: mergeLines(run), costs: readCosts(model.before.costs, run.stackNode.length)};
+	return {...model.before, merged: mergeLines(run, renamedFrom(run)), costs: readCosts(model.before.costs, run.stackNode.length)};
 })() : null;
 
 function beforeTotal(name) {

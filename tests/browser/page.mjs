@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { chromium } from "playwright-core";
 
 export const build = process.env.PERFHOOK_BUILD;
@@ -16,7 +16,7 @@ export function perfhook(...words) {
 // Record one of the test programs; the trace's name.
 export function record(name, program, words, environment = {}) {
 	const trace = join(work, `${name}.trace`);
-	execFileSync(join(build, "tests/programs", program), words, {
+	execFileSync(resolve(build, "tests/programs", program), words, {
 		env: {...process.env, ...environment, LD_PRELOAD: join(build, "libperfhook.so"), PERFHOOK_OUT: trace},
 	});
 	return trace;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import assert from "node:assert/strict";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { build, launch, lowContrast, makePage, open, perfhook, record, source, work } from "./page.mjs";
@@ -316,6 +316,19 @@ describe("comparison", () => {
 		assert.match(row[0], /40\.0 KiB.*20\.0 KiB\s+\+20\.0 KiB/s);
 		await page.uncheck("#compare");
 		assert.match((await frame("remember")).says, /^remember: 40\.0 KiB \(/);
+		assert.deepEqual(bad, []);
+		await close();
+	});
+
+	it("takes functions of a renamed program for the same", async () => {
+		const renamed = join(work, "page-of-then");
+		copyFileSync(join(build, "tests/programs/page"), renamed);
+		const {page, bad, close} = await open(browser, makePage("renamed.html", trace, "--diff", record("renamed", renamed, [work, "5"])));
+		await page.selectOption("#cost", "allocated");
+		const loads = await page.evaluate(() => [...document.querySelectorAll("#graph g.frame")]
+			.map((one) => one.getAttribute("aria-label")).filter((label) => label.startsWith("load:")));
+		assert.equal(loads.length, 1);
+		assert.match(loads[0], /\+100\.0%/);
 		assert.deepEqual(bad, []);
 		await close();
 	});
