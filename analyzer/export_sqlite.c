@@ -14,6 +14,7 @@
 #include "analyzer/export.h"
 #include "analyzer/export_tables.h"
 #include "analyzer/format_text.h"
+#include "analyzer/replace.h"
 
 /* What is used of sqlite3.h: names and numbers that do not change within version 3. */
 struct sqlite3;
@@ -219,28 +220,42 @@ static int write_tables(struct sqlite *s, struct export *x, const char *path)
 	return good && execute(s, "COMMIT") ? 0 : -1;
 }
 
-int export_sqlite(struct export *x, struct error *e)
+static int write_database(struct export *x, const char *path, struct error *e)
 {
 	struct sqlite s = {.path = x->path, .error = e};
-	char *beside = NULL;
-	int rc = -1;
+	int rc;
 
 	if (api_open(&s.api, e) != 0) {
 		if (s.api.library != NULL)
 			dlclose(s.api.library);
 		return -1;
 	}
-	if (asprintf(&beside, "%s.%d.part", x->path, (int)getpid()) < 0)
-		return export_out_of_memory(e);
-	unlink(beside);
-	rc = write_tables(&s, x, beside);
+	unlink(path);
+	rc = write_tables(&s, x, path);
 	if (s.db != NULL && s.api.close(s.db) != SQLITE_OK && rc == 0)
 		rc = fail(e, ERROR_SYSTEM, 0, "%s: cannot be written", x->path);
-	if (rc == 0 && rename(beside, x->path) != 0)
+	dlclose(s.api.library);
+	return rc;
+}
+
+/* Beside it, so that there is all of it or what was there before. */
+int export_sqlite(struct export *x, struct error *e)
+{
+	char *name = replace_name(x->path, e), *beside = NULL;
+	int rc = -1;
+
+	if (name == NULL)
+		return -1;
+	if (asprintf(&beside, "%s.%d.part", name, (int)getpid()) < 0) {
+		free(name);
+		return export_out_of_memory(e);
+	}
+	rc = write_database(x, beside, e);
+	if (rc == 0 && rename(beside, name) != 0)
 		rc = fail(e, ERROR_SYSTEM, 0, "%s: %s", x->path, strerror(errno));
 	if (rc != 0)
 		unlink(beside);
 	free(beside);
-	dlclose(s.api.library);
+	free(name);
 	return rc;
 }

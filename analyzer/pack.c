@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "analyzer/reader.h"
+#include "analyzer/replace.h"
 #include "analyzer/vector.h"
 #include "trace/pack.h"
 
@@ -34,7 +35,7 @@ struct stretch {
 
 struct packing {
 	struct reader reader;
-	const char *to;
+	char *to; /* links resolved */
 	char *part;
 	int fd;
 	struct ph_buffer out; /* not written yet */
@@ -75,10 +76,13 @@ static int flush(struct packing *p)
 	return 0;
 }
 
-static int begin_file(struct packing *p)
+static int begin_file(struct packing *p, const char *to)
 {
 	struct stat st;
 
+	p->to = replace_name(to, p->e);
+	if (p->to == NULL)
+		return -1;
 	if (asprintf(&p->part, "%s.%d.part", p->to, (int)getpid()) < 0) {
 		p->part = NULL;
 		return no_memory(p);
@@ -436,9 +440,9 @@ static int copy_input(struct packing *p)
 	return rc;
 }
 
-static int pack(struct packing *p)
+static int pack(struct packing *p, const char *to)
 {
-	if (check_input(p) != 0 || begin_file(p) != 0 || put_all(p) != 0)
+	if (check_input(p) != 0 || begin_file(p, to) != 0 || put_all(p) != 0)
 		return -1;
 	if (p->written + p->out.length >= p->reader.size && copy_input(p) != 0)
 		return -1;
@@ -448,18 +452,19 @@ static int pack(struct packing *p)
 int pack_trace(const char *from, const char *to, struct pack_sizes *sizes,
 	       const struct pack_progress *progress, struct error *e)
 {
-	struct packing p = {.to = to, .fd = -1, .progress = progress, .e = e};
+	struct packing p = {.fd = -1, .progress = progress, .e = e};
 	int rc;
 
 	if (reader_open(&p.reader, from, e) != 0)
 		return -1;
-	rc = pack(&p);
+	rc = pack(&p, to);
 	*sizes = (struct pack_sizes){p.reader.size, p.written};
 	if (p.fd >= 0)
 		close(p.fd);
 	if (rc != 0 && p.fd >= 0 && p.part != NULL)
 		unlink(p.part);
 	free(p.part);
+	free(p.to);
 	free(p.index);
 	free(p.stretch.events);
 	free(p.stretch.words);

@@ -471,6 +471,38 @@ static void test_refused(void **state)
 	free(good);
 }
 
+/* A link leads to what is replaced; a pipe, as any device, stays. */
+static void test_replaces_files_only(void **state)
+{
+	struct pack_sizes sizes;
+	struct error e = {.code = ERROR_NONE};
+	struct stat st;
+	char link[sizeof(out) + 8];
+
+	(void)state;
+	name_files();
+	write_trace(false);
+	assert_int_equal(mkfifo(out, 0600), 0);
+	assert_int_equal(pack_trace(in, out, &sizes, NULL, &e), -1);
+	assert_non_null(strstr(e.text, "no regular file"));
+	assert_int_equal(lstat(out, &st), 0);
+	assert_true(S_ISFIFO(st.st_mode));
+	unlink(out);
+
+	snprintf(link, sizeof(link), "%s.link", out);
+	assert_int_equal(symlink(out, link), 0);
+	e = (struct error){.code = ERROR_NONE};
+	assert_int_equal(pack_trace(in, link, &sizes, NULL, &e), -1);
+	make_file(out, "", 0);
+	e = (struct error){.code = ERROR_NONE};
+	assert_int_equal(pack_trace(in, link, &sizes, NULL, &e), 0);
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(stat(out, &st), 0);
+	assert_int_equal(st.st_size, sizes.after);
+	unlink(link);
+}
+
 static uint64_t events_of(const char *path, bool *damaged)
 {
 	struct error e = {.code = ERROR_NONE};
@@ -536,10 +568,15 @@ static void test_damaged_packed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trips),    cmocka_unit_test(test_guesses),
-		cmocka_unit_test(the_worked_example),  cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_hostile_bytes),  cmocka_unit_test(test_same_answers),
-		cmocka_unit_test(test_in_place),       cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_round_trips),
+		cmocka_unit_test(test_guesses),
+		cmocka_unit_test(the_worked_example),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_hostile_bytes),
+		cmocka_unit_test(test_same_answers),
+		cmocka_unit_test(test_in_place),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_replaces_files_only),
 		cmocka_unit_test(test_damaged_packed),
 	};
 
