@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables of the run: processes, threads, what stands out, code. */
 #include "analyzer/export_columns.h"
+#include "analyzer/report_sections.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,20 +181,15 @@ static bool each_thread(struct table_rows *rows)
 	return each_of(rows, run->threads, run->thread_count, sizeof(*run->threads));
 }
 
-static void print_evidence(struct emit_json *e, const struct evidence *v)
+static void get_what(const struct row *row, const struct column *column, struct cell *cell)
 {
-	if (v->type == EVIDENCE_TEXT)
-		emit_string(e, v->key, v->text);
-	else if (v->type == EVIDENCE_COUNT)
-		emit_u64(e, v->key, v->count);
-	else
-		emit_double(e, v->key, v->number);
+	(void)column;
+	put_text(row, cell, finding_what(row->rows->report, row->of));
 }
 
 /* The figures that it rests on, as a JSON object. */
 static void get_evidence(const struct row *row, const struct column *column, struct cell *cell)
 {
-	const struct finding *f = row->of;
 	struct emit_json e;
 	char *text = NULL;
 	size_t length;
@@ -202,8 +198,7 @@ static void get_evidence(const struct row *row, const struct column *column, str
 
 	(void)column;
 	emit_json_begin(&e);
-	for (size_t i = 0; i < f->evidence_count; i++)
-		print_evidence(&e, &f->evidence[i]);
+	finding_evidence(row->rows->report, &e, row->of);
 	if (good)
 		good = emit_json_finish(&e, out, false) == 0;
 	else
@@ -226,7 +221,7 @@ static const struct column finding_columns[] = {
 	TEXT("kind", kind),
 	TEXT("severity", severity),
 	NUMBER("saves_s", saves_s),
-	TEXT("what", what),
+	COLUMN("what", TEXT, get_what, what),
 	TEXT("advice", advice),
 	COLUMN("evidence", TEXT, get_evidence, evidence),
 	PID("most_pid", pid),

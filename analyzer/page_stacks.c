@@ -10,6 +10,7 @@
 enum { NAME_MAX_BYTES = 400 }; /* of a function's name: templates write novels */
 
 #define KEPT_SHARE   0.99  /* of each cost is in stacks that are shown */
+#define KEPT_LEAST   256   /* stacks of each cost, however little they are */
 #define OTHERS_SHARE 0.001 /* of a cost: the others below a frame that are less go further out */
 
 /* Strings, frames and nodes: each is there once. */
@@ -218,10 +219,20 @@ static void choose(struct page_stacks *p, const struct cost_samples *s, size_t m
 {
 	double enough = (double)s->total * KEPT_SHARE, sum = 0;
 
-	for (size_t i = 0; i < s->count && i < most && sum < enough; i++) {
+	for (size_t i = 0; i < s->count && i < most && (i < KEPT_LEAST || sum < enough); i++) {
 		p->kept[s->list[i].node] = true;
 		sum += (double)s->list[i].value;
 	}
+}
+
+/* A leak that is listed is shown, however large what else was never freed. */
+static void choose_leaks(struct page_stacks *p, size_t rows)
+{
+	const struct report *r = p->r;
+
+	for (size_t i = 0; i < r->leak_count && i < rows; i++)
+		if (r->leaks[i].site->node < r->run->node_count)
+			p->kept[r->leaks[i].site->node] = true;
 }
 
 /* What is left out at each node of the page, as shares of the costs. */
@@ -294,7 +305,8 @@ static void place_stacks(struct page_stacks *p)
 	place_others(p);
 }
 
-int page_stacks_open(struct page_stacks *p, struct report *r, size_t most, struct error *e)
+int page_stacks_open(struct page_stacks *p, struct report *r, size_t most, size_t rows,
+		     struct error *e)
 {
 	static const struct frame nothing = {.function = "(no stack)"};
 	const struct run *run = r->run;
@@ -313,6 +325,7 @@ int page_stacks_open(struct page_stacks *p, struct report *r, size_t most, struc
 		check_nodes(&p->samples[c], run->node_count);
 		choose(p, &p->samples[c], most);
 	}
+	choose_leaks(p, rows);
 	node_of(p, 0, frame_of(p, &nothing));
 	place_stacks(p);
 	return p->failed ? fail(e, ERROR_MEMORY, 0, "out of memory") : 0;

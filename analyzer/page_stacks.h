@@ -52,9 +52,10 @@ struct page_stacks {
 	bool failed; /* out of memory */
 };
 
-/* Of each cost at most `most` stacks are chosen. 0, or -1 with *e filled;
- * page_stacks_free() in any case. */
-int page_stacks_open(struct page_stacks *p, struct report *r, size_t most, struct error *e);
+/* Of each cost at most `most` stacks are chosen, and those of the first `rows` leaks. 0, or
+ * -1 with *e filled; page_stacks_free() in any case. */
+int page_stacks_open(struct page_stacks *p, struct report *r, size_t most, size_t rows,
+		     struct error *e);
 void page_stacks_free(struct page_stacks *p);
 
 /* The page's node of a stack of the run. */

@@ -78,7 +78,7 @@ static int emit_before(struct report *r, const struct limits *most, struct emit_
 		       struct error *error)
 {
 	struct page_stacks p;
-	int rc = page_stacks_open(&p, r, most->stacks, error);
+	int rc = page_stacks_open(&p, r, most->stacks, most->rows, error);
 
 	if (rc == 0) {
 		emit_object(e, "before");
@@ -108,7 +108,7 @@ static struct made make_model(struct report *r, struct report *before, const str
 		fail(e, ERROR_MEMORY, 0, "out of memory");
 		return made;
 	}
-	if (page_stacks_open(&p, r, most->stacks, e) == 0) {
+	if (page_stacks_open(&p, r, most->stacks, most->rows, e) == 0) {
 		r->top = most->rows;
 		emit_json_begin(&json);
 		made.whole = emit_model(r, &p, most, &json);
@@ -127,8 +127,11 @@ static struct made make_model(struct report *r, struct report *before, const str
 	return made;
 }
 
+/* Whoever asks for all rows gets them, and no fewer stacks for it. */
 static bool is_too_much(const struct made *made, const struct limits *most)
 {
+	if (most->rows == SIZE_MAX)
+		return false;
 	return made->length > MODEL_MOST || (!made->whole && most->stacks > STACKS_LEAST);
 }
 
@@ -146,7 +149,8 @@ static void lessen(struct limits *most)
 
 int report_html(struct report *r, struct report *before, FILE *out, struct error *e)
 {
-	struct limits most = {.stacks = 16384, .sums = 40000, .rows = r->top};
+	struct limits most = {
+		.stacks = 16384, .sums = r->top == SIZE_MAX ? 400000 : 40000, .rows = r->top};
 	struct made made = make_model(r, before, &most, e);
 
 	for (int try = 0; made.text != NULL && is_too_much(&made, &most) && try < TRIES; try++) {

@@ -299,11 +299,10 @@ void json_waits(struct report *r, struct emit_json *e)
 		json_wait(r, e, &r->run->waits[i]);
 }
 
-static void json_evidence(struct report *r, struct emit_json *e, const struct finding *f)
+void finding_evidence(struct report *r, struct emit_json *e, const struct finding *f)
 {
 	char *waited_for = f->waited_for != NULL ? wait_object(r, f->waited_for) : NULL;
 
-	emit_object(e, "evidence");
 	if (f->waited_for != NULL)
 		emit_string(e, "object", waited_for);
 	free(waited_for);
@@ -317,20 +316,23 @@ static void json_evidence(struct report *r, struct emit_json *e, const struct fi
 		else
 			emit_double(e, v->key, v->number);
 	}
-	emit_end(e);
 }
 
 void json_findings(struct report *r, struct emit_json *e)
 {
 	for (size_t i = 0; i < least(r->run->finding_count, r->top); i++) {
 		const struct finding *f = &r->run->findings[i];
+		char *what = finding_what(r, f);
 
+		e->failed |= what == NULL;
 		emit_object(e, NULL);
 		emit_string(e, "kind", f->kind);
 		emit_string(e, "severity", f->severity);
 		emit_double(e, "saves_s", f->saves_s);
-		emit_string(e, "what", f->what);
-		json_evidence(r, e, f);
+		emit_string(e, "what", what);
+		emit_object(e, "evidence");
+		finding_evidence(r, e, f);
+		emit_end(e);
 		emit_string(e, "advice", f->advice);
 		if (r->tree != NULL) {
 			emit_i64(e, "most_pid", f->pid);
@@ -338,6 +340,7 @@ void json_findings(struct report *r, struct emit_json *e)
 		}
 		json_stack(r, e, f->node);
 		emit_end(e);
+		free(what);
 	}
 }
 

@@ -65,6 +65,10 @@ void json_site_reach(struct report *r, struct emit_json *e, const struct site *s
 
 /* What a wait was for, malloc'ed; NULL: nothing, or out of memory. */
 char *wait_object(struct report *r, const struct wait *wait);
+/* A finding's line, with what was waited for, malloc'ed; NULL: out of memory. */
+char *finding_what(struct report *r, const struct finding *f);
+/* What it rests on, as members of the object that is open. */
+void finding_evidence(struct report *r, struct emit_json *e, const struct finding *f);
 
 /* Shared among the text sections. */
 /* The frames of a node, each on a line of its own, begun at column `indent`. */

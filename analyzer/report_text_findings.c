@@ -18,15 +18,14 @@ static enum emit_style style_of(const struct finding *f)
 						    : STYLE_FAINT;
 }
 
-/* Its line, with the name of what was waited for: that is known only here. */
-static char *line_of(struct report *r, const struct finding *f)
+char *finding_what(struct report *r, const struct finding *f)
 {
-	char *object = f->waited_for != NULL ? wait_object(r, f->waited_for) : NULL, *out = NULL;
+	char *object, *out = NULL;
 
-	if (asprintf(&out, "  %s: %s%s%s", f->kind, f->what, f->waited_for != NULL ? " " : "",
-		     object != NULL	     ? object
-		     : f->waited_for != NULL ? "something"
-					     : "") < 0)
+	if (f->waited_for == NULL)
+		return strdup(f->what);
+	object = wait_object(r, f->waited_for);
+	if (asprintf(&out, "%s %s", f->what, object != NULL ? object : "something") < 0)
 		out = NULL;
 	free(object);
 	return out;
@@ -36,8 +35,11 @@ static void print_finding(struct report *r, struct emit_text *t, const struct fi
 			  size_t rank)
 {
 	char time[FORMAT_ROOM], n[FORMAT_ROOM];
-	char *line = line_of(r, f);
+	char *what = finding_what(r, f), *line = NULL;
 
+	if (asprintf(&line, "  %s: %s", f->kind, what != NULL ? what : f->what) < 0)
+		line = NULL;
+	free(what);
 	text_say(t, "  %3zu.  ", rank);
 	text_styled(t, STYLE_STRONG, "%9s", format_seconds(time, f->saves_s, t->utf8));
 	text_styled(t, style_of(f), "  %-6s", f->severity);

@@ -24,7 +24,7 @@ function lastInstant() {
 function readStacks(part) {
 	const up = part.nodes.up;
 	return {
-		strings: part.strings,
+		strings: part.strings.map(visible),
 		frames: part.frames,
 		nodeFrame: Int32Array.from(part.nodes.frame),
 		nodeParent: Int32Array.from(up, (distance, i) => i - distance),
@@ -35,16 +35,16 @@ function readStacks(part) {
 }
 
 const stacks = readStacks(page);
-const {frames, nodeFrame, nodeParent, stackNode, stackTelling, stackOthers} = stacks;
+const {strings, frames, nodeFrame, nodeParent, stackNode, stackTelling, stackOthers} = stacks;
 const nodeCount = nodeFrame.length;
 const stackCount = stackNode.length;
 
 function frameOf(node) {
 	const f = nodeFrame[node];
 	return {
-		function: page.strings[frames.function[f]],
-		file: page.strings[frames.file[f]],
-		module: page.strings[frames.module[f]],
+		function: strings[frames.function[f]],
+		file: strings[frames.file[f]],
+		module: strings[frames.module[f]],
 		line: frames.line[f],
 		offset: frames.offset[f],
 		inlined: frames.inlined[f] === 1,

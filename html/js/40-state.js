@@ -32,7 +32,7 @@ function spanText() {
 
 function threadText(index) {
 	const {tid, name} = page.threads;
-	return `thread ${tid[index]}${name[index] ? ` (${name[index]})` : ""}`;
+	return `thread ${tid[index]}${name[index] ? ` (${visible(name[index])})` : ""}`;
 }
 
 function chip(text, clear) {
@@ -45,7 +45,7 @@ function drawChips() {
 	if (state.span) chips.push(chip(spanText(), () => change({span: null})));
 	if (state.thread !== null) chips.push(chip(threadText(state.thread), () => change({thread: null})));
 	if (state.process !== null) chips.push(chip(`process ${state.process}`, () => change({process: null})));
-	if (state.thing) chips.push(chip(state.thing.title, () => change({thing: null})));
+	if (state.thing) chips.push(chip(shortened(visible(state.thing.title), 80), () => change({thing: null})));
 	replace(byId("chips"), ...chips);
 	byId("filters").hidden = chips.length === 0;
 }

@@ -53,18 +53,14 @@ function commandText(words) {
 	return words.map((word) => (word === "" ? "''" : word)).join(" ");
 }
 
-function shortened(text, most) {
-	return text.length > most ? `${text.slice(0, most - 1)}…` : text;
-}
-
 function drawHead() {
 	const p = model.process;
-	const command = p.command && p.command.length ? commandText(p.command) : p.executable || "(unknown program)";
+	const command = visible(p.command && p.command.length ? commandText(p.command) : p.executable || "(unknown program)");
 	byId("command").textContent = shortened(command, 300);
 	byId("command").title = command;
-	document.title = `${baseName(p.executable || command)} — perfhook report`;
+	document.title = `${visible(baseName(p.executable || command))} — perfhook report`;
 	replace(byId("facts"), [
-		formatSeconds(p.duration_s),
+		formatSeconds(isTree ? duration - start : p.duration_s),
 		isTree ? `${formatCount(model.process_count)} traces` : `process ${p.pid}`,
 		p.host ? `on ${p.host}` : null,
 		p.started ? p.started.replace("T", " ").replace(/\.\d+Z$/, " UTC") : null,
@@ -74,10 +70,9 @@ function drawHead() {
 const SEVERITIES = {high: "bad", medium: "warning", low: "faint"};
 
 function evidenceText(key, value) {
-	if (value === null) return "-";
 	if (typeof value === "string") return value;
 	if (key.endsWith("_bytes_per_s")) return formatRate(value);
-	if (key.endsWith("_bytes")) return formatBytes(value);
+	if (key === "bytes" || key.endsWith("_bytes")) return formatBytes(value);
 	if (key.endsWith("_us")) return formatSeconds(value / 1e6);
 	if (key.endsWith("_s")) return formatSeconds(value);
 	if (key.endsWith("_percent")) return `${value.toFixed(1)}%`;
@@ -88,13 +83,8 @@ function evidenceName(key) {
 	return key.replace(/_(bytes_per_s|bytes|us|s|percent)$/, "").replace(/_/g, " ");
 }
 
-function findingLine(finding) {
-	const object = "object" in finding.evidence ? ` ${finding.evidence.object || "something"}` : "";
-	return `${finding.kind}: ${finding.what}${object}`;
-}
-
 function drawFinding(finding) {
-	const line = findingLine(finding);
+	const line = `${finding.kind}: ${finding.what}`;
 	return el("li", {class: "finding"},
 		el("div", {class: "finding-head"},
 			el("span", {class: `tag ${SEVERITIES[finding.severity] || ""}`}, finding.severity),
@@ -103,7 +93,7 @@ function drawFinding(finding) {
 				: finding.most_pid ? el("span", {class: "muted"}, `in process ${finding.most_pid}`) : null),
 		el("p", {class: "finding-what"}, line),
 		el("p", {class: "finding-advice"}, finding.advice),
-		el("dl", {class: "evidence"}, ...Object.entries(finding.evidence).filter(([key]) => key !== "object").flatMap(([key, value]) => [
+		el("dl", {class: "evidence"}, ...Object.entries(finding.evidence).filter(([key, value]) => key !== "object" && value !== null).flatMap(([key, value]) => [
 			el("dt", {}, evidenceName(key)),
 			el("dd", {}, evidenceText(key, value)),
 		])),

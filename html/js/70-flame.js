@@ -48,12 +48,12 @@ function callTree(sides) {
 // Innermost first: who called it, and who that.
 function invertedTree(sides) {
 	const parent = [0], fn = [0], selves = sides.map(() => [0]);
-	const byKey = new Map();
+	const byKey = new Map(), fns = fnName.length; // a tree of millions: keys stay below 2^53
 	for (let end = 0; end < tree.parent.length; end++) {
 		if (sides.every((side) => side[end] === 0)) continue;
 		let at = 0;
 		for (let n = end; n !== 0; n = tree.parent[n]) {
-			const key = at * 4294967296 + tree.fn[n];
+			const key = at * fns + tree.fn[n];
 			let next = byKey.get(key);
 			if (next === undefined) {
 				next = parent.length;

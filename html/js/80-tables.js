@@ -2,6 +2,7 @@
 // Tables: each sorts, filters and leads to stacks. Real tables, for who reads by table.
 
 const ROWS_AT_FIRST = 25;
+const NAME_MOST = 120; // characters of a row's name; its details have all of it
 
 // A column: {key, label, value(row), text(row), name: left-aligned, minor: not on a phone}.
 // A table: {id, title, note, columns, rows(), open(row, button)}.
@@ -68,10 +69,11 @@ class Table {
 
 	drawRow(row) {
 		const [first, ...rest] = this.spec.columns;
-		const text = first.text(row) || "(no name)";
+		const whole = visible(first.text(row)) || "(no name)", text = shortened(whole, NAME_MOST);
+		const title = text === whole ? null : whole;
 		const name = this.spec.open
-			? el("button", {type: "button", class: "link", onclick: (event) => this.spec.open(row, event.currentTarget)}, text)
-			: el("span", {}, text);
+			? el("button", {type: "button", class: "link", title, onclick: (event) => this.spec.open(row, event.currentTarget)}, text)
+			: el("span", {title}, text);
 		return el("tr", {class: this.spec.rowClass ? this.spec.rowClass(row) : null},
 			el("th", {scope: "row", class: classOf(first)}, name, first.more ? el("span", {class: "more"}, first.more(row)) : null),
 			...rest.map((c) => this.drawCell(c, row)));
@@ -131,14 +133,15 @@ function stackPlace(node) {
 	return [placeOf(frameOf(path[at])), callersOf(path, at)].filter(Boolean).join(", ");
 }
 
-const CALLERS = 3;
+const CALLERS = 3, CALLER_MOST = 60;
 
 function callersOf(path, at) {
 	const names = [];
 	for (const n of path.slice(at + 1)) {
 		const frame = frameOf(n);
 		if (!frame.own || frame.function === "_start") continue;
-		if (names[names.length - 1] !== frame.function) names.push(frame.function);
+		const name = shortened(frame.function, CALLER_MOST);
+		if (names[names.length - 1] !== name) names.push(name);
 		if (names.length > CALLERS) break;
 	}
 	if (names.length === 0) return "";
@@ -453,7 +456,7 @@ function processTable() {
 		rows: processRows,
 		open: canSelect() && activity.threads ? (row) => change({process: row.process.pid}) : null,
 		columns: [
-			word("name", "Process", (row) => shortened(commandText(row.process.command || []), 120) || row.process.executable, {more: (row) => String(row.process.pid)}),
+			word("name", "Process", (row) => commandText(row.process.command || []) || row.process.executable, {more: (row) => String(row.process.pid)}),
 			number("peak", "Heap peak", (row) => of(row, "memory", "peak_bytes"), formatBytes),
 			number("live", "Live at the end", (row) => of(row, "memory", "live_bytes"), formatBytes),
 			number("allocations", "Allocations", (row) => of(row, "memory", "allocations"), formatCount),

@@ -31,9 +31,9 @@ function lineCosts(source, value) {
 
 function sourceTable(source, marked) {
 	const cost = costs.get(flame.cost), byLine = lineCosts(source, valuesOf(flame.cost).value);
-	return el("div", {class: "scroller code", role: "region", tabindex: "0", "aria-label": `Source of ${page.strings[source.function]}`},
+	return el("div", {class: "scroller code", role: "region", tabindex: "0", "aria-label": `Source of ${strings[source.function]}`},
 		el("table", {},
-			el("caption", {class: "unseen"}, `${page.strings[source.file]}, with ${cost.title} by line`),
+			el("caption", {class: "unseen"}, `${strings[source.file]}, with ${cost.title} by line`),
 			el("thead", {class: "unseen"}, el("tr", {}, el("th", {scope: "col"}, cost.title), el("th", {scope: "col"}, "line"), el("th", {scope: "col"}, "source"))),
 			el("tbody", {}, ...source.lines.map((text, i) => {
 				const line = source.first + i, value = byLine.get(line);

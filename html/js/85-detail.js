@@ -5,7 +5,7 @@ let detailFrom = null; // who gets the focus back
 
 function openDetail(title, from, ...content) {
 	detailFrom = from;
-	byId("detail-title").textContent = title;
+	byId("detail-title").textContent = visible(title);
 	replace(byId("detail-body"), ...content);
 	byId("detail").hidden = false;
 	document.body.classList.add("with-detail");
@@ -155,7 +155,7 @@ function neighbourList(title, map) {
 function showFunction(fn, from) {
 	const cost = costs.get(flame.cost), {self, sides} = functionSums(flame.tree);
 	const {callers, callees} = neighboursOf(fn);
-	const own = sources.filter((s) => page.strings[s.function] === fnName[fn]);
+	const own = sources.filter((s) => strings[s.function] === fnName[fn]);
 	openDetail(fnName[fn], from || detailFrom,
 		el("p", {class: "muted"}, fnModule[fn]),
 		el("p", {}, `${cost.title}: `, el("strong", {}, sides.length > 1 ? changeSays(sides[0][fn], sides[1][fn], cost.unit) : formatValue(sides[0][fn], cost.unit)),
@@ -164,7 +164,7 @@ function showFunction(fn, from) {
 				closeDetail();
 				findInFlame(fnName[fn]);
 			}}, "Mark it in the graph")),
-		...own.map((source) => el("div", {}, el("h3", {}, `${baseName(page.strings[source.file])}`), sourceTable(source, null))),
+		...own.map((source) => el("div", {}, el("h3", {}, `${baseName(strings[source.file])}`), sourceTable(source, null))),
 		neighbourList("Called by", callers),
 		neighbourList("Calls", callees));
 }

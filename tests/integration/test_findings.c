@@ -168,6 +168,8 @@ static void check_object(const struct outcome *o, const cJSON *f, const char *wa
 		wanted = truth_text(o, wanted + 6);
 	got = json_text(f, "evidence.object");
 	n = strlen(wanted);
+	check(strstr(json_text(f, "what"), wanted) != NULL, "'%s' is not about %s",
+	      json_text(f, "what"), wanted);
 	check(strlen(got) >= n && strcmp(got + strlen(got) - n, wanted) == 0, "of %s, not %s", got,
 	      wanted);
 }

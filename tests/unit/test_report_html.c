@@ -96,6 +96,32 @@ static void make_page(struct page *p)
 	assert_non_null(p->model);
 }
 
+/* The same, of its stacks only: `most` of each cost, and those of `rows` leaks. */
+static void make_stacks(struct page *p, size_t most, size_t rows)
+{
+	struct error e = {0};
+	struct emit_json json;
+	struct page_stacks stacks;
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	make_page(p);
+	assert_int_equal(page_stacks_open(&stacks, &p->report, most, rows, &e), 0);
+	emit_json_begin(&json);
+	emit_object(&json, "page");
+	page_stacks_costs(&stacks, &json);
+	page_stacks_json(&stacks, &json);
+	emit_end(&json);
+	assert_int_equal(emit_json_finish(&json, out, false), 0);
+	assert_int_equal(fclose(out), 0);
+	page_stacks_free(&stacks);
+	cJSON_Delete(p->model);
+	p->model = cJSON_Parse(text);
+	assert_non_null(p->model);
+	free(text);
+}
+
 static void free_page(struct page *p)
 {
 	cJSON_Delete(p->model);
@@ -181,7 +207,7 @@ static void test_stacks(void **state)
 	const cJSON *cost;
 
 	(void)state;
-	make_page(&p);
+	make_stacks(&p, 2, 0);
 	cost = cost_named(&p, "allocated");
 	assert_int_equal(cJSON_GetObjectItem(cost, "total")->valueint, 1000);
 	assert_int_equal(cJSON_GetObjectItem(cost, "stacks")->valueint, 4);
@@ -197,6 +223,29 @@ static void test_stacks(void **state)
 	free_page(&p);
 }
 
+/* Of a few stacks there are all, and the stack of a leak that is listed is there. */
+static void test_small_stacks(void **state)
+{
+	struct page p;
+	const cJSON *cost;
+
+	(void)state;
+	make_page(&p);
+	cost = cost_named(&p, "allocated");
+	assert_int_equal(cJSON_GetObjectItem(cost, "shown_stacks")->valueint, 4);
+	assert_int_equal(value_at(&p, cost, node_named(&p, "server+0x400"), 0), 1);
+	free_page(&p);
+
+	sites[0].live_bytes = sites[0].live_blocks = 1; /* C: the only leak */
+	make_stacks(&p, 2, 1);
+	sites[0].live_bytes = sites[0].live_blocks = 0;
+	cost = cost_named(&p, "allocated");
+	assert_int_equal(cJSON_GetObjectItem(cost, "shown_stacks")->valueint, 3);
+	assert_int_equal(value_at(&p, cost, node_named(&p, "server+0x400"), 0), 1);
+	assert_int_equal(value_at(&p, cost, node_named(&p, "server+0x100"), 1), 4);
+	free_page(&p);
+}
+
 /* A stack in a section is a number of the page's tree. */
 static void test_stack_numbers(void **state)
 {
@@ -206,7 +255,7 @@ static void test_stack_numbers(void **state)
 
 	(void)state;
 	make_page(&p);
-	assert_int_equal(page_stacks_open(&stacks, &p.report, 100, &e), 0);
+	assert_int_equal(page_stacks_open(&stacks, &p.report, 100, 0, &e), 0);
 	assert_int_equal(page_stacks_node(&stacks, 0), 0);
 	assert_int_equal(stacks.nodes[page_stacks_node(&stacks, C)].parent,
 			 page_stacks_node(&stacks, A));
@@ -390,10 +439,10 @@ static void test_sources(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stacks),	cmocka_unit_test(test_stack_numbers),
-		cmocka_unit_test(test_summary), cmocka_unit_test(test_hostile_names),
-		cmocka_unit_test(test_policy),	cmocka_unit_test(test_sources),
-		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_stacks),	      cmocka_unit_test(test_small_stacks),
+		cmocka_unit_test(test_stack_numbers), cmocka_unit_test(test_summary),
+		cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_sources),	      cmocka_unit_test(test_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
