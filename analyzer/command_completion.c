@@ -19,6 +19,11 @@ static bool is_folder(const struct option_row *row)
 	return strcmp(row->argument, "DIR") == 0;
 }
 
+static bool is_process(const char *argument)
+{
+	return strncmp(argument, "PID", 3) == 0;
+}
+
 /* Words that end in "=" when a value follows: "NAME=VALUE". */
 static void print_values(const struct option_row *row, FILE *out)
 {
@@ -54,6 +59,14 @@ static const char bash_head[] =
 	"\t[[ -n ${2-} ]] && COMPREPLY=($(compgen -f -X \"!$2\" -- \"$cur\") "
 	"$(compgen -d -- \"$cur\"))\n"
 	"\t[[ ${#COMPREPLY[@]} -gt 0 ]] || COMPREPLY=($(compgen \"$1\" -- \"$cur\"))\n"
+	"}\n"
+	"\n"
+	"# Processes that are recorded.\n"
+	"_perfhook_pids()\n"
+	"{\n"
+	"\tlocal maps=$(grep -ls 'libperfhook\\.so' /proc/[0-9]*/maps 2>/dev/null)\n"
+	"\tmaps=${maps//\\/proc\\//}\n"
+	"\t_perfhook_words \"${maps//\\/maps/}\"\n"
 	"}\n"
 	"\n"
 	"# What a command that is run takes; its options with a value are $1. False: its name\n"
@@ -115,6 +128,8 @@ static void bash_option(const struct option_row *row, FILE *out)
 		fputs("_perfhook_files -f; ", out);
 	} else if (is_folder(row)) {
 		fputs("_perfhook_files -d; ", out);
+	} else if (is_process(row->argument)) {
+		fputs("_perfhook_pids; ", out);
 	} else if (option_value(row, 0) != NULL) {
 		fputs("_perfhook_words '", out);
 		print_values(row, out);
@@ -157,6 +172,8 @@ static void bash_command(const struct command *c, FILE *out)
 	fputs("'\n\t\telse\n\t\t\t", out);
 	if (runs_a_command(c))
 		fputs("_perfhook_files -c\n", out);
+	else if (is_process(c->usage))
+		fputs("((COMP_CWORD == 2)) && _perfhook_pids\n", out);
 	else
 		fputs("_perfhook_files -f '*.trace*'\n", out);
 	fputs("\t\tfi\n\t\t;;\n", out);
@@ -228,6 +245,8 @@ static void zsh_value(const struct option_row *row, FILE *out)
 		fputs("_files", out);
 	} else if (is_folder(row)) {
 		fputs("_files -/", out);
+	} else if (is_process(row->argument)) {
+		fputs("_pids", out);
 	} else if (strchr(row->argument, '=') != NULL && option_value(row, 0) != NULL) {
 		fputs("compadd -S \"\" -- ", out);
 		print_values(row, out);
@@ -266,6 +285,8 @@ static void zsh_command(const struct command *c, FILE *out)
 		zsh_option(row, out);
 	if (runs_a_command(c))
 		fputs(" \\\n\t\t\t\t'(-):command: _command_names -e' '*::argument: _normal'", out);
+	else if (is_process(c->usage))
+		fputs(" \\\n\t\t\t\t'1:process:_pids' '2:name:'", out);
 	else
 		fputs(" \\\n\t\t\t\t'*:trace:_files -g \"*.trace*\"'", out);
 	fputs(" && ret=0 ;;\n", out);

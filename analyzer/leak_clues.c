@@ -172,7 +172,8 @@ static bool has_slowed(struct report *r, struct leak *l)
 		return false;
 	leak_why(l,
 		 "levelled off: %s of what it gained after start-up came in the second half of %s",
-		 format_percent(percent, g->late_share, 1), along(g, where));
+		 g->late_share > 0 ? format_percent(percent, g->late_share, 1) : "nothing",
+		 along(g, where));
 	return true;
 }
 

@@ -529,6 +529,8 @@ const char *option_value(const struct option_row *row, size_t i)
 		return i < THRESHOLDS ? threshold_rows[i].name : NULL;
 	case OPTION_COST:
 		return i < COST_COUNT ? costs[i].name : NULL;
+	case OPTION_BY:
+		return i < TOP_STACK ? top_name((enum top_by)(TOP_FUNCTION + i)) : NULL;
 	case OPTION_EXPORT:
 		if (strcmp(row->name, "table") == 0)
 			return i < export_table_count ? export_tables[i]->name : NULL;

@@ -117,6 +117,8 @@ void text_leaks(struct report *r, struct emit_text *t)
 			 r->run->view.windowed
 				 ? "  none: nothing that was allocated in the window was live at "
 				   "its end\n"
+			 : r->run->view.filter != NULL
+				 ? "  none: of what is counted nothing was live at the end\n"
 			 : r->run->heap.live_blocks > 0
 				 ? "  none of its own: what is live is its parent's\n"
 				 : "  none: every block that was seen was freed\n");

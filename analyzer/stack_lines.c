@@ -46,10 +46,17 @@ size_t stack_telling(const struct stack *stack)
 	return stack->count;
 }
 
+/* "/usr/include/c++/12/vector", "/usr/include/x86_64-linux-gnu/c++/12/bits/gthr.h" */
+static bool is_header(const char *file)
+{
+	const char *include = strstr(file, "/include/");
+
+	return include != NULL && strstr(include, "/c++/") != NULL;
+}
+
 bool stack_is_runtime(const struct frame *f)
 {
-	if (f->file != NULL &&
-	    (strstr(f->file, "/include/c++/") != NULL || strncmp(f->file, "/rustc/", 7) == 0))
+	if (f->file != NULL && (is_header(f->file) || strncmp(f->file, "/rustc/", 7) == 0))
 		return true;
 	return module_class(f->module) != MODULE_PROGRAM;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The scripts of `perfhook completion` in the shells that they are for: what a user
  * types, and what the shell makes of it. */
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "harness.h"
@@ -48,6 +49,8 @@ static void bash(void **state)
 		{"perfhook report -o ''", "a.trace\nb.trace.12.1\nfolder\nother\n"},
 		{"perfhook report --sysroot ''", "folder\n"},
 		{"perfhook report --top ''", "\n"},
+		{"perfhook leaks --by f", "file\nfunction\n"},
+		{"perfhook mark 1 ''", "\n"},
 		{"perfhook record --outp", "--output\n"},
 		{"perfhook record -o x.trace prin", "printenv\nprintf\n"},
 		{"perfhook record --output = x.trace prin", "printenv\nprintf\n"},
@@ -109,6 +112,34 @@ static void zsh(void **state)
 	check(o.status == 0, "zsh is stuck behind row %s: %s", o.out, o.err);
 }
 
+struct offer {
+	const char *script, *typed, *pid;
+};
+
+static bool is_offered(void *context)
+{
+	const struct offer *o = context;
+
+	return strstr(text("\n%s", bash_offers(o->script, o->typed)), o->pid) != NULL;
+}
+
+/* Of all processes those that can be looked at. */
+static void bash_offers_recorded(void **state)
+{
+	const struct options options = {.preload = true, .output = in_box("out")};
+	struct running *target = start(ARGV("sleep", "50"), &options);
+	struct offer o = {.script = make_completion("bash", "perfhook.bash"),
+			  .typed = "perfhook leaks --pid ''",
+			  .pid = text("\n%d\n", running_pid(target))};
+
+	(void)state;
+	check(wait_until(is_offered, &o, 30), "--pid has no %s", o.pid);
+	o.typed = "perfhook mark ''";
+	check(is_offered(&o), "mark has no %s", o.pid);
+	kill(running_pid(target), SIGTERM);
+	finish(target);
+}
+
 static void other_shells_are_refused(void **state)
 {
 	struct outcome o = run(ARGV(perfhook_path(), "completion", "fish"), NULL);
@@ -123,6 +154,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		boxed(bash),
 		boxed(zsh),
+		boxed(bash_offers_recorded),
 		boxed(other_shells_are_refused),
 	};
 

@@ -35,6 +35,8 @@ static struct stack make_stack(const char *words)
 			f->function = word + 5;
 		} else if (strncmp(word, "std:", 4) == 0) {
 			f->file = "/usr/include/c++/12/bits/vector.tcc";
+		} else if (strncmp(word, "gthr:", 5) == 0) {
+			f->file = "/usr/include/x86_64-linux-gnu/c++/12/bits/gthr-default.h";
 		} else if (*word == '?') {
 			f->function = NULL;
 		}
@@ -103,6 +105,7 @@ static void test_shown(void **state)
 		{"libc:grow libc:put libc:printf a main", "[2 runtime] printf a main"},
 		{"libc:put libc:printf a main", "put printf a main"},
 		{"std:grow std:insert std:push a main", "[2 runtime] std:push a main"},
+		{"gthr:lock std:lock std:guard a main", "[2 runtime] std:guard a main"},
 		{"a libc:x libc:y libc:qsort b main", "a [2 runtime] qsort b main"},
 		{"libc:x libc:y libc:z", "x y z"},
 		{"?1 ?2 ?3 ?4 a main", "? [3 nameless] a main"},
