@@ -245,13 +245,13 @@ function makeBar() {
   var x = button("Reset", 8, "Esc: everything again", reset);
   x = button("Icicle", x, "f: the outermost function on top", flip);
   x = button("Swap", x, "i: begin with the functions called last", swap);
-  var box = element("foreignObject", { x: x, y: 4, width: 180, height: 22 }, bar.top);
+  var box = element("foreignObject", { x: x, y: 4, width: 230, height: 22 }, bar.top);
   bar.input = document.createElementNS("http://www.w3.org/1999/xhtml", "input");
   bar.input.setAttribute("placeholder", "/ search (regular expression)");
   bar.input.setAttribute("aria-label", "search");
   bar.input.addEventListener("input", function () { search(bar.input.value); });
   box.appendChild(bar.input);
-  bar.status = element("text", { "class": "status", x: x + 190, y: 18, role: "status" }, bar.top);
+  bar.status = element("text", { "class": "status", x: x + 240, y: 18, role: "status" }, bar.top);
   bar.top.appendChild(title);
   bar.bottom = element("g", {}, svg);
   element("rect", { "class": "bar", width: "100%", height: FOOT }, bar.bottom);

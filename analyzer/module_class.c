@@ -10,6 +10,17 @@ const char *base_name(const char *path)
 	return slash != NULL ? slash + 1 : path;
 }
 
+bool is_library_file(const char *file)
+{
+	/* "/usr/include/x86_64-linux-gnu/c++/12/bits/gthr.h", without the machine's folder too */
+	const char *include = file != NULL ? strstr(file, "/include/") : NULL;
+
+	return file != NULL &&
+	       ((include != NULL && strstr(include, "/c++/") != NULL) ||
+		strstr(file, "/rustc/") != NULL || strstr(file, "/rustlib/src/") != NULL ||
+		strncmp(file, "/rust/deps/", 11) == 0);
+}
+
 enum module_class module_class(const char *path)
 {
 	static const struct {

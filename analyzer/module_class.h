@@ -3,6 +3,7 @@
 #ifndef PH_ANALYZER_MODULE_CLASS_H
 #define PH_ANALYZER_MODULE_CLASS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "analyzer/run.h"
@@ -18,6 +19,9 @@ enum module_class {
 
 enum module_class module_class(const char *path); /* path may be NULL */
 const char *base_name(const char *path);
+/* Is a source file one of the C++ or of Rust's library, whose code is in the program? May be
+ * NULL. */
+bool is_library_file(const char *file);
 
 /* The module that an address is in; NULL: none. */
 const struct module *address_module(const struct run *run, const struct address *a);

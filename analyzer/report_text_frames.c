@@ -115,8 +115,8 @@ static const char *runtime_name(const struct frame *f)
 {
 	if (module_class(f->module) != MODULE_PROGRAM)
 		return base_name(f->module);
-	return f->file != NULL && strncmp(f->file, "/rustc/", 7) == 0 ? "Rust's library"
-								      : "the C++ library";
+	return f->file != NULL && strstr(f->file, "/c++/") != NULL ? "the C++ library"
+								   : "Rust's library";
 }
 
 /* The line in place of frames. `rank`: of the earlier stack; 0: the one above. */

@@ -182,18 +182,11 @@ static void add_names(struct stack_keys *k, struct key_frame *frame, const char 
 	free(scoped);
 }
 
-/* A header of the language's library: what is inlined may have no scopes. */
-static bool is_library_file(const char *file)
-{
-	return file != NULL &&
-	       (strstr(file, "/include/c++/") != NULL || strstr(file, "/rustc/") != NULL ||
-		strstr(file, "/rustlib/src/") != NULL);
-}
-
 static uint32_t add_frame(struct stack_keys *k, const struct frame *f, const char *exact)
 {
 	struct key_frame made = {.runtime = is_runtime(f)};
 
+	/* By its file, too: what is inlined may have no scopes. */
 	made.library = f->function != NULL && (is_library_name(exact) || is_library_file(f->file));
 	add_names(k, &made, exact);
 	if (k->frame_count >= UINT32_MAX - 1 ||

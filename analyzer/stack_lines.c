@@ -46,19 +46,9 @@ size_t stack_telling(const struct stack *stack)
 	return stack->count;
 }
 
-/* "/usr/include/c++/12/vector", "/usr/include/x86_64-linux-gnu/c++/12/bits/gthr.h" */
-static bool is_header(const char *file)
-{
-	const char *include = strstr(file, "/include/");
-
-	return include != NULL && strstr(include, "/c++/") != NULL;
-}
-
 bool stack_is_runtime(const struct frame *f)
 {
-	if (f->file != NULL && (is_header(f->file) || strncmp(f->file, "/rustc/", 7) == 0))
-		return true;
-	return module_class(f->module) != MODULE_PROGRAM;
+	return is_library_file(f->file) || module_class(f->module) != MODULE_PROGRAM;
 }
 
 static bool is_same_module(const struct frame *a, const struct frame *b)
