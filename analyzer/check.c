@@ -8,6 +8,7 @@
 
 #include "analyzer/costs.h"
 #include "analyzer/diff.h"
+#include "analyzer/map.h"
 #include "analyzer/suppressions.h"
 
 /* ---- Figures ---- */
@@ -209,21 +210,28 @@ static bool is_about_leaks(enum limit_id id)
 	return id == LIMIT_LEAKED || id == LIMIT_LEAKS;
 }
 
-static bool is_leaked(const struct report *r, uint32_t node)
+/* The nodes with leaked blocks. False: out of memory. */
+static bool note_leaked(const struct report *r, struct map *leaked)
 {
 	for (size_t i = 0; i < r->leak_count; i++)
-		if (r->leaks[i].site->node == node)
-			return leaked_bytes(r, &r->leaks[i]) > 0;
-	return false;
+		if (leaked_bytes(r, &r->leaks[i]) > 0 &&
+		    !map_put(leaked, (uint64_t)r->leaks[i].site->node + 1, 1))
+			return false;
+	return true;
 }
 
 /* What grew since the baseline's run. */
-static void blame_growth(const struct check *c, struct check_item *item, const struct diff *d,
-			 int cost)
+static int blame_growth(const struct check *c, struct check_item *item, const struct diff *d,
+			int cost, struct error *e)
 {
 	bool by_count = limit_rows[item->id].unit == LIMIT_UNIT_COUNT &&
 			costs[cost].unit != COST_ALLOCATIONS && !is_about_leaks(item->id);
+	struct map leaked = {.entries = NULL};
 
+	if (is_about_leaks(item->id) && !note_leaked(c->report, &leaked)) {
+		map_free(&leaked);
+		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	}
 	for (size_t i = 0; i < d->stack_count; i++) {
 		const struct diff_stack *s = &d->stacks[i];
 		const struct diff_value *v = &s->costs[cost];
@@ -234,9 +242,11 @@ static void blame_growth(const struct check *c, struct check_item *item, const s
 					      .node = s->node[DIFF_AFTER]};
 
 		if (of[DIFF_AFTER] > of[DIFF_BEFORE] && s->in[DIFF_AFTER] &&
-		    (!is_about_leaks(item->id) || is_leaked(c->report, made.node)))
+		    (!is_about_leaks(item->id) || map_get(&leaked, (uint64_t)made.node + 1) != 0))
 			put_evidence(item, &made);
 	}
+	map_free(&leaked);
+	return 0;
 }
 
 static void blame_leaks(struct check *c, struct check_item *item)
@@ -281,9 +291,10 @@ static int blame_all(struct check *c, struct diff *d, struct error *e)
 
 		if (item->verdict != VERDICT_EXCEEDED || item->pattern != NULL)
 			continue;
-		if (item->from_baseline && d != NULL && cost != COST_COUNT && d->known[cost])
-			blame_growth(c, item, d, cost);
-		else if (is_about_leaks(item->id))
+		if (item->from_baseline && d != NULL && cost != COST_COUNT && d->known[cost]) {
+			if (blame_growth(c, item, d, cost, e) != 0)
+				return -1;
+		} else if (is_about_leaks(item->id))
 			blame_leaks(c, item);
 		else if (item->id == LIMIT_ERRORS)
 			blame_errors(c, item);

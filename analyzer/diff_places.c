@@ -15,7 +15,7 @@ enum {
 	EPHEMERAL_PORT = 32768, /* from here on the kernel chooses */
 	RANDOM_MAX = 16,	/* characters that a name has for being unique */
 	RANDOM_LEAST = 6,
-	PAIRS_MAX = 2000, /* names of one run only that are compared with all of the other */
+	COMPARED_MAX = 5000000, /* pairs of names, each of one run only */
 };
 
 /* Names of both runs, in the making. */
@@ -144,28 +144,53 @@ static bool other_output(const char *a, const char *b, bool same_cost)
 
 typedef bool twins_fn(const char *a, const char *b, bool same_cost);
 
+/* Those of one run only, in order. */
+static size_t list_lone(const struct places *p, int side, size_t *list)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		if (is_in_one(&p->list[i]) && p->list[i].name[side] != NULL)
+			list[count++] = i;
+	return count;
+}
+
+/* The first of `list` that is a's twin; its place, or `count`: none. */
+static size_t find_twin(const struct places *p, const struct diff_place *a, const size_t *list,
+			size_t count, twins_fn *are_twins, size_t *compared)
+{
+	for (size_t k = 0; k < count && *compared < COMPARED_MAX; k++, ++*compared) {
+		const struct diff_place *b = &p->list[list[k]];
+
+		if (b->name[DIFF_AFTER] != NULL &&
+		    are_twins(a->name[DIFF_BEFORE], b->name[DIFF_AFTER], costs_the_same(a, b)))
+			return k;
+	}
+	return count;
+}
+
 static void pair(struct places *p, twins_fn *are_twins)
 {
-	size_t tried = 0;
+	size_t *before = calloc(2 * p->count + 2, sizeof(*before)), *after;
+	size_t before_count, after_count, done = 0, compared = 0;
 
-	for (size_t i = 0; i < p->count && tried < PAIRS_MAX; i++) {
-		if (!is_in_one(&p->list[i]))
-			continue;
-		tried++;
-		for (size_t j = 0; j < p->count; j++) {
-			struct diff_place *a = &p->list[i], *b = &p->list[j];
-			const char *x = a->name[a->name[DIFF_BEFORE] == NULL];
-			const char *y = b->name[b->name[DIFF_BEFORE] == NULL];
+	if (before == NULL)
+		return; /* each is in one run only, then */
+	after = &before[p->count + 1];
+	before_count = list_lone(p, DIFF_BEFORE, before);
+	after_count = list_lone(p, DIFF_AFTER, after);
+	for (size_t i = 0; i < before_count; i++) {
+		struct diff_place *a = &p->list[before[i]];
+		size_t k = find_twin(p, a, &after[done], after_count - done, are_twins, &compared);
 
-			if (!is_in_one(b) ||
-			    (a->name[DIFF_BEFORE] == NULL) == (b->name[DIFF_BEFORE] == NULL) ||
-			    !are_twins(x, y, costs_the_same(a, b)))
-				continue;
-			merge(a, b);
-			*b = (struct diff_place){0};
-			break;
+		if (k < after_count - done) {
+			merge(a, &p->list[after[done + k]]);
+			p->list[after[done + k]] = (struct diff_place){0};
 		}
+		while (done < after_count && p->list[after[done]].name[DIFF_AFTER] == NULL)
+			done++;
 	}
+	free(before);
 }
 
 /* ---- What changed ---- */

@@ -438,6 +438,9 @@ void leak_judge(struct report *r, struct leak *l, const struct siblings *sibling
 		l->points[l->why_count - 1] = clues[i].points;
 	}
 	l->siblings = NULL;
+	/* What nobody can free any more is not excused by when it was lost, nor by its company. */
+	if (leak_is_lost(l) && score < LEAK_SUSPECT)
+		score = LEAK_SUSPECT;
 	l->score = score < 6 ? 6 : score > 100 ? 100 : score;
 	l->suspect = l->score >= LEAK_SUSPECT;
 }

@@ -305,6 +305,20 @@ static void wait_for_end(struct keeper *k)
 	}
 }
 
+/* While a thread of the process is in our hands, our death by a signal that cannot be blocked
+ * is the process's. Not to be met by `killall -9 perfhook`, nor, if we may ask for that, by
+ * the kernel where memory is short. */
+static void avoid_death(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? write(fd, "-1000", 5) : 0;
+
+	(void)n;
+	if (fd >= 0)
+		close(fd);
+	prctl(PR_SET_NAME, "ph-keeper");
+}
+
 static _Noreturn void be_keeper(struct keeper *k)
 {
 	sigset_t all;
@@ -312,6 +326,7 @@ static _Noreturn void be_keeper(struct keeper *k)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	signal(SIGCHLD, SIG_DFL);
+	avoid_death();
 	setsid();
 	/* The sooner it is done, the shorter the process stands. */
 	setpriority(PRIO_PROCESS, 0, -20);

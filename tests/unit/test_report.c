@@ -739,6 +739,15 @@ static void test_one_early_block(void **state)
 	assert_true(cJSON_IsTrue(at(&p, "leaks/0/suspect")));
 	assert_non_null(strstr(string(&p, "leaks/0/why/0"), "lost"));
 	discard(&p);
+	/* Nor does it help that the process leaves much else. */
+	site.growth.stacks_left = 20;
+	site.growth.axis = GROWTH_BY_ALLOCATIONS;
+	site.growth.measured = true;
+	p = print(&run, REPORT_LEAKS, 100, true);
+	assert_non_null(strstr(string(&p, "leaks/0/why/3"), "left blocks of 20 stacks"));
+	assert_true(cJSON_IsTrue(at(&p, "leaks/0/suspect")));
+	assert_int_equal(number(&p, "leaks/0/score"), 50);
+	discard(&p);
 }
 
 /* The more that grows, if it is still reachable, the less: but it counts. */
