@@ -857,6 +857,89 @@ static void sample_memory(struct target *t, uint64_t now)
 		add_samples(t);
 }
 
+/* ---- who the threads are ------------------------------------------------- */
+
+void target_add_thread(struct target *t, const struct thread_entry *e)
+{
+	if (grow(t, &t->threads, &t->thread_room, t->thread_count + 1, sizeof(*t->threads)))
+		t->threads[t->thread_count++] = *e;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+/* What is known of a slot's thread. */
+static struct thread_entry entry_of(const struct target *t, const struct ph_slot *slot,
+				    const struct stream_state *state, uint64_t ended)
+{
+	struct thread_entry e = {
+		.stream = slot->stream,
+		.tid = slot->tid,
+		.nested_in = slot->nested_in,
+		.started = slot->started,
+		.ended = ended,
+		.cpu_started = slot->cpu_started,
+		.cpu = slot->cpu,
+		.cpu_ticks = slot->cpu_ticks,
+	};
+
+	if (state->stream == slot->stream && state->cpu_ticks > e.cpu_ticks &&
+	    state->cpu.ran_ns >= e.cpu.ran_ns) {
+		e.cpu = state->cpu;
+		e.cpu_ticks = state->cpu_ticks;
+	}
+	memcpy(e.name, slot->name[0] != '\0' ? slot->name : state->name, sizeof(e.name));
+	e.name[sizeof(e.name) - 1] = '\0';
+	/* Killed before it was looked at: what the kernel named the first thread. */
+	if (e.name[0] == '\0' && (int)e.tid == t->segment->pid)
+		snprintf(e.name, sizeof(e.name), "%.15s", base_name(t->segment->executable));
+	return e;
+}
+
+static void add_threads(struct target *t)
+{
+	if (t->threads_written == t->thread_count)
+		return;
+	add_json(t, PH_BLOCK_THREADS,
+		 threads_json(t->threads + t->threads_written,
+			      t->thread_count - t->threads_written));
+	t->threads_written = t->thread_count;
+}
+
+/* Who the threads are that a reader of the unfinished trace meets. Their processor time is
+ * told when they end: it would soon be too old. True: there were new ones. */
+static bool add_new_threads(struct target *t)
+{
+	size_t first = t->thread_count;
+	uint32_t used = target_slots(t);
+
+	for (uint32_t i = 0; i < used; i++) {
+		const struct ph_slot *slot = target_slot(t, i);
+		struct stream_state *state = &t->streams[i];
+		struct thread_entry e;
+		char name[sizeof(state->name)] = "";
+
+		if (atomic_load_explicit(&slot->state, memory_order_acquire) != PH_SLOT_ACTIVE ||
+		    state->stream != slot->stream || state->told == state->stream)
+			continue;
+		proc_thread_name(t->segment->pid, (int)slot->tid, name, sizeof(name));
+		if (name[0] != '\0') /* it may have another by now */
+			memcpy(state->name, name, sizeof(name));
+		e = entry_of(t, slot, state, 0);
+		e.cpu_ticks = 0;
+		state->told = state->stream;
+		target_add_thread(t, &e);
+	}
+	if (t->thread_count == first)
+		return false;
+	add_threads(t);
+	return true;
+}
+
 /* True: there were new ones. */
 static bool add_marks(struct target *t)
 {
@@ -879,6 +962,7 @@ uint64_t target_drain(struct target *t, bool all)
 	uint32_t used = target_slots(t);
 	uint64_t now = now_ns(CLOCK_MONOTONIC);
 	uint64_t moved = 0;
+	bool is_new;
 
 	if (t->stuck && !flush_sealed(t))
 		return 0;
@@ -888,7 +972,8 @@ uint64_t target_drain(struct target *t, bool all)
 		all = true;
 		target_keep(t, false);
 		target_look(t, false);
-		if (add_marks(t))
+		is_new = add_marks(t);
+		if (add_new_threads(t) || is_new)
 			flush_sealed(t);
 	}
 	sample_memory(t, now);
@@ -916,54 +1001,12 @@ void target_flush(struct target *t)
 
 /* ---- threads ------------------------------------------------------------ */
 
-void target_add_thread(struct target *t, const struct thread_entry *e)
-{
-	if (grow(t, &t->threads, &t->thread_room, t->thread_count + 1, sizeof(*t->threads)))
-		t->threads[t->thread_count++] = *e;
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash != NULL ? slash + 1 : path;
-}
-
 static void note_thread(struct target *t, const struct ph_slot *slot,
 			const struct stream_state *state, uint64_t ended)
 {
-	struct thread_entry e = {
-		.stream = slot->stream,
-		.tid = slot->tid,
-		.nested_in = slot->nested_in,
-		.started = slot->started,
-		.ended = ended,
-		.cpu_started = slot->cpu_started,
-		.cpu = slot->cpu,
-		.cpu_ticks = slot->cpu_ticks,
-	};
+	struct thread_entry e = entry_of(t, slot, state, ended);
 
-	if (state->stream == slot->stream && state->cpu_ticks > e.cpu_ticks &&
-	    state->cpu.ran_ns >= e.cpu.ran_ns) {
-		e.cpu = state->cpu;
-		e.cpu_ticks = state->cpu_ticks;
-	}
-	memcpy(e.name, slot->name[0] != '\0' ? slot->name : state->name, sizeof(e.name));
-	e.name[sizeof(e.name) - 1] = '\0';
-	/* Killed before it was looked at: what the kernel named the first thread. */
-	if (e.name[0] == '\0' && (int)e.tid == t->segment->pid)
-		snprintf(e.name, sizeof(e.name), "%.15s", base_name(t->segment->executable));
 	target_add_thread(t, &e);
-}
-
-static void add_threads(struct target *t)
-{
-	if (t->threads_written == t->thread_count)
-		return;
-	add_json(t, PH_BLOCK_THREADS,
-		 threads_json(t->threads + t->threads_written,
-			      t->thread_count - t->threads_written));
-	t->threads_written = t->thread_count;
 }
 
 /* The slot's thread is gone and its ring is empty. It keeps its largest ring. */

@@ -19,6 +19,7 @@ struct stream_state {
 	uint32_t stream; /* the use of the slot that the rest speaks of; 0: none */
 	uint32_t ring;	 /* of the chain, the one that tail is in */
 	uint64_t stamp;	 /* coarse, in force before the first cell that is not written */
+	uint32_t told;	 /* the use whose thread is in the trace */
 	char name[16];
 	struct ph_cpu cpu; /* the thread's, as /proc had it last */
 	uint64_t cpu_ticks;

@@ -178,12 +178,43 @@ static void output_names(void **state)
 	check(strncmp(o.err, "perfhook: ", 10) == 0, "not refused in a line: %s", o.err);
 }
 
+struct sleeper {
+	const char *trace;
+	int pid;
+};
+
+static bool is_told(void *context)
+{
+	const struct sleeper *s = context;
+	struct outcome o = run(ARGV(perfhook_path(), "report", "--json", s->trace), NULL);
+	cJSON *json = o.status == 0 ? cJSON_Parse(o.out) : NULL;
+	cJSON *thread = json != NULL ? json_at(json, "threads")->child : NULL;
+
+	return thread != NULL && json_u64(thread, "tid") == (uint64_t)s->pid &&
+	       strcmp(json_text(thread, "name"), "sleep") == 0;
+}
+
+/* Who the threads of a process are stands in its trace while it runs. */
+static void runs_on(void **state)
+{
+	struct sleeper s = {.trace = in_box("sleep.trace")};
+	const char *const env[] = {text("PERFHOOK_OUT=%s", s.trace), NULL};
+	const struct options options = {.preload = true, .output = in_box("out"), .env = env};
+	struct running *r = start(ARGV("sleep", "50"), &options);
+
+	(void)state;
+	s.pid = running_pid(r);
+	check(wait_until(is_told, &s, 40), "its thread is not named");
+	kill(s.pid, SIGTERM);
+	finish(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		boxed(ends_by_exit),	      boxed(ends_unseen), boxed(ends_under_record),
 		boxed(child_inherits_blocks), boxed(new_image),	  boxed(children_that_libc_starts),
-		boxed(output_names)};
+		boxed(output_names),	      boxed(runs_on)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
