@@ -72,6 +72,8 @@ const SEVERITIES = {high: "bad", medium: "warning", low: "faint"};
 function evidenceText(key, value) {
 	if (typeof value === "string") return value;
 	if (key.endsWith("_bytes_per_s")) return formatRate(value);
+	if (key.endsWith("_bytes_per_hour")) return `${formatBytes(value)} an hour`;
+	if (key.endsWith("_bytes_per_request")) return formatBytes(value);
 	if (key === "bytes" || key.endsWith("_bytes")) return formatBytes(value);
 	if (key.endsWith("_us")) return formatSeconds(value / 1e6);
 	if (key.endsWith("_s")) return formatSeconds(value);
@@ -80,7 +82,7 @@ function evidenceText(key, value) {
 }
 
 function evidenceName(key) {
-	return key.replace(/_(bytes_per_s|bytes|us|s|percent)$/, "").replace(/_/g, " ");
+	return key.replace("_bytes_per_request", "_per_request").replace(/_(bytes_per_s|bytes_per_hour|bytes|us|s|percent)$/, "").replace(/_/g, " ");
 }
 
 function drawFinding(finding) {
