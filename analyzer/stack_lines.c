@@ -148,7 +148,8 @@ static size_t add_at(struct stack_lines *out, const struct frame *frames, size_t
 		out->lines[out->count++] = repeated;
 		return repeated.first + repeated.count;
 	}
-	if (runtime >= RUN_LEAST && i + runtime < whole) {
+	/* Not all of a stack: then they are what there is to tell. */
+	if (runtime >= RUN_LEAST && (i > 0 || runtime < whole)) {
 		add(out, LINE_RUNTIME, i, runtime - 1);
 		add(out, LINE_FRAME, i + runtime - 1, 1);
 		return i + runtime;

@@ -108,6 +108,7 @@ static void test_shown(void **state)
 		{"gthr:lock std:lock std:guard a main", "[2 runtime] std:guard a main"},
 		{"a libc:x libc:y libc:qsort b main", "a [2 runtime] qsort b main"},
 		{"libc:x libc:y libc:z", "x y z"},
+		{"a std:call std:invoke std:run libc:execute", "a [3 runtime] execute"},
 		{"?1 ?2 ?3 ?4 a main", "? [3 nameless] a main"},
 		{"?1 ?2 a main", "? ? a main"},
 		/* Recursion. */
