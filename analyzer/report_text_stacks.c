@@ -106,6 +106,17 @@ static void print_leak(struct report *r, struct emit_text *t, struct shown_stack
 	text_listed_stack(r, t, shown, rank, l->site->node, 8);
 }
 
+/* What grows is a guess, where the process can be asked. */
+static void print_ask_it(const struct report *r, struct emit_text *t)
+{
+	const struct run *run = r->run;
+
+	if (strcmp(run->end, "running") == 0 && !run->heap.reach.made && r->tree == NULL)
+		text_styled(t, STYLE_FAINT,
+			    "  'perfhook leaks --pid %d' tells what of it is lost, while it runs\n",
+			    run->pid);
+}
+
 void text_leaks(struct report *r, struct emit_text *t)
 {
 	struct shown_stacks shown = {.count = 0};
@@ -132,4 +143,5 @@ void text_leaks(struct report *r, struct emit_text *t)
 		print_leak(r, t, &shown, &r->leaks[i], i + 1);
 	shown_stacks_free(&shown);
 	text_more(r, t, r->leak_count, "stacks");
+	print_ask_it(r, t);
 }
