@@ -66,14 +66,6 @@ static void on_stop(int signal)
 	asked_to_stop = 1;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 /* ---- names -------------------------------------------------------------- */
 
 static bool name_is_used(const struct collector *c, const char *path)
@@ -171,7 +163,7 @@ static void retire(struct collector *c, size_t index)
 {
 	target_free(c->targets[index]);
 	c->targets[index] = c->targets[--c->target_count];
-	c->empty_since = now_ns();
+	c->empty_since = ph_clock_ns(CLOCK_MONOTONIC);
 }
 
 static struct target *parent_of(const struct collector *c, const struct ph_segment *s)
@@ -389,7 +381,7 @@ static void look_for_ends(struct collector *c)
 
 static uint64_t drain_all(struct collector *c)
 {
-	uint64_t moved = 0, now = now_ns();
+	uint64_t moved = 0, now = ph_clock_ns(CLOCK_MONOTONIC);
 	bool reclaim = now - c->last_reclaim > RECLAIM_EVERY_NS;
 
 	for (size_t i = 0; i < c->target_count; i++) {
@@ -459,14 +451,15 @@ static bool is_over(const struct collector *c)
 	    atomic_load(&c->control->root_ended) == 0 &&
 	    proc_alive(c->control->parent_pid, c->control->parent_start))
 		return false;
-	return !c->linger || now_ns() - c->empty_since > LINGER_NS || asked_to_stop;
+	return !c->linger || ph_clock_ns(CLOCK_MONOTONIC) - c->empty_since > LINGER_NS ||
+	       asked_to_stop;
 }
 
 static void run(struct collector *c)
 {
 	unsigned quiet = 0;
 
-	c->empty_since = now_ns();
+	c->empty_since = ph_clock_ns(CLOCK_MONOTONIC);
 	look_for_segments(c);
 	while (!is_over(c)) {
 		uint32_t seen;

@@ -15,17 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "trace/clock.h"
+
 #define PATIENCE_NS UINT64_C(600000000000)
 #define FOUND_FD    3		/* where the looker writes to */
 #define FOUND_MOST  (256 << 20) /* bytes; more is not believed */
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static void set_state(struct target *t, enum ph_look state)
 {
@@ -71,7 +65,7 @@ static void begin(struct target *t)
 	}
 	t->looker = child;
 	t->looker_fd = found;
-	t->looker_since = now_ns();
+	t->looker_since = ph_clock_ns(CLOCK_MONOTONIC);
 }
 
 /* A block for each line. */
@@ -101,7 +95,7 @@ static void end_if_over(struct target *t)
 {
 	int status;
 
-	if (now_ns() - t->looker_since > PATIENCE_NS)
+	if (ph_clock_ns(CLOCK_MONOTONIC) - t->looker_since > PATIENCE_NS)
 		kill(t->looker, SIGKILL);
 	if (waitpid(t->looker, &status, WNOHANG) == 0)
 		return;

@@ -155,11 +155,10 @@ static struct ph_mark *take_mark(struct ph_segment *s)
 /* How many ticks there are to a second, by what went by since the process began. */
 static double seconds_since_start(const struct ph_segment *s, uint64_t ticks)
 {
-	struct timespec now;
-	double ns, all = (double)(ph_clock_now(s->clock_kind) - s->start_ticks);
+	struct ph_clock_pair now = ph_clock_pair(s->clock_kind);
+	double ns = (double)now.realtime_ns - (double)s->start_realtime_ns;
+	double all = (double)(now.ticks - s->start_ticks);
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	ns = (double)now.tv_sec * 1e9 + (double)now.tv_nsec - (double)s->start_realtime_ns;
 	return all > 0 ? (double)(ticks - s->start_ticks) / all * ns / 1e9 : 0;
 }
 

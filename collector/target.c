@@ -33,14 +33,6 @@
 #define SAMPLE_LEAST_NS UINT64_C(50000000)   /* but not more often */
 #define KEEP_AFTER_NS	UINT64_C(10000000000)
 
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 /* At least `want` elements of `size`; new ones are zero. False: no memory. */
 static bool grow(struct target *t, void *array, size_t *room, size_t want, size_t size)
 {
@@ -288,9 +280,10 @@ void target_keep(struct target *t, bool at_end)
 	if (t->replaced || t->fd < 0 || fstat(t->fd, &st) != 0 || st.st_nlink > 0)
 		return;
 	/* Each try copies all of it. */
-	if (t->kept_last != 0 && now_ns(CLOCK_MONOTONIC) - t->kept_last < KEEP_AFTER_NS && !at_end)
+	if (t->kept_last != 0 && ph_clock_ns(CLOCK_MONOTONIC) - t->kept_last < KEEP_AFTER_NS &&
+	    !at_end)
 		return;
-	t->kept_last = now_ns(CLOCK_MONOTONIC);
+	t->kept_last = ph_clock_ns(CLOCK_MONOTONIC);
 	snprintf(part, sizeof(part), "%s.part", t->trace_path);
 	fd = open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	atomic_store(&t->segment->trace_gone, fd < 0);
@@ -354,18 +347,14 @@ void target_add_found(struct target *t, const char *json, size_t length)
 static void add_clock(struct target *t)
 {
 	struct ph_block_header header = {.kind = PH_BLOCK_CLOCK};
-	struct ph_clock_pair pair = {
-		.ticks = ph_clock_now(t->segment->clock_kind),
-		.monotonic_ns = now_ns(CLOCK_MONOTONIC),
-		.realtime_ns = now_ns(CLOCK_REALTIME),
-	};
+	struct ph_clock_pair pair = ph_clock_pair(t->segment->clock_kind);
 
 	add_block(t, &header, &pair, sizeof(pair));
 }
 
 static uint64_t suspended_ns(void)
 {
-	return now_ns(CLOCK_BOOTTIME) - now_ns(CLOCK_MONOTONIC);
+	return ph_clock_ns(CLOCK_BOOTTIME) - ph_clock_ns(CLOCK_MONOTONIC);
 }
 
 static bool has_other_time(const struct target *t)
@@ -410,13 +399,13 @@ void target_begin(struct target *t, const char *parent_path)
 	struct ph_file_header header = {.reserved = 0};
 
 	t->suspended_before = suspended_ns();
-	t->last_clock = now_ns(CLOCK_MONOTONIC);
+	t->last_clock = ph_clock_ns(CLOCK_MONOTONIC);
 	t->other_time = has_other_time(t);
 	/* Real time is everybody's: what our clock said when it began. */
 	if (t->other_time)
 		t->segment->start_monotonic_ns =
-			now_ns(CLOCK_MONOTONIC) -
-			(now_ns(CLOCK_REALTIME) - t->segment->start_realtime_ns);
+			ph_clock_ns(CLOCK_MONOTONIC) -
+			(ph_clock_ns(CLOCK_REALTIME) - t->segment->start_realtime_ns);
 	memcpy(header.id, t->segment->id, sizeof(header.id));
 	ph_file_header_seal(&header);
 	ph_buffer_put(&t->sealed, &header, sizeof(header));
@@ -960,7 +949,7 @@ static bool add_marks(struct target *t)
 uint64_t target_drain(struct target *t, bool all)
 {
 	uint32_t used = target_slots(t);
-	uint64_t now = now_ns(CLOCK_MONOTONIC);
+	uint64_t now = ph_clock_ns(CLOCK_MONOTONIC);
 	uint64_t moved = 0;
 	bool is_new;
 
@@ -1062,7 +1051,7 @@ static void add_end(struct target *t, const struct target_end *end)
 		.kind = end->kind,
 		.status = end->status,
 		.ended_ticks = ph_clock_now(s->clock_kind),
-		.ended_ns = now_ns(CLOCK_REALTIME),
+		.ended_ns = ph_clock_ns(CLOCK_REALTIME),
 		.lost = t->lost,
 		.stalled_ticks = t->stalled,
 		.damaged = t->damaged,

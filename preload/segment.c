@@ -231,15 +231,17 @@ static void describe(struct ph_segment *s, const struct ph_control *c, const str
 	struct {
 		char system[65], node[65], rest[65 * 4];
 	} uts;
+	struct ph_clock_pair now;
 
 	s->version = PH_SEGMENT_VERSION;
 	s->pid = sys_getpid();
 	s->process_start = start_time();
 	s->ppid = (int32_t)sys0(SYS_getppid);
 	s->clock_kind = ph_clock_choose();
-	s->start_ticks = ph_clock_now(s->clock_kind) & ~PH_CLOCK_FLAGS;
-	s->start_monotonic_ns = sys_clock_ns(CLOCK_MONOTONIC);
-	s->start_realtime_ns = sys_clock_ns(CLOCK_REALTIME);
+	now = ph_clock_pair(s->clock_kind);
+	s->start_ticks = now.ticks & ~PH_CLOCK_FLAGS;
+	s->start_monotonic_ns = now.monotonic_ns;
+	s->start_realtime_ns = now.realtime_ns;
 	s->clock = s->start_ticks;
 	s->epoch = 1;
 	s->events = ph_config.events;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "trace/format.h"
 #include "trace/segment.h"
 
 #if defined(__x86_64__)
@@ -51,6 +52,35 @@ static inline uint64_t ph_clock_now_ordered(uint32_t kind)
 	_mm_lfence();
 #endif
 	return ph_clock_now(kind);
+}
+
+static inline uint64_t ph_clock_ns(clockid_t clock)
+{
+	struct timespec ts = {0, 0};
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* This instant on all clocks. Whoever is interrupted between two of them sets them apart, by
+ * milliseconds on a busy machine: of some tries the quickest counts. */
+static inline struct ph_clock_pair ph_clock_pair(uint32_t kind)
+{
+	struct ph_clock_pair best = {0, 0, 0};
+	uint64_t least = UINT64_MAX;
+
+	for (int i = 0; i < 5; i++) {
+		uint64_t before = ph_clock_now_ordered(kind);
+		uint64_t monotonic = ph_clock_ns(CLOCK_MONOTONIC);
+		uint64_t realtime = ph_clock_ns(CLOCK_REALTIME);
+		uint64_t took = ph_clock_now_ordered(kind) - before;
+
+		if (took < least) {
+			least = took;
+			best = (struct ph_clock_pair){before + took / 2, monotonic, realtime};
+		}
+	}
+	return best;
 }
 
 /* Bring the shared word to at least `now`, awake. Returns the stamp that stands there
