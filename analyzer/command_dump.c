@@ -11,7 +11,9 @@
 #include "analyzer/command_load.h"
 #include "analyzer/commands.h"
 #include "analyzer/emit_json.h"
+#include "analyzer/format_text.h"
 #include "analyzer/function_kind.h"
+#include "analyzer/report_sections.h"
 #include "analyzer/run.h"
 #include "collector/collector.h"
 #include "trace/decode.h"
@@ -42,7 +44,11 @@ struct description {
 
 struct dump {
 	FILE *out;
-	bool json, failed;
+	bool json, full, failed;
+	struct symbols *symbols;
+	struct report names; /* of the run's stacks; run NULL: not open yet */
+	char **texts;	     /* by node: its frames; NULL: not needed yet */
+	size_t text_count;
 	uint8_t kinds[256]; /* by op, once it was seen */
 	bool kind_known[256];
 };
@@ -486,8 +492,67 @@ static void text_field(FILE *out, const struct field *f)
 	}
 }
 
-static void text_event(FILE *out, int tid, double at, const char *name, uint32_t node,
-		       const struct description *d)
+/* " slurp (app.c:17) < main (app.c:27)". Malloc'ed; NULL: out of memory. */
+static char *frames_text(struct dump *d, uint32_t node)
+{
+	struct stack stack;
+	char *text = NULL;
+	size_t size;
+	FILE *out;
+
+	if (report_stack(&d->names, node, &stack) != 0)
+		return NULL;
+	out = open_memstream(&text, &size);
+	for (size_t i = 0; out != NULL && i < stack.count; i++) {
+		const struct frame *f = &stack.frames[i];
+		char *label = frame_label(f);
+		char *safe = label != NULL ? format_name(label, 0, true) : NULL;
+		char *file = f->file != NULL ? format_name(base_name(f->file), 0, true) : NULL;
+
+		fprintf(out, "%s%s", i > 0 ? " < " : " ", safe != NULL ? safe : "?");
+		if (file != NULL)
+			fprintf(out, " (%s:%d)", file, f->line);
+		free(file);
+		free(safe);
+		free(label);
+	}
+	stack_free(&stack);
+	return out != NULL && fclose(out) == 0 ? text : NULL;
+}
+
+/* Events have few stacks: each is put together once. */
+static void text_frames(struct dump *d, uint32_t node)
+{
+	char **text;
+
+	if (node >= d->text_count)
+		return;
+	text = &d->texts[node];
+	if (*text == NULL)
+		*text = frames_text(d, node);
+	if (*text == NULL)
+		d->failed = true;
+	else
+		fputs(*text, d->out);
+}
+
+static bool open_names(struct dump *d, const struct run *run)
+{
+	d->texts = calloc(run->node_count + 1, sizeof(*d->texts));
+	d->text_count = d->texts != NULL ? run->node_count : 0;
+	return d->texts != NULL && report_names_open(&d->names, run, d->symbols) == 0;
+}
+
+static void close_names(struct dump *d)
+{
+	for (size_t i = 0; i < d->text_count; i++)
+		free(d->texts[i]);
+	free(d->texts);
+	if (d->names.run != NULL)
+		report_close(&d->names);
+}
+
+static void text_event(FILE *out, int tid, double at, const char *name, const struct description *d)
 {
 	char *safe = format_name(name, 0, true);
 
@@ -502,9 +567,19 @@ static void text_event(FILE *out, int tid, double at, const char *name, uint32_t
 		fputs(" = ", out);
 		text_field(out, &d->result);
 	}
+}
+
+/* What is behind an event: " <0.000012345> #4", the first as strace's -T has it. */
+static void text_rest(struct dump *d, const struct run *run, const struct ph_event *event,
+		      uint32_t node)
+{
+	if (d->full && event->call != NULL && event->op < PH_OP_REALLOC_BEGIN)
+		fprintf(d->out, " <%.9f>", (double)event->call->duration * run->ns_per_tick / 1e9);
 	if (node != 0)
-		fprintf(out, " #%u", node);
-	fputc('\n', out);
+		fprintf(d->out, " #%u", node);
+	if (d->full && node != 0)
+		text_frames(d, node);
+	fputc('\n', d->out);
 }
 
 static void json_field(struct emit_json *e, const struct field *f)
@@ -525,8 +600,9 @@ static void json_field(struct emit_json *e, const struct field *f)
 	}
 }
 
-static int json_event(FILE *out, int tid, double at, const char *name, const struct ph_event *event,
-		      uint32_t node, const struct description *d)
+static int json_event(struct dump *dump, const struct run *run, int tid, double at,
+		      const char *name, const struct ph_event *event, uint32_t node,
+		      const struct description *d)
 {
 	struct emit_json e;
 
@@ -540,10 +616,15 @@ static int json_event(FILE *out, int tid, double at, const char *name, const str
 			json_field(&e, &d->fields[i]);
 	if (d->result.key != NULL)
 		json_field(&e, &d->result);
-	if (event->call != NULL)
+	if (event->call != NULL) {
 		emit_u64(&e, "duration_ticks", event->call->duration);
+		emit_double(&e, "duration_us",
+			    (double)event->call->duration * run->ns_per_tick / 1e3);
+	}
 	emit_u64(&e, "node", node);
-	return emit_json_finish(&e, out, false);
+	if (dump->full)
+		json_stack(&dump->names, &e, node);
+	return emit_json_finish(&e, dump->out, false);
 }
 
 static int visit(void *context, const struct run *run, int tid, double t_s,
@@ -554,7 +635,10 @@ static int visit(void *context, const struct run *run, int tid, double t_s,
 	enum ph_kind kind = kind_of(d, event->op, function != NULL ? function : "");
 	const char *name = event_name(event->op, function);
 
-	(void)run;
+	if (d->full && d->names.run == NULL && !open_names(d, run)) {
+		d->failed = true;
+		return 1;
+	}
 	/* Not the whole: the room for a name is large. */
 	description.count = 0;
 	description.result.key = NULL;
@@ -562,10 +646,12 @@ static int visit(void *context, const struct run *run, int tid, double t_s,
 		describe_memory(&description, kind, event);
 	else
 		describe_call(&description, kind, event->call);
-	if (!d->json)
-		text_event(d->out, tid, t_s, name, node, &description);
-	else if (json_event(d->out, tid, t_s, name, event, node, &description) != 0)
-		d->failed = true;
+	if (d->json) {
+		d->failed |= json_event(d, run, tid, t_s, name, event, node, &description) != 0;
+	} else {
+		text_event(d->out, tid, t_s, name, &description);
+		text_rest(d, run, event, node);
+	}
 	return d->failed || ferror(d->out);
 }
 
@@ -584,6 +670,7 @@ static int dump_events(struct dump *d, const struct options *o, const struct run
 		output_close(&out, NULL);
 		return -1;
 	}
+	close_names(d);
 	run_free(&run);
 	if (d->failed && !ferror(out.file)) {
 		output_close(&out, NULL);
@@ -601,7 +688,7 @@ int command_dump(const struct options *o, struct error *e)
 		.debug_paths = o->debug_paths,
 		.debug_path_count = o->debug_path_count,
 	};
-	struct dump dump = {.json = o->json};
+	struct dump dump = {.json = o->json, .full = o->full};
 	struct symbols *symbols;
 	struct view_filter filter;
 	struct run_view view;
@@ -612,6 +699,7 @@ int command_dump(const struct options *o, struct error *e)
 	symbols = symbols_open(&where);
 	if (symbols == NULL)
 		return fail(e, ERROR_MEMORY, 0, "out of memory");
+	dump.symbols = symbols;
 	rc = load_view(path, o, view_filter(&filter, o, symbols), &view, e);
 	if (rc == 0)
 		rc = dump_events(&dump, o, &view, e);

@@ -38,9 +38,10 @@ static const struct command commands[] = {
 	 command_diff},
 	{"check", "TRACE... LIMIT... [OPTION...]", "hold a run to limits or a baseline, for CI",
 	 OPTIONS_REPORT | OPTIONS_VIEW | OPTION_CHECK | OPTION_SUPPRESSIONS, 1, -1, command_check},
-	{"dump", "TRACE [--json] [-o FILE]", "every event in time order, one a line",
-	 OPTION_JSON | OPTION_OUTPUT | OPTION_NO_PAGER | OPTIONS_VIEW | OPTIONS_SYMBOLS, 1, 1,
-	 command_dump},
+	{"dump", "TRACE [--json] [--full] [-o FILE]", "every event in time order, one a line",
+	 OPTION_JSON | OPTION_OUTPUT | OPTION_FULL | OPTION_NO_PAGER | OPTIONS_VIEW |
+		 OPTIONS_SYMBOLS,
+	 1, 1, command_dump},
 	{"flame", "TRACE... [--cost COST] [--diff BEFORE] [-o FILE.svg]",
 	 "a flame graph of what stacks cost, as one SVG",
 	 OPTION_OUTPUT | OPTIONS_SYMBOLS | OPTIONS_VIEW | OPTION_COST | OPTION_FLAME, 1, -1,

@@ -231,6 +231,34 @@ static void every_command(void **state)
 	cJSON_Delete(json);
 }
 
+/* Of a dump's line what its stack's number means, and how long the call took. */
+static void whole_dump(void **state)
+{
+	struct outcome o = record_phases(NULL), answer;
+	unsigned long lines = 0, named = 0, timed = 0;
+	cJSON *json;
+
+	(void)state;
+	answer = ask(&o, "dump", ARGV("--full", "--stack", "take_blocks"));
+	check_status(&answer, 0);
+	for (char *rest = answer.out, *line; (line = strsep(&rest, "\n")) != NULL;) {
+		lines += strstr(line, " malloc(") != NULL;
+		named += strstr(line, " malloc(") != NULL && strstr(line, " take_blocks (") != NULL;
+	}
+	check(lines > 0 && lines == named, "%lu of %lu mallocs have their stack", named, lines);
+	answer = ask(&o, "dump", ARGV("--full", "--json"));
+	check_status(&answer, 0);
+	for (char *rest = answer.out, *line; (line = strsep(&rest, "\n")) != NULL;) {
+		json = cJSON_Parse(line);
+		if (json == NULL || !cJSON_HasObjectItem(json, "count"))
+			continue;
+		check(cJSON_IsArray(json_at(json, "stack")), "no stack: %s", line);
+		timed += json_at(json, "duration_us")->valuedouble > 0;
+		cJSON_Delete(json);
+	}
+	check(timed > 0, "no call has a duration");
+}
+
 static void check_refused(const struct outcome *o, const char *const *options, const char *part)
 {
 	struct outcome answer = ask(o, "report", options);
@@ -445,12 +473,19 @@ static void memory_of_the_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		boxed(windows),	      boxed(windows_of_a_tree),
-		boxed(moments),	      boxed(at_a_trees_peak),
-		boxed(filters),	      boxed(every_command),
-		boxed(mistakes),      boxed(marks_refused),
-		boxed(packed),	      boxed(sums),
-		boxed(distributions), boxed(memory_of_the_kernel),
+		boxed(windows),
+		boxed(windows_of_a_tree),
+		boxed(moments),
+		boxed(at_a_trees_peak),
+		boxed(filters),
+		boxed(every_command),
+		boxed(whole_dump),
+		boxed(mistakes),
+		boxed(marks_refused),
+		boxed(packed),
+		boxed(sums),
+		boxed(distributions),
+		boxed(memory_of_the_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
