@@ -71,6 +71,20 @@ static uint64_t end_of(const struct reach_block *b)
 	return __builtin_add_overflow(b->address, b->size, &end) ? UINT64_MAX : end;
 }
 
+/* The same as far as there is memory: a size may be anything. */
+static uint64_t mapped_end(const struct reach_block *b, const struct maps *maps)
+{
+	const struct mapping *m = maps_at(maps, b->address), *last;
+	uint64_t end = end_of(b);
+
+	if (m == NULL)
+		return b->address;
+	for (last = &maps->list[maps->count - 1]; m->end < end; m++)
+		if (m == last || m[1].start != m->end)
+			return m->end;
+	return end;
+}
+
 /* Of each block the aligned words that lie in it. */
 static void take_blocks(void *context, uint64_t address, const uint64_t *words, size_t count)
 {
@@ -96,16 +110,20 @@ static void take_blocks(void *context, uint64_t address, const uint64_t *words, 
 }
 
 static void look_at_blocks(struct reach_graph *g, const struct reach_block *blocks, size_t count,
-			   struct memory *memory)
+			   struct kept *kept)
 {
 	struct walk w = {.graph = g, .blocks = blocks, .count = count, .from = REACH_ROOTS};
 
 	for (size_t i = 0; i < count;) {
-		uint64_t start = blocks[i].address, end = end_of(&blocks[i]);
+		uint64_t start = blocks[i].address, end = mapped_end(&blocks[i], &kept->maps);
 
-		for (i++; i < count && blocks[i].address - end < NEAR && end - start < AT_ONCE; i++)
-			end = end_of(&blocks[i]) > end ? end_of(&blocks[i]) : end;
-		memory_each(memory, start, end, false, take_blocks, &w);
+		for (i++; i < count && blocks[i].address - end < NEAR && end - start < AT_ONCE;
+		     i++) {
+			uint64_t next = mapped_end(&blocks[i], &kept->maps);
+
+			end = next > end ? next : end;
+		}
+		memory_each(&kept->memory, start, end, false, take_blocks, &w);
 		w.at = i;
 	}
 }
@@ -146,7 +164,7 @@ int scan_blocks(struct scan *s, struct reach_block *blocks, size_t count, struct
 	*s = (struct scan){.roots_bytes = kept->memory.read,
 			   .shared_bytes = roots.shared_bytes,
 			   .foreign_blocks = roots.foreign_blocks};
-	look_at_blocks(g, blocks, count, &kept->memory);
+	look_at_blocks(g, blocks, count, kept);
 	s->blocks_bytes = kept->memory.read - s->roots_bytes;
 	s->unreadable_bytes = kept->memory.unreadable;
 	good = !roots.failed && reach_judge(g);

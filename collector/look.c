@@ -107,10 +107,15 @@ static void end_if_over(struct target *t)
 
 void look_serve(struct target *t)
 {
-	uint32_t wanted = PH_LOOK_WANTED;
+	static const char late[] = "{\"failed\":\"the collector did not come to it within 5 s: was "
+				   "the machine busy, or "
+				   "the disk full?\"}";
+	uint32_t wanted = PH_LOOK_WANTED, given_up = PH_LOOK_LATE;
 
 	if (t->looker != 0)
 		end_if_over(t);
+	else if (atomic_compare_exchange_strong(&t->segment->look, &given_up, PH_LOOK_OVER))
+		target_add_found(t, late, strlen(late));
 	else if (atomic_compare_exchange_strong(&t->segment->look, &wanted, PH_LOOK_BEGUN))
 		begin(t);
 }

@@ -153,8 +153,11 @@ static void await_look(uintptr_t frame)
 	do {
 		uint64_t waited = sys_clock_ns(CLOCK_MONOTONIC) - began;
 
-		if (waited > (seen == PH_LOOK_WANTED ? LOOK_BEGINS_NS : LOOK_WAIT_NS) ||
-		    !ph_collector_alive(p->control))
+		if (waited > LOOK_WAIT_NS || !ph_collector_alive(p->control))
+			break;
+		/* Nobody is to begin later, when it is not there any more. */
+		if (seen == PH_LOOK_WANTED && waited > LOOK_BEGINS_NS &&
+		    atomic_compare_exchange_strong(&g->look, &seen, PH_LOOK_LATE))
 			break;
 		sys_futex_wait(&g->look, seen, 50000000);
 		seen = atomic_load_explicit(&g->look, memory_order_acquire);

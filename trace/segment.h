@@ -176,6 +176,7 @@ enum ph_look {
 	PH_LOOK_WANTED = 1,
 	PH_LOOK_BEGUN = 2, /* somebody is about to stop it */
 	PH_LOOK_OVER = 3,  /* it may go on */
+	PH_LOOK_LATE = 4,  /* nobody came: it has gone on */
 };
 
 #define PH_UNWINDER_LIBUNWIND 1u

@@ -507,6 +507,29 @@ static void test_without_first_thread(void **state)
 	let_go(&h);
 }
 
+/* A collector that does not come keeps nobody: and the trace says why there is no search. */
+static void test_late_collector(void **state)
+{
+	struct held h = {.out = in_box("out")};
+	const struct options options = {
+		.preload = true, .output = h.out, .env = at_exit, .timeout_s = 60};
+	struct outcome o;
+	int collector;
+
+	(void)state;
+	h.running = start(ARGV(program("lost_at_end"), "left"), &options);
+	check(wait_until(is_ready, &h, 30), "it is not ready");
+	collector = find_collector(running_traces(h.running));
+	check(collector > 0 && kill(collector, SIGSTOP) == 0, "no collector");
+	write_file(in_box("go"), "", 0);
+	o = finish(h.running);
+	kill(collector, SIGCONT);
+	check_status(&o, 0);
+	check(strstr(json_text(report(o.trace), "reachability.missing"), "did not come to it") !=
+		      NULL,
+	      "%s", json_text(report(o.trace), "reachability.missing"));
+}
+
 static void check_no_end(const char *how, const char *why)
 {
 	struct outcome o = end_by(how);
@@ -603,7 +626,7 @@ int main(void)
 		boxed(test_ends_without),     boxed(test_end_of_child),
 		boxed(test_end_by_record),    boxed(test_killed_copy),
 		boxed(test_ended_meanwhile),  boxed(test_without_first_thread),
-		boxed(test_lost_first),
+		boxed(test_late_collector),   boxed(test_lost_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
