@@ -328,3 +328,70 @@ bool proc_has_anonymous(int pid, const char *name)
 		closedir(descriptors);
 	return found;
 }
+
+/* A process, and whose child it is. */
+struct kin {
+	int pid, parent;
+	bool is_of_it;
+};
+
+/* All processes, malloc'ed; NULL: not to be had. */
+static struct kin *list_processes(size_t *count)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	struct kin *list = NULL;
+	size_t room = 0;
+
+	*count = 0;
+	while (proc != NULL && (entry = readdir(proc)) != NULL) {
+		int pid = (int)strtol(entry->d_name, NULL, 10);
+		char text[1024];
+		const char *parent = pid > 0 ? stat_field(pid, 4, text, sizeof(text)) : NULL;
+
+		if (parent == NULL)
+			continue;
+		if (*count == room) {
+			struct kin *more = realloc(list, (room = 2 * room + 256) * sizeof(*more));
+
+			if (more == NULL)
+				break;
+			list = more;
+		}
+		list[(*count)++] = (struct kin){pid, (int)strtol(parent, NULL, 10), false};
+	}
+	if (proc != NULL)
+		closedir(proc);
+	return list;
+}
+
+/* True: some more are known to be of it. */
+static bool find_descendants(struct kin *list, size_t count, int pid)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < count; i++) {
+		bool is_of_it = list[i].parent == pid;
+
+		for (size_t k = 0; k < count && !is_of_it && !list[i].is_of_it; k++)
+			is_of_it = list[k].is_of_it && list[k].pid == list[i].parent;
+		more |= is_of_it && !list[i].is_of_it;
+		list[i].is_of_it |= is_of_it;
+	}
+	return more;
+}
+
+void proc_signal_tree(int pid, int signal)
+{
+	size_t count;
+	struct kin *list = list_processes(&count);
+
+	while (find_descendants(list, count, pid))
+		;
+	/* Who starts them first: it is not to start more. */
+	kill(pid, signal);
+	for (size_t i = 0; i < count; i++)
+		if (list[i].is_of_it)
+			kill(list[i].pid, signal);
+	free(list);
+}

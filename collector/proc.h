@@ -58,6 +58,9 @@ bool proc_memory(int fd, struct ph_sample *out);
 /* Is one of its descriptors an anonymous inode of this name ("[io_uring]")? */
 bool proc_has_anonymous(int pid, const char *name);
 
+/* To a process, and to all that it has started and that has not lost its parent since. */
+void proc_signal_tree(int pid, int signal);
+
 /* CPU-independent name lookup: readlink into a NUL-terminated buffer. */
 bool proc_link(const char *path, char *out, size_t room);
 

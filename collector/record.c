@@ -200,19 +200,20 @@ static bool ends_within(pid_t child, double seconds)
 	return ended.si_pid != 0;
 }
 
-/* As timeout(1) does it: by a signal that can be met, then by one that cannot. */
+/* As timeout(1) does it: by a signal that can be met, then by one that cannot, to all that it
+ * started; but not by a process group of its own, which would take the terminal from it. */
 static void end_after(pid_t child, double seconds, const char *name)
 {
 	if (ends_within(child, seconds))
 		return;
 	fprintf(stderr, "perfhook: record: %s was ended after %g s (--duration)\n", name, seconds);
-	kill(child, SIGTERM);
-	kill(child, SIGCONT); /* if it is stopped */
+	proc_signal_tree(child, SIGTERM);
+	proc_signal_tree(child, SIGCONT); /* if it is stopped */
 	if (ends_within(child, GRACE_S))
 		return;
 	fprintf(stderr, "perfhook: record: %s went on for %d s after SIGTERM: it was killed\n",
 		name, GRACE_S);
-	kill(child, SIGKILL);
+	proc_signal_tree(child, SIGKILL);
 }
 
 static int wait_for(pid_t child, const struct record_options *options, const char *name)

@@ -35,6 +35,22 @@ static void ended_by_itself(void **state)
 	check_status(&o, 5);
 }
 
+static bool has_gone(void *pid)
+{
+	return kill(*(int *)pid, 0) != 0;
+}
+
+/* What it started is not left over. */
+static void ended_with_its_children(void **state)
+{
+	struct outcome o = record_for("0.5", "sh -c 'sleep 60 & echo $! >pid; wait'; true");
+	int pid = atoi(read_file(in_box("pid"), NULL));
+
+	(void)state;
+	check_status(&o, 128 + SIGTERM);
+	check(pid > 0 && wait_until(has_gone, &pid, 10), "process %d is left over", pid);
+}
+
 static void ends_before(void **state)
 {
 	struct outcome o = record_for("60", "exit 3");
@@ -60,10 +76,8 @@ static void wrong_durations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		boxed(ended_by_a_signal),
-		boxed(ended_by_itself),
-		boxed(ends_before),
-		boxed(wrong_durations),
+		boxed(ended_by_a_signal), boxed(ended_by_itself), boxed(ended_with_its_children),
+		boxed(ends_before),	  boxed(wrong_durations),
 	};
 
 	return cmocka_run_group_tests_name("duration", tests, NULL, NULL);
