@@ -24,6 +24,7 @@
 
 #define PATIENCE_NS  INT64_C(2000000000) /* for a thread to stop */
 #define ASLEEP_NS    INT64_C(3000000)	 /* after which one that cannot be woken is left */
+#define STATUS_ROOM  (1u << 20)		 /* a user may be in very many groups */
 #define VECTORS_MOST (64u << 10)	 /* bytes: AVX-512 takes 2.7 KB, AMX 8 more */
 
 static uint64_t now_ns(void)
@@ -93,7 +94,7 @@ static const char *find_field(const char *text, const char *field)
 
 uint64_t trace_status(pid_t pid, pid_t tid, const char *field, int base)
 {
-	char text[8192];
+	static char text[STATUS_ROOM];
 	const char *at;
 
 	read_small(text, sizeof(text), "/proc/%d/task/%d/status", pid, tid);
@@ -103,7 +104,7 @@ uint64_t trace_status(pid_t pid, pid_t tid, const char *field, int base)
 
 void trace_status_line(pid_t pid, const char *field, char *out, size_t room)
 {
-	char text[8192];
+	static char text[STATUS_ROOM];
 	const char *at;
 
 	*out = '\0';
