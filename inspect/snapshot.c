@@ -312,11 +312,23 @@ static bool refuse(struct snapshot *copy, long error)
 	return false;
 }
 
+/* A stop or a signal that is under way comes first: then the kernel does not clone. */
+static long clone_by(struct hand *h, unsigned long flags, pid_t *child)
+{
+	enum { NOT_YET = 513, TRIES = 4 }; /* ERESTARTNOINTR of <linux/errno.h> */
+	const unsigned long arguments[5] = {flags};
+	long r = -NOT_YET;
+
+	for (int i = 0; i < TRIES && r == -NOT_YET; i++)
+		r = call(h, SYS_clone, arguments, child);
+	return r;
+}
+
 /* As a child of the process, which it can only see by wait4(__WALL). */
 static bool make_child(struct snapshot *copy, struct hand *h)
 {
 	pid_t child = 0;
-	long r = call(h, SYS_clone, (const unsigned long[5]){CLONE_FILES}, &child);
+	long r = clone_by(h, CLONE_FILES, &child);
 
 	if (r <= 0 || child == 0 || !await_child(child))
 		return refuse(copy, r);
@@ -337,14 +349,14 @@ static bool make_orphan(struct snapshot *copy, struct hand *h)
 {
 	struct hand middle;
 	pid_t child = 0, grandchild = 0;
-	long r = call(h, SYS_clone, (const unsigned long[5]){CLONE_VM | CLONE_FILES}, &child), s;
+	long r = clone_by(h, CLONE_VM | CLONE_FILES, &child), s;
 
 	if (r <= 0 || child == 0 || !await_child(child))
 		return refuse(copy, r);
 	/* The copying is its time. */
 	setpriority(PRIO_PROCESS, (id_t)child, -20);
 	s = take_hand(&middle, child, h->gadget, PTRACE_O_EXITKILL)
-		    ? call(&middle, SYS_clone, (const unsigned long[5]){CLONE_FILES}, &grandchild)
+		    ? clone_by(&middle, CLONE_FILES, &grandchild)
 		    : -EPERM;
 	if (s > 0 && grandchild != 0 && await_child(grandchild))
 		copy->pid = grandchild;

@@ -446,6 +446,7 @@ static int stop_all(struct stop *s, struct error *e)
 	for (;;) {
 		int fresh = seize_new(s);
 
+		s->refused = fresh < 0 && errno == EPERM;
 		if (fresh < 0)
 			return explain(s->pid, errno, e);
 		if (from == 0)

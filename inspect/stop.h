@@ -36,6 +36,7 @@ struct stop {
 	struct stopped_thread *threads;
 	size_t count, room;
 	uint64_t began_ns, ended_ns; /* CLOCK_MONOTONIC: how long it stood */
+	bool refused;		     /* by the kernel: another's tracee, or no right to */
 };
 
 /* Of s->pid, the rest zero or from before. 0, or -1 with *e filled: then it runs. */

@@ -507,6 +507,26 @@ static void test_without_first_thread(void **state)
 	let_go(&h);
 }
 
+/* Two at once take turns. */
+static void test_two_looks(void **state)
+{
+	struct held h = hold("waiting");
+	const struct options options = {.timeout_s = 60};
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		struct running *other =
+			start(ARGV(perfhook_path(), "leaks", "--pid", text("%d", h.pid)), &options);
+		cJSON *json = look_well(&h, NULL);
+		const struct outcome o = finish(other);
+
+		check_status(&o, 0);
+		check(check_classes(read_file(h.out, NULL), json) >= 20, "few blocks");
+		cJSON_Delete(json);
+	}
+	let_go(&h);
+}
+
 /* A collector that does not come keeps nobody: and the trace says why there is no search. */
 static void test_late_collector(void **state)
 {
