@@ -646,7 +646,8 @@ int main(void)
 		boxed(test_ends_without),     boxed(test_end_of_child),
 		boxed(test_end_by_record),    boxed(test_killed_copy),
 		boxed(test_ended_meanwhile),  boxed(test_without_first_thread),
-		boxed(test_late_collector),   boxed(test_lost_first),
+		boxed(test_two_looks),	      boxed(test_late_collector),
+		boxed(test_lost_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
