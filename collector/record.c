@@ -279,10 +279,10 @@ static bool shell_pattern(const char *output, char *out, size_t room)
 	return output[0] != '-';
 }
 
-/* How to see all of several traces at once. */
+/* How to see all of several traces at once, or at a terminal one whose name was not chosen. */
 static void say_traces(const struct session *s, const struct record_options *options)
 {
-	const char *wanted = getenv("PERFHOOK_OUT");
+	const char *wanted = getenv("PERFHOOK_OUT"), *last = NULL;
 	const char *output = options->output != NULL		 ? options->output
 			     : wanted != NULL && *wanted != '\0' ? wanted
 								 : OUTNAME_DEFAULT;
@@ -290,11 +290,20 @@ static void say_traces(const struct session *s, const struct record_options *opt
 	size_t ours = 0;
 	glob_t found;
 
+	if (atomic_load(&s->control->announced) == 1 &&
+	    (strcmp(output, OUTNAME_DEFAULT) != 0 || !isatty(STDERR_FILENO)))
+		return;
 	snprintf(control, sizeof(control), "%s/control", s->folder);
 	if (!shell_pattern(output, pattern, sizeof(pattern)) || glob(pattern, 0, NULL, &found) != 0)
 		return;
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		ours += collector_wrote(found.gl_pathv[i], control);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		if (!collector_wrote(found.gl_pathv[i], control))
+			continue;
+		ours++;
+		last = found.gl_pathv[i];
+	}
+	if (ours == 1 && atomic_load(&s->control->announced) == 1)
+		fprintf(stderr, "perfhook: 1 trace: perfhook report %s\n", last);
 	if (ours > 1 && ours == found.gl_pathc)
 		fprintf(stderr, "perfhook: %zu traces: perfhook report %s\n", ours, pattern);
 	else if (ours > 1)
@@ -366,7 +375,7 @@ int collector_record(const struct record_options *options, char **command)
 	if (!said && atomic_load(&s.control->announced) == 0 &&
 	    !(WIFEXITED(status) && (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127)))
 		say_unrecorded(&s, command[0]);
-	if (atomic_load(&s.control->announced) > 1)
+	if (atomic_load(&s.control->announced) > 0)
 		say_traces(&s, options);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

@@ -197,6 +197,26 @@ static void pager_that_is_missing_or_leaves(void **state)
 	check(has(&s, "/nonexistent cannot be opened"), "it is not said: %s", s.text);
 }
 
+/* What nobody chose a name for is named to who sits there, and to nobody else. */
+static void name_of_the_trace(void **state)
+{
+	const char *command = text("cd %s && exec %s record", box_dir(), perfhook_path());
+	struct screen s =
+		show(100, ARGV("/bin/sh", "-c", text("%s %s", command, program("leak"))), NULL);
+	struct outcome o;
+
+	(void)state;
+	check_u64((uint64_t)s.status, 0, "status");
+	check(has(&s, "perfhook: 1 trace: perfhook report perfhook.leak."), "not named: %s",
+	      s.text);
+	s = show(100,
+		 ARGV("/bin/sh", "-c", text("%s -o chosen.trace %s", command, program("leak"))),
+		 NULL);
+	check(!has(&s, "1 trace"), "named: %s", s.text);
+	o = run(ARGV(perfhook_path(), "record", program("leak")), NULL);
+	check(o.err[0] == '\0', "said where nobody sits: %s", o.err);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +224,7 @@ int main(void)
 		boxed(lines_fit),
 		boxed(pager),
 		boxed(pager_that_is_missing_or_leaves),
+		boxed(name_of_the_trace),
 	};
 
 	return cmocka_run_group_tests_name("terminal", tests, NULL, NULL);
