@@ -464,7 +464,8 @@ uninstall:
 		$D$(ZSHDIR)/_perfhook $(patsubst %,$D$(INCLUDEDIR)/%,$(notdir $(HEADER))) \
 		$(patsubst $(BUILD)/man/%,$D$(MANDIR)/man1/%,$(filter %.1,$(MAN))) \
 		$(patsubst $(BUILD)/man/%,$D$(MANDIR)/man5/%,$(filter %.5,$(MAN)))
-	rm -rf $D$(DOCDIR)
+	rm -f $(addprefix $D$(DOCDIR)/,LICENSE $(DOCS) $(notdir $(LICENCES)))
+	rmdir $D$(DOCDIR)/docs $D$(DOCDIR) 2>/dev/null || :
 
 # The sources as they are committed, and nothing else: the same bytes each time.
 DIST := $(BUILD)/perfhook-$(VERSION).tar.gz
