@@ -75,6 +75,7 @@ const tree = {parent: [0], fn: [0], byKey: new Map()};
 const fnName = ["all"];
 const fnModule = [""];
 const fnOwn = [false];
+const fnFiles = [new Set()]; // of one name there may be several, static ones
 const fnByName = new Map();
 
 function fnOf(name, module, own, renamed) {
@@ -87,6 +88,7 @@ function fnOf(name, module, own, renamed) {
 		fnName.push(name);
 		fnModule.push(module);
 		fnOwn.push(own === 1);
+		fnFiles.push(new Set());
 	}
 	return fn;
 }
@@ -118,8 +120,11 @@ function renamedFrom(run) {
 // Where in the tree a run's nodes and stacks are.
 function mergeLines(run, renamed) {
 	const {strings, stackOthers: others} = run;
-	const frameFn = run.frames.function.map((f, i) =>
-		fnOf(strings[f], strings[run.frames.module[i]], run.frames.own[i], renamed));
+	const frameFn = run.frames.function.map((f, i) => {
+		const fn = fnOf(strings[f], strings[run.frames.module[i]], run.frames.own[i], renamed);
+		if (strings[run.frames.file[i]]) fnFiles[fn].add(baseName(strings[run.frames.file[i]]));
+		return fn;
+	});
 	const nodes = new Int32Array(run.nodeFrame.length);
 	for (let n = 1; n < nodes.length; n++) nodes[n] = treeChild(nodes[run.nodeParent[n]], frameFn[run.nodeFrame[n]]);
 	return {nodes, stacks: run.stackNode.map((node, i) => {

@@ -100,6 +100,7 @@ function threadFn(thread) {
 		fnName.push(thread < 0 ? "(other threads)" : threadText(thread));
 		fnModule.push("");
 		fnOwn.push(false);
+		fnFiles.push(new Set());
 	}
 	return fnOfThread.get(thread);
 }
@@ -253,7 +254,8 @@ function markFound(t) {
 		flame.found = null;
 		return;
 	}
-	const hit = fnName.map((name, i) => name.toLowerCase().includes(term) || baseName(fnModule[i]).toLowerCase().includes(term));
+	const has = (text) => text.toLowerCase().includes(term);
+	const hit = fnName.map((name, i) => has(name) || has(baseName(fnModule[i])) || [...fnFiles[i]].some(has));
 	flame.found = Uint8Array.from(t.fn, (fn, i) => (i !== 0 && hit[fn] ? 1 : 0));
 }
 

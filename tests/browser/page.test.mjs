@@ -98,6 +98,8 @@ describe("flame graph", () => {
 		await page.fill("#find", "build_index");
 		await page.waitForSelector("#graph g.match");
 		assert.match(await page.locator("#flame-says").innerText(), /“build_index”: 1 function, 1\.9 MiB \(9[78]\.\d%\)/);
+		await page.fill("#find", "PAGE.c");
+		await page.waitForFunction(() => /“PAGE.c”: \d+ functions/.test(document.querySelector("#flame-says").textContent));
 		await page.fill("#find", "no such thing");
 		await page.waitForFunction(() => document.querySelector("#flame-says").textContent.includes("Nothing is called"));
 	});
