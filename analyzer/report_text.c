@@ -11,6 +11,7 @@
 #define LABEL	   14 /* columns of "  label       " */
 #define BARS_WIDTH 64
 #define BARS_LEAST 16
+#define REMARK	   34 /* columns behind them, mostly */
 
 void text_label(struct emit_text *t, const char *label)
 {
@@ -42,8 +43,11 @@ size_t text_timeline(struct report *r, struct emit_text *t, const double *values
 
 	snprintf(remark, sizeof(remark), "  to %s, over %s", top,
 		 format_seconds(span, run_span_s(r->run), t->utf8));
-	room = t->width > t->at + 8 ? t->width - t->at : 8;
+	room = t->width > t->at + 8 ? t->width - t->at - 1 : 8;
+	/* Timelines below each other have the same width, whatever stands behind. */
 	columns = format_columns(remark);
+	if (columns < REMARK && room > REMARK + BARS_LEAST)
+		columns = REMARK;
 	/* Where few bars are left in front of it, it stands below all that fit. */
 	columns = room > columns + BARS_LEAST ? room - columns : room;
 	bars = format_sparkline(values, count, columns < BARS_WIDTH ? columns : BARS_WIDTH,
