@@ -150,7 +150,7 @@ static void text_hint(struct check *c, struct emit_text *t)
 
 void check_text(struct check *c, struct emit_text *t)
 {
-	size_t shown = c->report->top == 10 ? SHOWN : c->report->top;
+	size_t shown = c->report->top == REPORT_TOP ? SHOWN : c->report->top;
 	const struct run *run = c->report->run;
 	char remark[96];
 

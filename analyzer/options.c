@@ -579,5 +579,5 @@ size_t options_top(const struct options *o)
 {
 	if (o->top_given)
 		return o->top == 0 || o->top > SIZE_MAX ? SIZE_MAX : (size_t)o->top;
-	return o->html ? 200 : o->json ? 100 : 10;
+	return o->html ? 200 : o->json ? 100 : REPORT_TOP;
 }

@@ -54,6 +54,8 @@ struct stack_numbers {
 	void *context;
 };
 
+#define REPORT_TOP 10 /* of each list in text, where nobody says */
+
 struct report {
 	const struct run *run;
 	const struct tree *tree; /* of which the run is the sum; NULL: it is one trace's */

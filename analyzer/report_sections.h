@@ -44,6 +44,7 @@ void text_findings(struct report *r, struct emit_text *t);
 void text_memory(struct report *r, struct emit_text *t);
 void text_peak(struct report *r, struct emit_text *t);
 void text_leaks(struct report *r, struct emit_text *t);
+void text_suspects(struct report *r, struct emit_text *t);
 void text_suppressions(struct report *r, struct emit_text *t);
 void text_io(struct report *r, struct emit_text *t);
 void text_sockets(struct report *r, struct emit_text *t);

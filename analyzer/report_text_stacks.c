@@ -8,7 +8,8 @@
 
 #include "analyzer/format_text.h"
 
-#define PROJECTED_S 60.0 /* a run from which an hour and a day can be told */
+#define INNOCENT_SHOWN 3    /* stacks that are not suspect, in a report of everything */
+#define PROJECTED_S    60.0 /* a run from which an hour and a day can be told */
 
 static const char *plural(uint64_t n)
 {
@@ -117,31 +118,54 @@ static void print_ask_it(const struct report *r, struct emit_text *t)
 			    run->pid);
 }
 
-void text_leaks(struct report *r, struct emit_text *t)
+static void print_none(const struct run *run, struct emit_text *t)
+{
+	text_heading(t, "LEAKS", NULL);
+	text_say(t,
+		 run->view.windowed
+			 ? "  none: nothing that was allocated in the window was live at its end\n"
+		 : run->view.filter != NULL
+			 ? "  none: of what is counted nothing was live at the end\n"
+		 : run->heap.live_blocks > 0 ? "  none of its own: what is live is its parent's\n"
+					     : "  none: every block that was seen was freed\n");
+}
+
+/* Suspects stand first: the first `most` are listed. */
+static void print_leaks(struct report *r, struct emit_text *t, size_t most)
 {
 	struct shown_stacks shown = {.count = 0};
 	char bytes[FORMAT_ROOM], n[FORMAT_ROOM], all[FORMAT_ROOM], remark[160];
 
 	if (r->leak_count == 0) {
-		text_heading(t, "LEAKS", NULL);
-		text_say(t,
-			 r->run->view.windowed
-				 ? "  none: nothing that was allocated in the window was live at "
-				   "its end\n"
-			 : r->run->view.filter != NULL
-				 ? "  none: of what is counted nothing was live at the end\n"
-			 : r->run->heap.live_blocks > 0
-				 ? "  none of its own: what is live is its parent's\n"
-				 : "  none: every block that was seen was freed\n");
+		print_none(r->run, t);
 		return;
 	}
 	snprintf(remark, sizeof(remark), "%s suspect in %s of %s with live blocks",
 		 format_bytes(bytes, (double)r->suspect_bytes), format_count(n, r->suspect_count),
 		 format_counted(all, r->leak_count, "stack"));
 	text_heading(t, "LEAKS", remark);
-	for (size_t i = 0; i < r->leak_count && i < r->top; i++)
+	for (size_t i = 0; i < r->leak_count && i < most; i++)
 		print_leak(r, t, &shown, &r->leaks[i], i + 1);
 	shown_stacks_free(&shown);
-	text_more(r, t, r->leak_count, "stacks");
+	if (most < r->top && most < r->leak_count)
+		text_styled(t, STYLE_FAINT,
+			    "  ... %s more, not suspect (perfhook leaks lists them)\n",
+			    format_count(n, r->leak_count - most));
+	else
+		text_more(r, t, r->leak_count, "stacks");
 	print_ask_it(r, t);
+}
+
+void text_leaks(struct report *r, struct emit_text *t)
+{
+	print_leaks(r, t, r->top);
+}
+
+/* Among everything else what is not suspect is of little interest, unless more of each list
+ * was asked for. */
+void text_suspects(struct report *r, struct emit_text *t)
+{
+	size_t most = r->suspect_count + INNOCENT_SHOWN;
+
+	print_leaks(r, t, r->top != REPORT_TOP || most > r->top ? r->top : most);
 }
