@@ -112,24 +112,11 @@ static int compare_amounts(const char *what, const struct amount *theirs, const 
 	return 1;
 }
 
-/* The loader's list of libraries leads over libunwind, whose entry is no block of the
- * program's: docs/leaks.md. What comes behind it has only other ways to it. */
-static void join_possible(struct leak_group *g)
-{
-	if (strstr(g->functions, LOADED) == NULL)
-		return;
-	g->of[STILL_REACHABLE].blocks += g->of[POSSIBLY_LOST].blocks;
-	g->of[STILL_REACHABLE].bytes += g->of[POSSIBLY_LOST].bytes;
-	g->of[POSSIBLY_LOST] = (struct amount){0};
-}
-
 /* How many classes differ. */
 static int compare_group(struct leak_group *theirs, struct leak_group *ours, uint64_t slack)
 {
 	int differences = compare_amounts("all", &theirs->all, &ours->all, 0);
 
-	join_possible(theirs);
-	join_possible(ours);
 	for (int c = 0; c < LEAK_CLASSES; c++)
 		differences +=
 			compare_amounts(leak_class_names[c], &theirs->of[c], &ours->of[c], slack);
