@@ -139,6 +139,7 @@ struct source {
 	char *text;
 	char **lines;
 	size_t count;
+	struct timespec changed;
 };
 
 static void source_close(struct source *s)
@@ -149,7 +150,7 @@ static void source_close(struct source *s)
 }
 
 /* All of a file, with a NUL; NULL: it is none that is shown. */
-static char *read_file(const char *path)
+static char *read_file(const char *path, struct timespec *changed)
 {
 	int fd = is_source_name(path) ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 				      : -1;
@@ -168,6 +169,8 @@ static char *read_file(const char *path)
 			break;
 		length += got > 0 ? (size_t)got : 0;
 	}
+	if (text != NULL)
+		*changed = st.st_mtim;
 	close(fd);
 	if (text == NULL)
 		return NULL;
@@ -184,7 +187,7 @@ static void source_open(struct source *s, uint32_t file, const char *path)
 
 	source_close(s);
 	s->file = file;
-	s->text = read_file(path);
+	s->text = read_file(path, &s->changed);
 	if (s->text == NULL)
 		return;
 	for (const char *c = s->text; *c != '\0'; c++)
@@ -228,7 +231,14 @@ static void widen(const struct source *s, struct place *p)
 		p->last = p->first + SPAN_MOST;
 }
 
-static size_t emit_lines(struct emit_json *e, const struct source *s, const struct place *p)
+/* Than the run: its lines may be others. */
+static bool is_newer(const struct source *s, const struct run *run)
+{
+	return run->started_ns != 0 && (uint64_t)s->changed.tv_sec > run->started_ns / 1000000000;
+}
+
+static size_t emit_lines(struct emit_json *e, const struct source *s, const struct place *p,
+			 const struct run *run)
 {
 	size_t bytes = 0;
 
@@ -236,6 +246,7 @@ static size_t emit_lines(struct emit_json *e, const struct source *s, const stru
 	emit_u64(e, "file", p->file);
 	emit_u64(e, "function", p->function);
 	emit_u64(e, "first", p->first);
+	emit_bool(e, "newer", is_newer(s, run));
 	emit_array(e, "lines");
 	for (uint32_t n = p->first; n <= p->last; n++) {
 		char line[LINE_MOST + 1];
@@ -267,7 +278,7 @@ void page_sources(const struct page_stacks *p, struct emit_json *e)
 		if (at->last > source.count)
 			continue; /* not there, or another version */
 		widen(&source, at);
-		bytes += emit_lines(e, &source, at);
+		bytes += emit_lines(e, &source, at, p->r->run);
 	}
 	emit_end(e);
 	source_close(&source);

@@ -31,7 +31,7 @@ function lineCosts(source, value) {
 
 function sourceTable(source, marked) {
 	const cost = costs.get(flame.cost), byLine = lineCosts(source, valuesOf(flame.cost).value);
-	return el("div", {class: "scroller code", role: "region", tabindex: "0", "aria-label": `Source of ${strings[source.function]}`},
+	const table = el("div", {class: "scroller code", role: "region", tabindex: "0", "aria-label": `Source of ${strings[source.function]}`},
 		el("table", {},
 			el("caption", {class: "unseen"}, `${strings[source.file]}, with ${cost.title} by line`),
 			el("thead", {class: "unseen"}, el("tr", {}, el("th", {scope: "col"}, cost.title), el("th", {scope: "col"}, "line"), el("th", {scope: "col"}, "source"))),
@@ -42,4 +42,5 @@ function sourceTable(source, marked) {
 					el("th", {scope: "row"}, String(line)),
 					el("td", {class: "text"}, text));
 			}))));
+	return source.newer ? el("div", {}, el("p", {class: "hint warning"}, "The file is newer than the run: its lines may be others."), table) : table;
 }

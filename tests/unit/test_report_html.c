@@ -358,8 +358,12 @@ static void write_case(struct source_case *c, const char *folder, const char *na
 }
 
 /* "sources" of one stack that is one frame, in that line of a file. */
+static uint64_t run_began; /* seconds since 1970 */
+
 static cJSON *sources_of(char *path, int line)
 {
+	const struct run run = {.started_ns = run_began * 1000000000};
+	struct report report = {.run = &run};
 	char function[] = "f", none[] = "";
 	char *strings[] = {none, function, path};
 	struct page_frame page_frames[] = {{0}, {.function = 1, .file = 2, .line = line}};
@@ -368,6 +372,7 @@ static cJSON *sources_of(char *path, int line)
 	struct cost_sample sample = {.node = 1, .value = 5};
 	uint32_t stack_of[] = {0, 1};
 	struct page_stacks p = {
+		.r = &report,
 		.strings = strings,
 		.frames = page_frames,
 		.nodes = page_nodes,
@@ -426,7 +431,14 @@ static void test_sources(void **state)
 	assert_string_equal(
 		cJSON_GetArrayItem(cJSON_GetObjectItem(source, "lines"), 2)->valuestring,
 		"\treturn x;");
+	assert_false(cJSON_IsTrue(cJSON_GetObjectItem(source, "newer")));
 	cJSON_Delete(json);
+	run_began = 1000000000; /* long ago */
+	json = sources_of(cases[0].path, cases[0].line);
+	source = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "sources"), 0);
+	assert_true(cJSON_IsTrue(cJSON_GetObjectItem(source, "newer")));
+	cJSON_Delete(json);
+	run_began = 0;
 	/* Not named like source; not so long; not a file; not there. */
 	for (size_t i = 1; i < COUNT(cases); i++)
 		assert_int_equal(count_sources(cases[i].path, cases[i].line), 0);
