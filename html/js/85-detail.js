@@ -22,7 +22,8 @@ function closeDetail() {
 
 byId("detail-close").addEventListener("click", closeDetail);
 document.addEventListener("keydown", (event) => {
-	if (event.key === "Escape" && !byId("detail").hidden && byId("detail").contains(document.activeElement)) closeDetail();
+	const at = document.activeElement; // the body: after a click on text
+	if (event.key === "Escape" && !byId("detail").hidden && (at === document.body || byId("detail").contains(at))) closeDetail();
 });
 
 // What a stack cost, and where to see it.

@@ -91,7 +91,8 @@ describe("flame graph", () => {
 		const zoomed = page.locator("#graph g.frame:not(.fade)", {hasText: "scratch"}).first();
 		assert.ok((await zoomed.boundingBox()).width > before * 2);
 		await page.click("#unzoom");
-		assert.equal((await page.locator("#graph g.frame", {hasText: "scratch"}).first().boundingBox()).width, before);
+		// Within a pixel: the outline of a frame counts, and one under the mouse has a wider one.
+		assert.ok(Math.abs((await page.locator("#graph g.frame", {hasText: "scratch"}).first().boundingBox()).width - before) < 1);
 	});
 
 	onPage("finds", {}, async (page) => {
@@ -506,5 +507,9 @@ describe("who reads it", () => {
 		await page.keyboard.press("Escape");
 		assert.equal(await page.isVisible("#detail"), false);
 		assert.equal(await page.evaluate(() => document.activeElement.closest("[id]").id), "panel-sites");
+		await page.keyboard.press("Enter");
+		await page.click("#detail .stack .place >> nth=-1");
+		await page.keyboard.press("Escape");
+		assert.equal(await page.isVisible("#detail"), false);
 	});
 });
