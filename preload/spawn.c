@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -86,10 +87,11 @@ static bool find_perfhook(char *out, size_t room)
 	return sys3(SYS_faccessat, AT_FDCWD, out, X_OK) == 0;
 }
 
-/* A fork that no libc handler and no SIGCHLD knows of. */
+/* A fork that no libc handler and no SIGCHLD knows of, and no debugger or strace, either:
+ * gdb takes a child without a signal for a thread, and fails when it becomes the collector. */
 static long bare_fork(void)
 {
-	return sys5(SYS_clone, 0, 0, NULL, NULL, 0);
+	return sys5(SYS_clone, CLONE_UNTRACED, 0, NULL, NULL, 0);
 }
 
 /* In the grandchild: become somebody else, then the collector. */

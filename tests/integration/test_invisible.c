@@ -129,6 +129,24 @@ static void bytes_pass(void **state)
 	same_in_shell("dd if=/dev/zero bs=1000 count=1000 2>/dev/null | cat | cat | wc -c");
 }
 
+/* Who follows a process's children does not meet the collector: gdb stumbles over it. */
+static void followed(void **state)
+{
+	const char *log = in_box("log"), *trace = in_box("followed.trace"), *calls;
+	struct outcome o;
+
+	(void)state;
+	need_tool("strace");
+	o = run(ARGV("strace", "-f", "-o", log, "-E", text("LD_PRELOAD=%s", library_path()), "-E",
+		     text("PERFHOOK_OUT=%s", trace), program("leak")),
+		NULL);
+	calls = read_file(log, NULL);
+	if (o.status != 0 || calls == NULL)
+		skip_because("strace may not trace here: %s", o.err);
+	check(strstr(calls, "\"collect\"") == NULL, "the collector was followed");
+	check(json_u64(report(trace), "memory.allocations") >= 50000, "it was not recorded");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +159,7 @@ int main(void)
 		boxed(exceptions_of_a_library),
 		boxed(output_ends),
 		boxed(bytes_pass),
+		boxed(followed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
