@@ -401,9 +401,10 @@ static void note_limits(struct run *run, const struct looker *k, const struct sc
 		     format_bytes(bytes, (double)s->shared_bytes));
 	if (s->foreign_blocks != 0)
 		note(run,
-		     "%s blocks are not of glibc's allocator: where those of another are, its own "
-		     "lists may be taken for the program's variables",
-		     format_count(n, s->foreign_blocks));
+		     "%s %s not of glibc's allocator: where those of another are, its own lists "
+		     "may be taken for the program's variables",
+		     format_counted(n, s->foreign_blocks, "block"),
+		     s->foreign_blocks == 1 ? "is" : "are");
 	if (s->unreadable_bytes != 0)
 		note(run, "%s of its memory could not be read",
 		     format_bytes(bytes, (double)s->unreadable_bytes));
