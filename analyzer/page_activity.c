@@ -154,9 +154,9 @@ static void emit_threads(const struct run *run, struct emit_json *e)
 	for (size_t i = 0; i < count; i++)
 		emit_i64(e, NULL, run->threads[i].tid);
 	emit_end(e);
-	emit_array(e, "pid");
+	emit_array(e, "process");
 	for (size_t i = 0; i < count; i++)
-		emit_i64(e, NULL, run->threads[i].pid);
+		emit_u64(e, NULL, run->threads[i].process);
 	emit_end(e);
 	emit_array(e, "name");
 	for (size_t i = 0; i < count; i++)

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The processes of a page: of each trace as much as a row of the table shows, in the
- * places that the report's JSON has it in. */
+/* The processes of a page, by number, since a pid may be there twice: of each trace as much as a
+ * row of the table shows, in the places that the report's JSON has it in. */
 #include <math.h>
 
 #include "analyzer/report_html.h"
 #include "analyzer/tree.h"
 
-static void emit_process(struct emit_json *e, const struct run *run, double at_s)
+static void emit_process(struct emit_json *e, const struct run *run, size_t number, double at_s)
 {
 	emit_object(e, "process");
+	emit_u64(e, "number", number);
+	emit_string(e, "host", run->host);
 	emit_i64(e, "pid", run->pid);
 	emit_string(e, "executable", run->executable);
 	emit_array(e, "command");
@@ -25,10 +27,10 @@ static void emit_process(struct emit_json *e, const struct run *run, double at_s
 	emit_end(e);
 }
 
-static void emit_one(struct emit_json *e, const struct run *run, double at_s)
+static void emit_one(struct emit_json *e, const struct run *run, size_t number, double at_s)
 {
 	emit_object(e, NULL);
-	emit_process(e, run, at_s);
+	emit_process(e, run, number, at_s);
 	emit_object(e, "memory");
 	e->unknown = run->off & RUN_OFF_MEMORY;
 	emit_u64(e, "peak_bytes", run->heap.peak_bytes);
@@ -49,9 +51,10 @@ void page_processes(const struct report *r, struct emit_json *e)
 {
 	emit_array(e, "processes");
 	if (r->tree == NULL)
-		emit_one(e, r->run, 0);
+		emit_one(e, r->run, 0, 0);
 	for (size_t i = 0; r->tree != NULL && i < r->tree->image_count && i < PAGE_PROCESSES; i++)
-		emit_one(e, &r->tree->images[i].run, r->tree->images[i].at_s);
+		emit_one(e, &r->tree->images[i].run, r->tree->images[i].process,
+			 r->tree->images[i].at_s);
 	emit_end(e);
 	emit_u64(e, "process_count", r->tree != NULL ? r->tree->image_count : 1);
 }

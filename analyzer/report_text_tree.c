@@ -27,6 +27,7 @@ struct drawing {
 	size_t name_count;
 	bool *shown; /* by process */
 	struct branches branches;
+	bool hosts; /* more than one: which one is said */
 	bool failed;
 };
 
@@ -203,6 +204,19 @@ static struct text_row *add_row(struct drawing *d, char *name)
 	return row;
 }
 
+static const char *host_of(const struct tree_image *image)
+{
+	return image->run.host != NULL ? image->run.host : "";
+}
+
+static bool has_hosts(const struct tree *tree)
+{
+	for (size_t i = 1; tree != NULL && i < tree->image_count; i++)
+		if (strcmp(host_of(&tree->images[i]), host_of(&tree->images[0])) != 0)
+			return true;
+	return false;
+}
+
 static void draw_image(struct drawing *d, const struct tree_image *image, unsigned depth)
 {
 	const struct run *run = &image->run;
@@ -217,6 +231,11 @@ static void draw_image(struct drawing *d, const struct tree_image *image, unsign
 	} else {
 		snprintf(pid, sizeof(pid), "%d ", run->pid);
 		put(text, &length, pid);
+		if (d->hosts && depth == 0) {
+			put(text, &length, "on ");
+			put(text, &length, host_of(image));
+			put(text, &length, ": ");
+		}
 	}
 	if (is_plain_fork(d->r->tree, image))
 		put(text, &length, "(fork)");
@@ -328,6 +347,7 @@ void text_processes(struct report *r, struct emit_text *t)
 	struct drawing d = {
 		.r = r,
 		.t = t,
+		.hosts = has_hosts(r->tree),
 		.table = {.headers = {"start", "ran", "ended", "peak", "live", "read", "written",
 				      "sent", "received"},
 			  .columns = 9,

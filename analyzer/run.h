@@ -484,6 +484,7 @@ struct thread {
 	uint64_t cpu_started_ns, cpu_ns, cpu_delay_ns;
 	double cpu_at_s;
 	int pid;	 /* in a tree of processes; else 0 */
+	size_t process;	 /* likewise, its place there: pids are the same in two containers */
 	uint32_t number; /* in activity.h */
 };
 

@@ -810,6 +810,7 @@ static void take_thread(struct tree *t, const struct tree_image *image, const st
 
 	*to = *th;
 	to->pid = image->run.pid;
+	to->process = image->process;
 	to->started_at_s += image->at_s;
 	to->ended_at_s += image->at_s;
 }

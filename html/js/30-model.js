@@ -5,6 +5,15 @@
 const model = JSON.parse(byId("model").textContent);
 const page = model.page;
 const isTree = model.processes.length > 1;
+
+// A process's images have one number; what it is called, its pid may not tell it from others.
+const processNames = new Map();
+{
+	const hosts = new Set(model.processes.map(({process}) => process.host));
+	for (const {process} of model.processes)
+		if (!processNames.has(process.number)) processNames.set(process.number, `${process.pid}${hosts.size > 1 && process.host ? ` on ${process.host}` : ""}`);
+}
+
 // What the page is about: the run, or a part of it.
 const start = (model.window && model.window.from_s) || 0;
 const duration = Math.max((model.window && model.window.to_s) || model.process.duration_s || 0, lastInstant(), start + 1e-6);

@@ -4,7 +4,7 @@
 const state = {
 	span: null, // [from, to] in seconds
 	thread: null, // a place in page.threads
-	process: null, // a pid
+	process: null, // its number
 	thing: null, // {kind, place, title}: a file or a connection
 };
 
@@ -44,7 +44,7 @@ function drawChips() {
 	const chips = [];
 	if (state.span) chips.push(chip(spanText(), () => change({span: null})));
 	if (state.thread !== null) chips.push(chip(threadText(state.thread), () => change({thread: null})));
-	if (state.process !== null) chips.push(chip(`process ${state.process}`, () => change({process: null})));
+	if (state.process !== null) chips.push(chip(`process ${processNames.get(state.process)}`, () => change({process: null})));
 	if (state.thing) chips.push(chip(shortened(visible(state.thing.title), 80), () => change({thing: null})));
 	replace(byId("chips"), ...chips);
 	byId("filters").hidden = chips.length === 0;

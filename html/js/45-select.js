@@ -42,8 +42,8 @@ function snapped(span) {
 // Which threads count; null: all.
 function chosenThreads() {
 	if (state.thread === null && state.process === null) return null;
-	return page.threads.pid.map((pid, i) =>
-		(state.thread === null || i === state.thread) && (state.process === null || pid === state.process));
+	return page.threads.process.map((process, i) =>
+		(state.thread === null || i === state.thread) && (state.process === null || process === state.process));
 }
 
 // Calls visit(i, slice) for each sum of a kind that is selected.
@@ -152,13 +152,13 @@ function isSleep(thing) {
 	return thing >= 0 && model.waits[thing].kind === "sleep";
 }
 
-// What each process did of what is selected, by pid.
+// What each process did of what is selected, by its number.
 function sumsByProcess() {
 	const by = new Map();
 	const of = (thread) => {
-		const pid = page.threads.pid[thread];
-		if (!by.has(pid)) by.set(pid, {allocations: 0, read: 0, written: 0});
-		return by.get(pid);
+		const process = page.threads.process[thread];
+		if (!by.has(process)) by.set(process, {allocations: 0, read: 0, written: 0});
+		return by.get(process);
 	};
 	eachSelected("heap", (i) => { if (activity.heap.thread[i] >= 0) of(activity.heap.thread[i]).allocations += activity.heap.allocations[i]; });
 	eachSelected("files", (i) => {

@@ -332,7 +332,7 @@ function threadTable() {
 		rows: threadRows,
 		open: canSelect() && activity.threads ? (row) => change({thread: row.place}) : null,
 		columns: [
-			word("name", "Thread", (row) => row.name || "(no name)", {more: (row) => (isTree ? `${row.tid} of ${row.pid}` : String(row.tid))}),
+			word("name", "Thread", (row) => row.name || "(no name)", {more: (row) => (isTree ? `${row.tid} of ${processNames.get(page.threads.process[row.place]) || row.pid}` : String(row.tid))}),
 			time("running_s", "Running"),
 			number("io", "Files", (row) => nullSum(row.reading_s, row.writing_s), formatSeconds),
 			time("network_s", "Network"),
@@ -441,8 +441,8 @@ function waitTable() {
 function processRows() {
 	if (!isFiltered() || !canSelect() || !activity.threads) return model.processes;
 	const by = sumsByProcess(), seen = new Set();
-	return model.processes.filter(({process}) => by.has(process.pid) && !seen.has(process.pid) && seen.add(process.pid)).map((row) => {
-		const sums = by.get(row.process.pid);
+	return model.processes.filter(({process}) => by.has(process.number) && !seen.has(process.number) && seen.add(process.number)).map((row) => {
+		const sums = by.get(row.process.number);
 		return {...row, memory: {peak_bytes: null, live_bytes: null, allocations: sums.allocations}, io: {read_bytes: sums.read, written_bytes: sums.written}};
 	});
 }
@@ -454,9 +454,9 @@ function processTable() {
 		title: "Processes",
 		note: () => [selectNote(), model.processes.length < model.process_count ? `The first of ${formatCount(model.process_count)}.` : ""].filter(Boolean).join(" "),
 		rows: processRows,
-		open: canSelect() && activity.threads ? (row) => change({process: row.process.pid}) : null,
+		open: canSelect() && activity.threads ? (row) => change({process: row.process.number}) : null,
 		columns: [
-			word("name", "Process", (row) => commandText(row.process.command || []) || row.process.executable, {more: (row) => String(row.process.pid)}),
+			word("name", "Process", (row) => commandText(row.process.command || []) || row.process.executable, {more: (row) => processNames.get(row.process.number)}),
 			number("peak", "Heap peak", (row) => of(row, "memory", "peak_bytes"), formatBytes),
 			number("live", "Live at the end", (row) => of(row, "memory", "live_bytes"), formatBytes),
 			number("allocations", "Allocations", (row) => of(row, "memory", "allocations"), formatCount),

@@ -43,10 +43,9 @@ function drawFoot() {
 
 function startProcesses() {
 	byId("process-picker").hidden = !(isTree && canSelect() && activity.threads);
-	const pids = [...new Set(model.processes.map((row) => row.process.pid))];
-	byId("process").append(el("option", {value: ""}, "all"), ...pids.map((pid) => {
-		const {process} = model.processes.find((row) => row.process.pid === pid);
-		return el("option", {value: String(pid)}, `${pid} ${baseName(process.executable || "")}`);
+	byId("process").append(el("option", {value: ""}, "all"), ...[...processNames].map(([number, name]) => {
+		const {process} = model.processes.find((row) => row.process.number === number);
+		return el("option", {value: String(number)}, `${name} ${baseName(process.executable || "")}`);
 	}));
 	byId("process").addEventListener("change", (event) =>
 		change({process: event.target.value === "" ? null : Number(event.target.value), thread: null}));

@@ -253,11 +253,32 @@ describe("several processes", () => {
 		assert.match(await total(), /^all: 3,0\d\d /);
 		await page.click("#tab-processes");
 		assert.equal(await page.locator("#panel-processes tbody tr").count(), 2);
-		await page.selectOption("#process", String(report.process.pid));
+		await page.selectOption("#process", {label: `${report.process.pid} page`});
 		assert.match(await total(), /^all: 2,0\d\d /);
 		assert.equal(await page.locator("#panel-processes tbody tr").count(), 1);
 		await page.selectOption("#process", "");
 		assert.match(await total(), /^all: 3,0\d\d /);
+		assert.deepEqual(bad, []);
+		await close();
+	});
+});
+
+describe("processes of one pid", () => {
+	it("are as many as there are", async () => {
+		// As in two containers.
+		const text = source(makePage("pids.html", trace, earlier)), [head, rest] = text.split('id="model">');
+		const at = rest.indexOf("</script>"), model = JSON.parse(rest.slice(0, at));
+		model.processes.forEach(({process}, i) => Object.assign(process, {pid: 1, host: `box${i}`}));
+		const file = join(work, "pids2.html");
+		writeFileSync(file, `${head}id="model">${JSON.stringify(model).replace(/</g, "\\u003c")}${rest.slice(at)}`);
+		const {page, bad, close} = await open(browser, file);
+		assert.deepEqual(await page.locator("#process option").allInnerTexts(), ["all", "1 on box0 page", "1 on box1 page"]);
+		await page.selectOption("#cost", "temporary");
+		await page.click("#tab-processes");
+		await page.click("#panel-processes tbody tr:has-text('box1') button");
+		assert.match(await page.locator("#chips").innerText(), /process 1 on box1/);
+		const total = await page.evaluate(() => document.querySelector("#graph g.frame").getAttribute("aria-label"));
+		assert.doesNotMatch(total, /^all: 3,0/);
 		assert.deepEqual(bad, []);
 		await close();
 	});
