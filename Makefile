@@ -161,7 +161,7 @@ SHAPE_FLAGS_O3   := -O3
 SHAPE_FLAGS_fp   := -O2 -fno-omit-frame-pointer
 SHAPE_FLAGS_avx2 := -O3 -mavx2
 SHAPES := O0 O1 O2 O3 fp avx2
-CLANG  := $(firstword $(shell command -v clang clang-14 2>/dev/null))
+CLANG  := $(shell command -v clang || command -v clang-14)
 shapes_of = $(patsubst %,$(BUILD)/tests/programs/$(1).%,$(SHAPES) $(if $(CLANG),clang-O0 clang-O2))
 PROGRAMS += $(call shapes_of,stack_shapes) $(call shapes_of,stack_shapes_cxx)
 
