@@ -87,11 +87,14 @@ static bool find_perfhook(char *out, size_t room)
 	return sys3(SYS_faccessat, AT_FDCWD, out, X_OK) == 0;
 }
 
-/* A fork that no libc handler and no SIGCHLD knows of, and no debugger or strace, either:
- * gdb takes a child without a signal for a thread, and fails when it becomes the collector. */
+/* A fork that no libc handler and no SIGCHLD knows of, and no debugger or strace, either: gdb
+ * takes a child without a signal for a thread, and fails when it becomes the collector. But a
+ * filter may ask a tracer about each call (strace --seccomp-bpf, rr): without one they fail. */
 static long bare_fork(void)
 {
-	return sys5(SYS_clone, CLONE_UNTRACED, 0, NULL, NULL, 0);
+	bool filtered = sys2(SYS_prctl, PR_GET_SECCOMP, 0) != 0;
+
+	return sys5(SYS_clone, filtered ? 0 : CLONE_UNTRACED, 0, NULL, NULL, 0);
 }
 
 /* In the grandchild: become somebody else, then the collector. */

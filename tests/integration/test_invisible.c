@@ -145,6 +145,14 @@ static void followed(void **state)
 		skip_because("strace may not trace here: %s", o.err);
 	check(strstr(calls, "\"collect\"") == NULL, "the collector was followed");
 	check(json_u64(report(trace), "memory.allocations") >= 50000, "it was not recorded");
+	trace = in_box("filtered.trace");
+	/* A filter that asks strace: the collector's calls would fail without it. */
+	o = run(ARGV("strace", "-f", "--seccomp-bpf", "-e", "trace=execve,write", "-o", log, "-E",
+		     text("LD_PRELOAD=%s", library_path()), "-E", text("PERFHOOK_OUT=%s", trace),
+		     program("leak")),
+		NULL);
+	check_status(&o, 0);
+	check(json_u64(report(trace), "memory.allocations") >= 50000, "not with a filter");
 }
 
 int main(void)
