@@ -15,17 +15,13 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/make_trace.h"
+#include "tests/unit/one_run.h"
 
-#define MS 1000000u
-
-static struct make_trace t;
-static struct run run;
 static struct run_filter filter;
 static const char *path;
 static const char *patterns[4];
 
-static int begin(void **state)
+static int begin_modules(void **state)
 {
 	(void)state;
 	make_trace_begin(&t);
@@ -47,22 +43,12 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
-{
-	(void)state;
-	make_trace_free(&t);
-	run_free(&run);
-	return 0;
-}
-
 static void load(const struct run_view *view)
 {
 	const struct run_options options = {.view = view};
-	struct error e = {0};
 
 	run_free(&run);
-	if (run_load(&run, path, &options, &e) != 0)
-		fail_msg("%s", e.text);
+	load_file(path, &options);
 	assert_true(run.complete);
 }
 
@@ -468,13 +454,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_patterns),
-		cmocka_unit_test_setup_teardown(test_thread, begin, end),
-		cmocka_unit_test_setup_teardown(test_thread_forms, begin, end),
-		cmocka_unit_test_setup_teardown(test_size, begin, end),
-		cmocka_unit_test_setup_teardown(test_reallocs, begin, end),
-		cmocka_unit_test_setup_teardown(test_module, begin, end),
-		cmocka_unit_test_setup_teardown(test_stacks, begin, end),
-		cmocka_unit_test_setup_teardown(test_opposites, begin, end),
+		cmocka_unit_test_setup_teardown(test_thread, begin_modules, end),
+		cmocka_unit_test_setup_teardown(test_thread_forms, begin_modules, end),
+		cmocka_unit_test_setup_teardown(test_size, begin_modules, end),
+		cmocka_unit_test_setup_teardown(test_reallocs, begin_modules, end),
+		cmocka_unit_test_setup_teardown(test_module, begin_modules, end),
+		cmocka_unit_test_setup_teardown(test_stacks, begin_modules, end),
+		cmocka_unit_test_setup_teardown(test_opposites, begin_modules, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,21 +15,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/make_trace.h"
-
-#define MS 1000000u
+#include "tests/unit/one_run.h"
 
 enum {
 	RUN_MS = 2000, /* of each run; a request a millisecond */
 	PC = 0xa,      /* of the stack in question */
 };
 
-static struct make_trace t;
-static struct run run;
 static uint32_t node, other;
 static uint64_t address, step_ns; /* how far apart the requests are */
 
-static void begin(uint64_t ms)
+static void begin_requests(uint64_t ms)
 {
 	make_trace_begin(&t);
 	node = make_node(&t, 0, PC);
@@ -79,13 +75,9 @@ static unsigned scatter(unsigned i)
 
 static struct growth measured(void)
 {
-	const char *path = make_path("growth");
-	struct error e = {0};
 	struct growth found = {.measured = false};
 
-	make_trace_write(&t, path);
-	if (run_load(&run, path, NULL, &e) != 0)
-		fail_msg("%s", e.text);
+	load_made("growth");
 	for (size_t i = 0; i < run.site_count; i++)
 		if (run.addresses[run.nodes[run.sites[i].node].address].pc == PC)
 			found = run.sites[i].growth;
@@ -227,7 +219,7 @@ static const struct way {
 
 static struct growth grown(const struct way *w, uint64_t ms)
 {
-	begin(ms);
+	begin_requests(ms);
 	for (unsigned i = 0; i < RUN_MS; i++) {
 		w->serve(i);
 		serve(i);
@@ -304,7 +296,7 @@ static void test_one_block(void **state)
 	struct growth g;
 
 	(void)state;
-	begin(1);
+	begin_requests(1);
 	make_block(5, 10);
 	g = measured();
 	assert_true(g.measured);
@@ -315,7 +307,7 @@ static void test_one_block(void **state)
 /* A run of 40 ms with nearly nothing but one stack's blocks, made from 16 ms on. */
 static struct growth alone(unsigned ms)
 {
-	begin(1);
+	begin_requests(1);
 	serve(0);
 	for (unsigned i = 0; i < 400; i++)
 		make_block(16 + i * ms / 400, 700);

@@ -15,37 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/make_trace.h"
-
-#define MS 1000000u
-
-static struct make_trace t;
-static struct run run;
-
-static int begin(void **state)
-{
-	(void)state;
-	make_trace_begin(&t);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	make_trace_free(&t);
-	run_free(&run);
-	return 0;
-}
-
-static void load(const char *name)
-{
-	struct error e = {0};
-	const char *path = make_path(name);
-
-	make_trace_write(&t, path);
-	if (run_load(&run, path, NULL, &e) != 0)
-		fail_msg("%s", e.text);
-}
+#include "tests/unit/one_run.h"
 
 static void alloc(uint64_t stamp, uint64_t address, uint64_t size, uint32_t node)
 {
@@ -111,7 +81,7 @@ static void test_long_run(void **state)
 		if (i % 3 != 0)
 			release(i * MS + MS / 2, 0x1000 + 16 * i);
 	}
-	load("long");
+	load_made("long");
 	s = site(&run, 0xa);
 	check_sums(&run);
 	assert_in_range(run.period_count, 32, PERIODS_MAX);
@@ -144,7 +114,7 @@ static void test_run_without_time(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < 200; i++)
 		alloc(MS, 0x1000 + 16 * i, 16, i < 100 ? a : b);
-	load("instant");
+	load_made("instant");
 	check_sums(&run);
 	early = site(&run, 0xa);
 	late = site(&run, 0xb);
@@ -170,7 +140,7 @@ static void test_sparse(void **state)
 		alloc(i * MS, 0x1000, 1, b);
 		release(i * MS + MS / 4, 0x1000);
 	}
-	load("sparse");
+	load_made("sparse");
 	once = site(&run, 0xa);
 	assert_int_equal(once->history_count, 1);
 	assert_int_equal(once->history[0].kept_blocks, 1);
@@ -194,7 +164,7 @@ static void test_lifetimes_and_reallocs(void **state)
 	make_memory(&t, 1, 5 * MS, PH_OP_REALLOC_BEGIN, 0x1000, 0, 0);
 	make_memory(&t, 1, 5 * MS, PH_OP_realloc, 0x5000, 9, a);
 	release(13 * MS, 0x5000);
-	load("lives");
+	load_made("lives");
 	s = site(&run, 0xa);
 	assert_int_equal(s->reallocated, 1);
 	assert_int_equal(s->frees, 2);
@@ -214,7 +184,7 @@ static void test_hostile_stamps(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < 300; i++)
 		alloc(i * i * i << 37, 0x1000 + 16 * i, 16, a);
-	load("hostile");
+	load_made("hostile");
 	assert_in_range(run.period_count, 1, PERIODS_MAX);
 	check_sums(&run);
 	assert_int_equal(site(&run, 0xa)->live_blocks, 300);

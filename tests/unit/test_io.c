@@ -19,36 +19,11 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/make_trace.h"
-
-#define MS 1000000u
-
-static struct make_trace t;
-static struct run run;
-
-static int begin(void **state)
-{
-	(void)state;
-	make_trace_begin(&t);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	make_trace_free(&t);
-	run_free(&run);
-	return 0;
-}
+#include "tests/unit/one_run.h"
 
 static void load(const char *name)
 {
-	struct error e = {0};
-	const char *path = make_path(name);
-
-	make_trace_write(&t, path);
-	if (run_load(&run, path, NULL, &e) != 0)
-		fail_msg("%s", e.text);
+	load_made(name);
 	assert_true(run.complete);
 }
 

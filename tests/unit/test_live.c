@@ -18,27 +18,15 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/make_trace.h"
+#include "tests/unit/one_run.h"
 
-#define MS 1000000u
-
-static struct make_trace t;
-static struct run run;
 static const char *path;
 
-static int begin(void **state)
+static int begin_live(void **state)
 {
 	(void)state;
 	make_trace_begin(&t);
 	path = make_path("live");
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	make_trace_free(&t);
-	run_free(&run);
 	return 0;
 }
 
@@ -54,11 +42,8 @@ static void release(uint32_t stream, uint64_t ms, uint64_t address)
 
 static void load(const struct run_options *options)
 {
-	struct error e = {.code = ERROR_NONE};
-
 	make_trace_write(&t, path);
-	if (run_load(&run, path, options, &e) != 0)
-		fail_msg("%s", e.text);
+	load_file(path, options);
 }
 
 /* ---- an instant --------------------------------------------------------------------- */
@@ -356,7 +341,7 @@ static void test_round_trip(void **state)
 
 int main(void)
 {
-#define with_trace(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define with_trace(test) cmocka_unit_test_setup_teardown(test, begin_live, end)
 	const struct CMUnitTest tests[] = {
 		with_trace(test_instant),
 		with_trace(test_mapped),

@@ -17,42 +17,11 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/make_trace.h"
-
-#define MS 1000000u
-
-static struct make_trace t;
-static struct run run;
-
-static int begin(void **state)
-{
-	(void)state;
-	make_trace_begin(&t);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	make_trace_free(&t);
-	run_free(&run);
-	return 0;
-}
-
-static void load_file(const char *path)
-{
-	struct error e = {0};
-
-	if (run_load(&run, path, NULL, &e) != 0)
-		fail_msg("%s", e.text);
-}
+#include "tests/unit/one_run.h"
 
 static void load(void)
 {
-	const char *path = make_path("reader.trace");
-
-	make_trace_write(&t, path);
-	load_file(path);
+	load_made("reader.trace");
 }
 
 static bool has_notice(const char *part, bool lost)
@@ -122,7 +91,7 @@ static void test_a_newer_version(void **state)
 	make_trace_finish(&t);
 	t.file.data[10] = 99; /* minor: the header's checksum no longer fits */
 	make_file(make_path("minor"), t.file.data, t.file.length);
-	load_file(make_path("minor"));
+	load_file(make_path("minor"), NULL);
 	assert_false(run.complete);
 }
 
@@ -213,7 +182,7 @@ static void test_a_block_cut_out(void **state)
 	length = sizeof(h) + h.stored_bytes;
 	memmove(t.file.data + at, t.file.data + at + length, t.file.length - at - length);
 	make_file(make_path("cut"), t.file.data, t.file.length - length);
-	load_file(make_path("cut"));
+	load_file(make_path("cut"), NULL);
 	assert_false(run.complete);
 	assert_int_equal(run.heap.live_bytes, 10);
 	assert_true(has_notice("could not be read", true));
@@ -335,7 +304,7 @@ static void damage_second_stacks(bool say_where)
 			t.file.data[at + sizeof(h)] ^= 1;
 	}
 	make_file(make_path("stacks"), t.file.data, t.file.length);
-	load_file(make_path("stacks"));
+	load_file(make_path("stacks"), NULL);
 	assert_false(run.complete);
 }
 

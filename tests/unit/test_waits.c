@@ -15,15 +15,11 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/make_trace.h"
+#include "tests/unit/one_run.h"
 
-#define MS 1000000u
-
-static struct make_trace t;
-static struct run run;
 static char threads_text[2048];
 
-static int begin(void **state)
+static int begin_waits(void **state)
 {
 	(void)state;
 	make_trace_begin(&t);
@@ -31,24 +27,11 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
-{
-	(void)state;
-	make_trace_free(&t);
-	run_free(&run);
-	return 0;
-}
-
 static void load(const char *name)
 {
-	struct error e = {0};
-	const char *path = make_path(name);
-
 	if (threads_text[0] != '\0')
 		t.threads = threads_text;
-	make_trace_write(&t, path);
-	if (run_load(&run, path, NULL, &e) != 0)
-		fail_msg("%s", e.text);
+	load_made(name);
 	assert_true(run.complete);
 }
 
@@ -331,15 +314,15 @@ static void test_unknown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_objects, begin, end),
-		cmocka_unit_test_setup_teardown(test_stacks, begin, end),
-		cmocka_unit_test_setup_teardown(test_addresses, begin, end),
-		cmocka_unit_test_setup_teardown(test_joins, begin, end),
-		cmocka_unit_test_setup_teardown(test_split, begin, end),
-		cmocka_unit_test_setup_teardown(test_running_within_calls, begin, end),
-		cmocka_unit_test_setup_teardown(test_samples, begin, end),
-		cmocka_unit_test_setup_teardown(test_calls_in_calls, begin, end),
-		cmocka_unit_test_setup_teardown(test_unknown, begin, end),
+		cmocka_unit_test_setup_teardown(test_objects, begin_waits, end),
+		cmocka_unit_test_setup_teardown(test_stacks, begin_waits, end),
+		cmocka_unit_test_setup_teardown(test_addresses, begin_waits, end),
+		cmocka_unit_test_setup_teardown(test_joins, begin_waits, end),
+		cmocka_unit_test_setup_teardown(test_split, begin_waits, end),
+		cmocka_unit_test_setup_teardown(test_running_within_calls, begin_waits, end),
+		cmocka_unit_test_setup_teardown(test_samples, begin_waits, end),
+		cmocka_unit_test_setup_teardown(test_calls_in_calls, begin_waits, end),
+		cmocka_unit_test_setup_teardown(test_unknown, begin_waits, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

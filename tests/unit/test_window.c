@@ -15,28 +15,9 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/make_trace.h"
+#include "tests/unit/one_run.h"
 
-#define MS 1000000u
-
-static struct make_trace t;
-static struct run run;
 static const char *path;
-
-static int begin(void **state)
-{
-	(void)state;
-	make_trace_begin(&t);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	make_trace_free(&t);
-	run_free(&run);
-	return 0;
-}
 
 static void alloc(uint64_t ms, uint64_t address, uint64_t size, uint32_t node)
 {
@@ -86,11 +67,9 @@ static void write_trace(const char *name, unsigned ms)
 static void look_at(const struct run_view *view)
 {
 	const struct run_options options = {.view = view};
-	struct error e = {0};
 
 	run_free(&run);
-	if (run_load(&run, path, &options, &e) != 0)
-		fail_msg("%s", e.text);
+	load_file(path, &options);
 	assert_true(run.complete);
 }
 
