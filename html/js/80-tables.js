@@ -135,12 +135,34 @@ function stackPlace(node) {
 
 const CALLERS = 3, CALLER_MOST = 60;
 
+// A C++ function without its parameters, which stand in the last parentheses.
+function withoutParameters(whole) {
+	const name = whole.replace(/( const| volatile| &&?| \[[^\]]*\])+$/, "");
+	let at = name.length, open = 0;
+	if (!name.endsWith(")")) return whole;
+	do {
+		at--;
+		open += name[at] === ")" ? 1 : name[at] === "(" ? -1 : 0;
+	} while (open > 0 && at > 0);
+	return at > 0 && !name.slice(0, at).endsWith("operator") ? name.slice(0, at) : whole;
+}
+
+// And if it is still long without its templates', inner ones first.
+function callerName(whole) {
+	let name = withoutParameters(whole);
+	for (let last = ""; name.length > CALLER_MOST && name !== last;) {
+		last = name;
+		name = name.replace(/<[^<>]*[^<>…][^<>]*>/g, "‹…›");
+	}
+	return shortened(name.replace(/‹…›/g, "<…>"), CALLER_MOST);
+}
+
 function callersOf(path, at) {
 	const names = [];
 	for (const n of path.slice(at + 1)) {
 		const frame = frameOf(n);
 		if (!frame.own || frame.function === "_start") continue;
-		const name = shortened(frame.function, CALLER_MOST);
+		const name = callerName(frame.function);
 		if (names[names.length - 1] !== name) names.push(name);
 		if (names.length > CALLERS) break;
 	}

@@ -125,6 +125,7 @@ function showUse(kind, row, title, from) {
 		uses.length === 0 ? el("p", {class: "note"}, "No calls were recorded.") : null,
 		...uses.map((use) => el("details", {class: "use", open: use === uses[0]},
 			el("summary", {}, `${use.function}: ${formatCounted(use.calls, "call")}, ${formatBytes(use.bytes)}, ${formatSeconds(use.time_s)}`),
+			el("p", {class: "hint"}, `All that this stack did, on ${kind === "files" ? "any file" : "any connection"}:`),
 			...stackParts(use.stack))));
 }
 

@@ -345,6 +345,18 @@ describe("what may be there", () => {
 		await close();
 	});
 
+	it("names of C++ functions, which are long", async () => {
+		const text = "std::vector<std::pair<std::string, std::function<void (int)>>, std::allocator<std::pair<std::string, std::function<void (int)>>>>";
+		const long = withModel("cxx.html", (model) => {
+			model.page.strings = model.page.strings.map((name) => (name === "load" ? `(anonymous namespace)::read(${text} const&) const` : name === "main" ? `take<${text}>::operator()(int)` : name));
+		});
+		const {page, bad, close} = await open(browser, long);
+		assert.match(await page.locator("#panel-leaks tbody th .more").first().innerText(),
+			/called by \(anonymous namespace\)::read, take<std::vector<…>>::operator\(\)$/);
+		assert.deepEqual(bad, []);
+		await close();
+	});
+
 	it("resources, as rows of the timeline", async () => {
 		const timeline = [0, 0.05, 0.1].map((at_s) => ({at_s, rss_bytes: 1 << 24, cpu_percent: 50 + at_s}));
 		const {page, bad, close} = await open(browser, withModel("rows.html", (model) => { model.resources = {timeline}; }));
