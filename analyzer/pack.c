@@ -67,7 +67,7 @@ static int flush(struct packing *p)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return fail(p->e, ERROR_SYSTEM, 0, "%s: cannot be written: %s", p->part,
+			return fail(p->e, ERROR_SYSTEM, 0, "%s: cannot be written: %s", p->to,
 				    n < 0 ? strerror(errno) : "write error");
 		done += (size_t)n;
 	}
@@ -89,7 +89,7 @@ static int begin_file(struct packing *p, const char *to)
 	}
 	p->fd = open(p->part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (p->fd < 0)
-		return fail(p->e, ERROR_SYSTEM, 0, "%s: %s", p->part, strerror(errno));
+		return fail(p->e, ERROR_SYSTEM, 0, "%s: %s", p->to, strerror(errno));
 	if (fstat(p->reader.fd, &st) == 0)
 		fchmod(p->fd, st.st_mode & 0777);
 	return 0;
@@ -101,7 +101,7 @@ static int end_file(struct packing *p)
 	if (flush(p) != 0)
 		return -1;
 	if (fsync(p->fd) != 0 && errno != EINVAL)
-		return fail(p->e, ERROR_SYSTEM, 0, "%s: cannot be written: %s", p->part,
+		return fail(p->e, ERROR_SYSTEM, 0, "%s: cannot be written: %s", p->to,
 			    strerror(errno));
 	if (rename(p->part, p->to) != 0)
 		return fail(p->e, ERROR_SYSTEM, 0, "%s: %s", p->to, strerror(errno));
@@ -421,7 +421,7 @@ static int copy_input(struct packing *p)
 	p->out.length = 0;
 	p->written = 0;
 	if (rc == 0 && (ftruncate(p->fd, 0) != 0 || lseek(p->fd, 0, SEEK_SET) != 0))
-		rc = fail(p->e, ERROR_SYSTEM, 0, "%s: %s", p->part, strerror(errno));
+		rc = fail(p->e, ERROR_SYSTEM, 0, "%s: %s", p->to, strerror(errno));
 	while (rc == 0 && at < p->reader.size) {
 		ssize_t n = pread(p->reader.fd, bytes, FLUSH_BYTES, (off_t)at);
 
