@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "analyzer/vector.h"
 
 enum {
 	FILE_MAX = 64 << 20,
+	READ_AT_ONCE = 64 << 10,
 	LINE_MAX_BYTES = 64 << 10,
 	LINES_MAX = 500, /* of an entry; Valgrind takes 24 */
 };
@@ -377,25 +377,42 @@ int suppressions_parse(struct suppressions *s, const char *text, size_t length, 
 	return s->failed ? fail(e, ERROR_MEMORY, 0, "out of memory") : 0;
 }
 
+/* All of a file, or of a pipe that a shell names (`<(...)`). NULL: it is too large (errno 0),
+ * or cannot be read. */
+static char *read_whole(FILE *in, size_t *length)
+{
+	char *text = NULL;
+	size_t room = 0;
+
+	for (*length = 0; !feof(in) && !ferror(in);) {
+		if (*length >= FILE_MAX || !vector_reserve(text, room, *length + READ_AT_ONCE)) {
+			errno = *length >= FILE_MAX ? 0 : ENOMEM;
+			free(text);
+			return NULL;
+		}
+		*length += fread(text + *length, 1, READ_AT_ONCE, in);
+	}
+	if (!ferror(in))
+		return text;
+	free(text);
+	return NULL;
+}
+
 int suppressions_read(struct suppressions *s, const char *path, struct error *e)
 {
 	FILE *in = fopen(path, "re");
-	struct stat st;
-	char *text = NULL;
 	size_t length = 0;
+	char *text = in != NULL ? read_whole(in, &length) : NULL;
 	int rc = -1;
 
-	if (in == NULL || fstat(fileno(in), &st) != 0) {
+	if (text != NULL)
+		rc = suppressions_parse(s, text, length, path, e);
+	else if (errno == 0)
+		fail(e, ERROR_USAGE, 0, "%s: no file of suppressions: it has more than %d MiB",
+		     path, FILE_MAX >> 20);
+	else
 		fail(e, ERROR_SYSTEM, 0, "%s: suppressions cannot be read: %s", path,
 		     strerror(errno));
-	} else if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX) {
-		fail(e, ERROR_USAGE, 0, "%s: no file of suppressions", path);
-	} else if ((text = malloc((size_t)st.st_size + 1)) == NULL) {
-		fail(e, ERROR_MEMORY, 0, "out of memory");
-	} else {
-		length = fread(text, 1, (size_t)st.st_size, in);
-		rc = suppressions_parse(s, text, length, path, e);
-	}
 	free(text);
 	if (in != NULL)
 		fclose(in);

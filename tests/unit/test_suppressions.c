@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
@@ -140,7 +141,7 @@ static void test_malformed(void **state)
 
 static void test_unreadable(void **state)
 {
-	static const char *const paths[] = {"/nowhere/x.supp", "/", "/dev/null"};
+	static const char *const paths[] = {"/nowhere/x.supp", "/", "/dev/zero"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(paths); i++) {
@@ -151,6 +152,27 @@ static void test_unreadable(void **state)
 		assert_non_null(strstr(e.text, paths[i]));
 		suppressions_free(&s);
 	}
+}
+
+/* What a shell names for `<(command)`, and nothing at all. */
+static void test_pipe(void **state)
+{
+	struct suppressions s = {0};
+	struct error e = {0};
+	char path[64];
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "leak:here\n", 10), 10);
+	close(ends[1]);
+	snprintf(path, sizeof(path), "/dev/fd/%d", ends[0]);
+	assert_int_equal(suppressions_read(&s, path, &e), 0);
+	close(ends[0]);
+	assert_int_equal(suppressions_read(&s, "/dev/null", &e), 0);
+	assert_int_equal(s.count, 1);
+	assert_string_equal(s.list[0].name, "here");
+	suppressions_free(&s);
 }
 
 /* malloc < grow < (inlined) push < load < main < libc */
@@ -320,11 +342,11 @@ static void test_hostile_pattern(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_globs),		cmocka_unit_test(test_templates),
-		cmocka_unit_test(test_reading),		cmocka_unit_test(test_malformed),
-		cmocka_unit_test(test_unreadable),	cmocka_unit_test(test_matching),
-		cmocka_unit_test(test_kinds),		cmocka_unit_test(test_any_bytes),
-		cmocka_unit_test(test_hostile_pattern),
+		cmocka_unit_test(test_globs),	  cmocka_unit_test(test_templates),
+		cmocka_unit_test(test_reading),	  cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_pipe),	  cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_matching),  cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_any_bytes), cmocka_unit_test(test_hostile_pattern),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
