@@ -76,7 +76,7 @@ static void find_heaps(struct finder *f, const struct mapping *m)
 	uint64_t first = (m->start + HEAP_MOST - 1) & ~(uint64_t)(HEAP_MOST - 1), end;
 
 	for (uint64_t at = first; at < m->end && at >= first; at += HEAP_MOST)
-		if (is_heap(f, at, &end))
+		if (memory_holds(f->from->memory, at) && is_heap(f, at, &end))
 			spans_add(&f->heap, at, end);
 }
 

@@ -26,7 +26,8 @@
 
 #define NAME	    "ph-keeper"
 #define STOPS_MOST  50
-#define TURNS_MOST  100		      /* that another look at it is waited for, */
+#define TURNS_MOST  1000	      /* that another look at it is waited for, */
+#define UNHELD_MOST 10		      /* likewise, where nobody has it */
 #define TURN_NS	    20000000	      /* each so long */
 #define PAUSE_NS    300000	      /* between two stops */
 #define SHARED_MOST (4u << 20)	      /* bytes of shared memory that are copied while it stands */
@@ -178,25 +179,26 @@ static void prepare_room(struct keeper *k)
 	fclose(in);
 }
 
-/* Is it in the hands of another look, which will soon be over? Or it has just been: that is
- * looked at once more. */
-static bool is_looked_at(pid_t pid, int turns)
+/* Is it in the hands of another look, which will soon be over? It may also have just been:
+ * `unheld` counts how often it was in nobody's. */
+static bool is_looked_at(pid_t pid, int *unheld)
 {
 	pid_t tracer = (pid_t)trace_status(pid, pid, "TracerPid:", 10);
 	char name[32];
 
-	if (tracer == 0)
-		return turns == 0;
 	trace_status_line(tracer, "Name:", name, sizeof(name));
-	return turns < TURNS_MOST && strcmp(name + strspn(name, " \t"), NAME) == 0;
+	if (*name == '\0')
+		return ++*unheld <= UNHELD_MOST;
+	return strcmp(name + strspn(name, " \t"), NAME) == 0;
 }
 
 static int take_turn(struct keeper *k, struct error *e)
 {
 	const struct timespec turn = {.tv_sec = 0, .tv_nsec = TURN_NS};
+	int unheld = 0;
 
 	for (int i = 0; stop_begin(&k->stop, e) != 0; i++) {
-		if (!k->stop.refused || !is_looked_at(k->wish->pid, i))
+		if (!k->stop.refused || i == TURNS_MOST || !is_looked_at(k->wish->pid, &unheld))
 			return -1;
 		nanosleep(&turn, NULL);
 		*e = (struct error){.code = ERROR_NONE};

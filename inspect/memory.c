@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@ enum {
 	PAGE = 4096,
 	CHUNK = 1 << 18,   /* bytes read at a time */
 	AT_ONCE = 1 << 12, /* pages asked after at a time */
+	REGIONS = 1 << 10, /* likewise stretches of them */
 	WORD = sizeof(uint64_t),
 };
 
@@ -20,6 +22,21 @@ enum {
 #define PAGE_PRESENT (UINT64_C(1) << 63)
 #define PAGE_SWAPPED (UINT64_C(1) << 62)
 #define PAGE_FILE    (UINT64_C(1) << 61) /* or shared */
+
+/* <linux/fs.h> of Linux 6.7: pages by what they are, without looking at those that are not
+ * there, of which a process may have set aside terabytes. */
+struct pages_scan {
+	uint64_t size, flags, start, end, walk_end;
+	uint64_t regions, region_room, pages_most;
+	uint64_t inverted, wanted, any_of, returned; /* categories */
+};
+struct pages_region {
+	uint64_t start, end, categories;
+};
+#define PAGES_SCAN    _IOWR('f', 16, struct pages_scan)
+#define SCANNED_FILE  (UINT64_C(1) << 2)
+#define SCANNED_THERE (UINT64_C(3) << 3) /* present, or swapped */
+#define SCANNED_ZERO  (UINT64_C(1) << 5) /* of the kernel's page of zeros */
 
 struct memory_page {
 	uint64_t address; /* 1: none */
@@ -105,7 +122,45 @@ static bool is_wanted(const struct reading *r, uint64_t entry)
 	return (entry & (PAGE_PRESENT | PAGE_SWAPPED)) != 0 && !(r->own && (entry & PAGE_FILE));
 }
 
-/* Those pages that are there. */
+static void read_part(const struct reading *r, uint64_t start, uint64_t end, uint64_t from,
+		      uint64_t to)
+{
+	read_stretch(r, from > start ? from : start, to < end ? to : end);
+}
+
+/* Those pages that are there. False: this kernel cannot tell so; nothing was read. */
+static bool scan_pages(const struct reading *r, uint64_t start, uint64_t end)
+{
+	static struct pages_region found[REGIONS];
+	struct pages_scan scan = {
+		.size = sizeof(scan),
+		.start = start & ~(uint64_t)(PAGE - 1),
+		.end = (end + PAGE - 1) & ~(uint64_t)(PAGE - 1),
+		.regions = (uintptr_t)found,
+		.region_room = REGIONS,
+		.inverted = SCANNED_ZERO | (r->own ? SCANNED_FILE : 0),
+		.wanted = SCANNED_ZERO | (r->own ? SCANNED_FILE : 0),
+		.any_of = SCANNED_THERE,
+		.returned = SCANNED_THERE,
+	};
+
+	while (scan.start < scan.end) {
+		int n = ioctl(r->memory->pagemap_fd, PAGES_SCAN, &scan);
+
+		if ((n < 0 || scan.walk_end <= scan.start) && scan.start <= start)
+			return false;
+		if (n < 0 || scan.walk_end <= scan.start) {
+			read_stretch(r, scan.start, end);
+			return true;
+		}
+		for (int i = 0; i < n; i++)
+			read_part(r, start, end, found[i].start, found[i].end);
+		scan.start = scan.walk_end;
+	}
+	return true;
+}
+
+/* The same by the pages' list. */
 static void read_pages(const struct reading *r, uint64_t start, uint64_t end)
 {
 	static uint64_t entries[AT_ONCE];
@@ -114,6 +169,9 @@ static void read_pages(const struct reading *r, uint64_t start, uint64_t end)
 		read_stretch(r, start, end);
 		return;
 	}
+	if (!r->memory->listed && scan_pages(r, start, end))
+		return;
+	r->memory->listed = true;
 	while (start < end) {
 		uint64_t first = start / PAGE, last = (end - 1) / PAGE;
 		size_t count = last - first + 1 < AT_ONCE ? last - first + 1 : AT_ONCE;
@@ -126,13 +184,10 @@ static void read_pages(const struct reading *r, uint64_t start, uint64_t end)
 		}
 		count = (size_t)n / WORD;
 		for (size_t i = 0, run; i < count; i = run + 1) {
-			uint64_t from = (first + i) * PAGE, to;
-
 			for (run = i; run < count && is_wanted(r, entries[run]);)
 				run++;
-			to = (first + run) * PAGE;
 			if (run > i)
-				read_stretch(r, from > start ? from : start, to < end ? to : end);
+				read_part(r, start, end, (first + i) * PAGE, (first + run) * PAGE);
 		}
 		start = (first + count) * PAGE;
 	}
@@ -173,6 +228,20 @@ void memory_each(struct memory *m, uint64_t start, uint64_t end, bool own, memor
 		hand_over(&r, start, m->copies + p->offset + (start - p->start), until - start);
 		start = until;
 	}
+}
+
+bool memory_holds(const struct memory *m, uint64_t address)
+{
+	size_t i = first_piece(m, address);
+	uint64_t entry;
+
+	if (i < m->piece_count && m->pieces[i].start <= address)
+		return true;
+	if (m->memory_fd < 0)
+		return false;
+	return m->pagemap_fd < 0 ||
+	       pread(m->pagemap_fd, &entry, WORD, (off_t)(address / PAGE * WORD)) != WORD ||
+	       (entry & (PAGE_PRESENT | PAGE_SWAPPED)) != 0;
 }
 
 /* ---- single words ----------------------------------------------------------- */

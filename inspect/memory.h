@@ -23,6 +23,7 @@ struct memory {
 	int memory_fd;		     /* /proc/PID/mem; -1: there are only copies */
 	int live_fd;		     /* for what was not copied because it does not change; -1 */
 	int pagemap_fd;		     /* /proc/PID/pagemap; -1: what is there cannot be asked */
+	bool listed;		     /* pages are asked for one by one: before Linux 6.7 */
 	struct memory_piece *pieces; /* ascending; malloc'ed */
 	size_t piece_count, piece_room;
 	const uint8_t *copies;	   /* mapped */
@@ -45,6 +46,10 @@ typedef void memory_words_fn(void *context, uint64_t address, const uint64_t *wo
  * are a file's still, or shared. */
 void memory_each(struct memory *m, uint64_t start, uint64_t end, bool own, memory_words_fn *words,
 		 void *context);
+
+/* Of memory that is the process's alone: was the page ever written to or read? What was not
+ * need not be looked at, and would be made by that. */
+bool memory_holds(const struct memory *m, uint64_t address);
 
 /* One aligned word. False: it is not there. */
 bool memory_word(struct memory *m, uint64_t address, uint64_t *out);

@@ -447,8 +447,14 @@ static int stop_all(struct stop *s, struct error *e)
 		int fresh = seize_new(s);
 
 		s->refused = fresh < 0 && errno == EPERM;
-		if (fresh < 0)
-			return explain(s->pid, errno, e);
+		if (fresh < 0) {
+			struct error unheard;
+
+			explain(s->pid, errno, e);
+			/* Those that were had by then are let go, which only who stands can be. */
+			stop_known(s, from, &unheard);
+			return -1;
+		}
 		if (from == 0)
 			s->began_ns = now_ns();
 		if (fresh == 0 && from != 0)

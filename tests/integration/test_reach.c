@@ -16,6 +16,7 @@ struct held {
 	struct running *running;
 	int pid;
 	char *out; /* the file that it writes to */
+	int copy;  /* of it */
 };
 
 static bool is_ready(void *context)
@@ -240,9 +241,21 @@ static void test_killed_looks(void **state)
 	check_undisturbed(&o);
 }
 
-/* A process of ours that is stopped for a tracer and has no descriptors: the copy. */
-static int find_copy(const char *name)
+/* Does it stand in the same folder? Each test has one of its own. */
+static bool is_where(const char *pid, int other)
 {
+	char folder[2][4096];
+	ssize_t n = readlink(text("/proc/%s/cwd", pid), folder[0], sizeof(folder[0]));
+	ssize_t m = readlink(text("/proc/%d/cwd", other), folder[1], sizeof(folder[1]));
+
+	return n > 0 && n == m && memcmp(folder[0], folder[1], (size_t)n) == 0;
+}
+
+/* A process like this one that is stopped for a tracer and has no descriptors: its copy. */
+static int find_copy(int pid)
+{
+	static const char name[] = "(held_blocks";
+
 	DIR *proc = opendir("/proc");
 	const struct dirent *entry;
 	int found = 0;
@@ -254,7 +267,8 @@ static int find_copy(const char *name)
 		const char *at = stat != NULL ? strstr(stat, name) : NULL;
 		DIR *descriptors;
 
-		if (at == NULL || strncmp(at + strlen(name), ") t", 3) != 0)
+		if (at == NULL || strncmp(at + strlen(name), ") t", 3) != 0 ||
+		    !is_where(entry->d_name, pid))
 			continue;
 		descriptors = opendir(text("/proc/%s/fd", entry->d_name));
 		if (descriptors == NULL)
@@ -270,10 +284,10 @@ static int find_copy(const char *name)
 
 static bool is_copied(void *context)
 {
-	int *copy = context;
+	struct held *h = context;
 
-	*copy = find_copy("(held_blocks");
-	return *copy != 0;
+	h->copy = find_copy(h->pid);
+	return h->copy != 0;
 }
 
 /* The copy keeps nothing open that the process has; and where somebody ends it, no block is
@@ -281,7 +295,7 @@ static bool is_copied(void *context)
 static void test_killed_copy(void **state)
 {
 	struct held h = hold("quiet");
-	int collector = find_collector(running_traces(h.running)), copy = 0;
+	int collector = find_collector(running_traces(h.running));
 	const struct options options = {.timeout_s = 60};
 	struct running *looker;
 	struct outcome o;
@@ -290,8 +304,8 @@ static void test_killed_copy(void **state)
 	/* What has been recorded is waited for before the copy is searched. */
 	check(collector > 0 && kill(collector, SIGSTOP) == 0, "no collector");
 	looker = start(ARGV(perfhook_path(), "leaks", "--pid", text("%d", h.pid)), &options);
-	check(wait_until(is_copied, &copy, 10), "there is no copy without descriptors");
-	kill(copy, SIGKILL);
+	check(wait_until(is_copied, &h, 10), "there is no copy without descriptors");
+	kill(h.copy, SIGKILL);
 	kill(collector, SIGCONT);
 	o = finish(looker);
 	check_status(&o, 2);
@@ -304,7 +318,7 @@ static void test_killed_copy(void **state)
 static void test_ended_meanwhile(void **state)
 {
 	struct held h = hold("quiet");
-	int collector = find_collector(running_traces(h.running)), copy = 0;
+	int collector = find_collector(running_traces(h.running));
 	const struct options options = {.timeout_s = 60};
 	struct running *looker;
 	struct outcome o;
@@ -314,7 +328,7 @@ static void test_ended_meanwhile(void **state)
 	looker = start(ARGV(perfhook_path(), "leaks", "--json", "--blocks", "--top", "0", "--pid",
 			    text("%d", h.pid)),
 		       &options);
-	check(wait_until(is_copied, &copy, 10), "there is no copy without descriptors");
+	check(wait_until(is_copied, &h, 10), "there is no copy without descriptors");
 	kill(h.pid, SIGKILL);
 	finish(h.running);
 	kill(collector, SIGCONT);

@@ -194,12 +194,14 @@ static void test_memory_of_copies(void **state)
 	assert_true(memory_word(&w->memory, 0x10ff8, &word) && word == 2);
 	assert_true(memory_word(&w->memory, 0x12008, &word) && word == 0);
 	assert_false(memory_word(&w->memory, 0x11000, &word));
+	assert_true(memory_holds(&w->memory, 0x10000) && memory_holds(&w->memory, 0x12fff));
+	assert_false(memory_holds(&w->memory, 0xffff) || memory_holds(&w->memory, 0x11000));
 	assert_false(memory_word(&w->memory, 0x12001, &word));
 	end_world(w);
 }
 
 /* Ourselves: what is there, and what is not. */
-static void test_memory_of_process(void **state)
+static void check_memory_of_process(bool listed)
 {
 	enum { PAGES = 300 };
 	uint64_t *area = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
@@ -208,9 +210,9 @@ static void test_memory_of_process(void **state)
 	struct memory m;
 	struct seen s = {0};
 
-	(void)state;
 	assert_ptr_not_equal(area, MAP_FAILED);
 	assert_true(memory_open(&m, getpid()));
+	m.listed = listed;
 	for (size_t i = 0; i < PAGES; i += 3)
 		area[i * 512 + i] = i + 1;
 	memory_each(&m, at, at + PAGES * PAGE, true, count_words, &s);
@@ -218,6 +220,7 @@ static void test_memory_of_process(void **state)
 	assert_int_equal(s.words, PAGES / 3 * 512);
 	assert_int_equal(s.sum, (uint64_t)PAGES / 3 * (PAGES - 1) / 2);
 	assert_true(memory_word(&m, at + (UINT64_C(3) * 512 + 3) * 8, &word) && word == 4);
+	assert_true(memory_holds(&m, at) && !memory_holds(&m, at + PAGE));
 	assert_int_equal(mprotect(area + 512, PAGE, PROT_NONE), 0);
 	munmap(area + UINT64_C(9) * 512, PAGE);
 	s = (struct seen){0};
@@ -225,13 +228,20 @@ static void test_memory_of_process(void **state)
 	assert_int_equal(s.sum, 1 + 4 + 7);
 	/* Code is a file's. */
 	s = (struct seen){0};
-	at = (uintptr_t)test_memory_of_process & ~(PAGE - 1);
+	at = (uintptr_t)check_memory_of_process & ~(PAGE - 1);
 	memory_each(&m, at, at + PAGE, true, count_words, &s);
 	assert_int_equal(s.words, 0);
 	memory_each(&m, at, at + PAGE, false, count_words, &s);
 	assert_int_equal(s.words, 512);
 	memory_close(&m);
 	munmap(area, PAGES * PAGE);
+}
+
+static void test_memory_of_process(void **state)
+{
+	(void)state;
+	check_memory_of_process(true);
+	check_memory_of_process(false);
 }
 
 /* ---- roots ------------------------------------------------------------------------------- */
