@@ -284,10 +284,16 @@ static void end_child(pid_t child)
 		;
 }
 
+/* Room for a few words, on a stack where nobody has anything. */
+static uint64_t scratch(const struct hand *h)
+{
+	return (h->registers.rsp - RED_ZONE - 64) & ~UINT64_C(15);
+}
+
 /* Would it get the orphans below it? */
 static bool adopts(struct hand *h, pid_t pid)
 {
-	uint64_t at = (h->registers.rsp - RED_ZONE - 64) & ~UINT64_C(15);
+	uint64_t at = scratch(h);
 	long flag;
 	char text[1024];
 	int depth = 0;
@@ -417,11 +423,18 @@ bool snapshot_make(struct snapshot *copy, struct stop *s)
 
 void snapshot_part(struct snapshot *copy)
 {
-	const unsigned long arguments[5] = {0, ~0u, CLOSE_RANGE_UNSHARE};
+	const unsigned long files[5] = {0, ~0u, CLOSE_RANGE_UNSHARE};
+	unsigned long rename[5] = {PR_SET_NAME};
+	long name = 0;
 	struct hand h;
 
-	if (copy->pid != 0 && take_hand(&h, copy->pid, copy->gadget, PTRACE_O_EXITKILL))
-		call(&h, SYS_close_range, arguments, NULL);
+	if (copy->pid == 0 || !take_hand(&h, copy->pid, copy->gadget, PTRACE_O_EXITKILL))
+		return;
+	call(&h, SYS_close_range, files, NULL);
+	memcpy(&name, "ph-copy", sizeof("ph-copy"));
+	rename[1] = scratch(&h);
+	if (ptrace(PTRACE_POKEDATA, h.tid, (void *)rename[1], (void *)name) == 0)
+		call(&h, SYS_prctl, rename, NULL);
 }
 
 /* The process must not find it dead: it is reaped before any thread of it runs again. */

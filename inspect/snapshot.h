@@ -35,7 +35,8 @@ void snapshot_prepare(struct snapshot *copy, pid_t pid, pid_t thread);
 bool snapshot_make(struct snapshot *copy, struct stop *s);
 
 /* The process runs again: its files are not the copy's any more, so that what ends with it,
- * a pipe or a port, does not wait for the copy's end. Before Linux 5.9 they stay. */
+ * a pipe or a port, does not wait for the copy's end. Before Linux 5.9 they stay. Nor is its
+ * name, so that who looks for that finds the process. */
 void snapshot_part(struct snapshot *copy);
 
 /* It is not needed any more. The process runs; where it would find a child, it is stopped

@@ -474,7 +474,7 @@ function processTable() {
 	return new Table({
 		id: "processes",
 		title: "Processes",
-		note: () => [selectNote(), model.processes.length < model.process_count ? `The first of ${formatCount(model.process_count)}.` : ""].filter(Boolean).join(" "),
+		note: () => [selectNote(), model.processes.length < model.process_count ? `The first of ${formatCount(model.process_count)}.` : "", "Peak and live are without what a fork shares with its parent."].filter(Boolean).join(" "),
 		rows: processRows,
 		open: canSelect() && activity.threads ? (row) => change({process: row.process.number}) : null,
 		columns: [

@@ -251,10 +251,11 @@ static bool is_where(const char *pid, int other)
 	return n > 0 && n == m && memcmp(folder[0], folder[1], (size_t)n) == 0;
 }
 
-/* A process like this one that is stopped for a tracer and has no descriptors: its copy. */
+/* A process that is stopped for a tracer and has no descriptors, and is not found by the name
+ * of the one that it is a copy of. */
 static int find_copy(int pid)
 {
-	static const char name[] = "(held_blocks";
+	static const char name[] = "(ph-copy";
 
 	DIR *proc = opendir("/proc");
 	const struct dirent *entry;
