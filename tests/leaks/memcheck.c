@@ -98,7 +98,7 @@ static const char *add_function(const char *functions, const char *module, const
 
 	/* What loads a library allocates for the loader. */
 	if (strcmp(function, "dl_open_worker") == 0)
-		return text("%s%s[dlopen]", functions, separator);
+		return text("%s%s" LOADED, functions, separator);
 	if (is_runtime(module))
 		return functions;
 	if (*function == '\0')

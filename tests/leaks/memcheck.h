@@ -16,6 +16,9 @@ struct leak_group {
 	struct amount all;
 };
 
+/* Part of a group's name: what the loader allocated for a library that was opened. */
+#define LOADED "[dlopen]"
+
 struct leak_groups {
 	struct leak_group *list; /* the test's own */
 	size_t count;

@@ -27,7 +27,9 @@ static const char *const *environment(int variant, const char *preload)
 static struct running *start_memcheck(const struct leak_case *c, int variant)
 {
 	const char *const *command = case_command(c);
+	/* Its own lock starves a thread now and then, for minutes. */
 	const char *all[32] = {"valgrind",
+			       "--fair-sched=try",
 			       "--leak-check=full",
 			       "--show-leak-kinds=all",
 			       "--leak-resolution=high",
@@ -39,7 +41,7 @@ static struct running *start_memcheck(const struct leak_case *c, int variant)
 			       text("--xml-file=%s", in_box("%d.%%p.xml", variant))};
 	struct options options = {.timeout_s = 120,
 				  .env = environment(variant, program("../leaks/lib_stand_in.so"))};
-	size_t count = 10;
+	size_t count = 11;
 
 	for (size_t i = 0; command[i] != NULL; i++)
 		all[count++] = command[i];
@@ -112,11 +114,24 @@ static int compare_amounts(const char *what, const struct amount *theirs, const 
 	return 1;
 }
 
+/* The loader's own tables of an opened library have pointers to their starts and into their
+ * midst; of which there are some left is chance, under either. */
+static void join_possible(struct leak_group *g)
+{
+	if (strstr(g->functions, LOADED) == NULL)
+		return;
+	g->of[STILL_REACHABLE].blocks += g->of[POSSIBLY_LOST].blocks;
+	g->of[STILL_REACHABLE].bytes += g->of[POSSIBLY_LOST].bytes;
+	g->of[POSSIBLY_LOST] = (struct amount){0};
+}
+
 /* How many classes differ. */
 static int compare_group(struct leak_group *theirs, struct leak_group *ours, uint64_t slack)
 {
 	int differences = compare_amounts("all", &theirs->all, &ours->all, 0);
 
+	join_possible(theirs);
+	join_possible(ours);
 	for (int c = 0; c < LEAK_CLASSES; c++)
 		differences +=
 			compare_amounts(leak_class_names[c], &theirs->of[c], &ours->of[c], slack);
