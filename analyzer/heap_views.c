@@ -20,8 +20,8 @@ struct lives heap_lives(const struct run *run)
 	return lives;
 }
 
-/* Of the samples before and after the peak the one that saw more of it; NULL: none. */
-static const struct memory_sample *sample_at(const struct run *run, double peak_s)
+/* Of the samples before and after the peak the one that saw more of it. */
+static const struct memory_sample *sample_beside(const struct run *run, double peak_s)
 {
 	const struct memory_sample *before = NULL, *after = NULL;
 
@@ -40,7 +40,11 @@ static const struct memory_sample *sample_at(const struct run *run, double peak_
 
 struct resident heap_resident(const struct run *run)
 {
-	struct resident r = {.peak = sample_at(run, run->heap.peak_at_s)};
+	struct resident r = {.peak = sample_beside(run, run->heap.peak_at_s)};
+
+	/* Between two samples there is room for all of a short run. */
+	if (r.peak != NULL && r.peak->live_bytes < run->heap.peak_bytes / 2)
+		r.peak = NULL;
 
 	for (size_t i = 0; i < run->sample_count; i++) {
 		const struct memory_sample *s = &run->samples[i];

@@ -21,7 +21,8 @@ struct lives heap_lives(const struct run *run);
 /* Of the samples of the process's memory; NULL: there are none. */
 struct resident {
 	const struct memory_sample *most; /* with the most anonymous memory */
-	const struct memory_sample *peak; /* beside the heap's peak: before or after */
+	const struct memory_sample
+		*peak; /* beside the heap's peak, which saw half of it at least */
 	const struct memory_sample *last;
 	uint64_t most_rss; /* ever up to the last one, by the kernel's own count */
 };

@@ -59,9 +59,11 @@ static void print_finding(struct report *r, struct emit_text *t, const struct fi
 	text_folded_stack(r, t, f->node, INDENT);
 }
 
-/* What was looked for, so that nothing means something. */
-static char *list_kinds(const struct run *run)
+/* What was looked for, so that nothing means something. Suspects that make no finding are no
+ * less suspect. */
+static char *list_kinds(const struct report *r)
 {
+	char bytes[FORMAT_ROOM];
 	char *text = NULL;
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
@@ -70,7 +72,8 @@ static char *list_kinds(const struct run *run)
 	if (out == NULL)
 		return NULL;
 	for (size_t i = 0; i < finding_kind_count; i++) {
-		if (!finding_kind_known(&finding_kinds[i], run))
+		if (!finding_kind_known(&finding_kinds[i], r->run) ||
+		    (r->suspect_count > 0 && strcmp(finding_kinds[i].name, "leak") == 0))
 			continue;
 		fprintf(out, "%s%s", any ? ", " : "  nothing stood out of what was looked for: ",
 			finding_kinds[i].plural);
@@ -78,6 +81,11 @@ static char *list_kinds(const struct run *run)
 	}
 	if (!any)
 		fputs("  nothing was looked for: nothing of it was recorded", out);
+	else if (r->suspect_count > 0)
+		fprintf(out,
+			"; of leaks, %s are suspect, too slow or in too short a run to stand out "
+			"(perfhook leaks)",
+			format_bytes(bytes, (double)r->suspect_bytes));
 	if (fclose(out) != 0) {
 		free(text);
 		return NULL;
@@ -93,7 +101,7 @@ void text_findings(struct report *r, struct emit_text *t)
 	text_heading(t, "FINDINGS",
 		     run->finding_count > 0 ? "with the time that each would save at most" : NULL);
 	if (run->finding_count == 0) {
-		kinds = list_kinds(run);
+		kinds = list_kinds(r);
 		if (kinds != NULL)
 			text_wrap(t, kinds, 0, 4);
 		text_end(t);

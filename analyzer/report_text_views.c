@@ -193,7 +193,8 @@ void text_resident(struct report *r, struct emit_text *t)
 	text_heading(t, "MEMORY", "as the kernel has it");
 	text_label(t, "most");
 	text_say(t, "%s resident\n", format_bytes(n, (double)resident.most_rss));
-	print_sample(r->run, t, "heap's peak", resident.peak);
+	if (resident.peak != NULL)
+		print_sample(r->run, t, "heap's peak", resident.peak);
 	if (resident.most != resident.peak)
 		print_sample(r->run, t, "anonymous", resident.most);
 	if (resident.last != resident.most && resident.last != resident.peak)

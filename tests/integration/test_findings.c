@@ -344,6 +344,14 @@ static void as_text(void **state)
 	shown = run(ARGV(perfhook_path(), "report", o.trace), NULL);
 	check(strstr(shown.out, "looked for: temporary allocations, leaks, lost blocks\n") != NULL,
 	      "not said:\n%s", shown.out);
+	o = record(ARGV(program("../../examples/leak")),
+		   &(struct options){.preload = true, .env = ARGV("PERFHOOK_EVENTS=memory")});
+	shown = run(ARGV(perfhook_path(), "report", o.trace), NULL);
+	check(strstr(shown.out,
+		     "looked for: temporary allocations, lost blocks; of leaks, 24.2 KiB\n") !=
+			      NULL &&
+		      strstr(shown.out, "are suspect, too slow") != NULL,
+	      "a suspect beside nothing:\n%s", shown.out);
 }
 
 /* What fills up in a third of the run is none, however short a run may be. */

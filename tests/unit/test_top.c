@@ -195,6 +195,10 @@ static void test_resident(void **state)
 	assert_ptr_equal(r.peak, &samples[12]);
 	samples[13].live_bytes = samples[12].live_bytes + 1;
 	assert_ptr_equal(heap_resident(&run).peak, &samples[13]);
+	run.heap.peak_bytes = 1003; /* nobody saw half of it */
+	assert_ptr_equal(heap_resident(&run).peak, &samples[13]);
+	run.heap.peak_bytes = 1004;
+	assert_null(heap_resident(&run).peak);
 	assert_ptr_equal(r.last, &samples[299]);
 	assert_int_equal(r.most_rss, 299);
 	assert_true(heap_asked_percent(&run, r.most) == 12.5);
