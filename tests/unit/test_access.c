@@ -19,17 +19,9 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/random.h"
+
 /* ---- ranges ----------------------------------------------------------------- */
-
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t next_random(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
 
 /* Against a byte for a byte. */
 static void test_ranges_are_a_set(void **state)

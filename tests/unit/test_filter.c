@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/one_run.h"
+#include "tests/unit/random.h"
 
 static struct run_filter filter;
 static const char *path;
@@ -332,14 +333,9 @@ static void test_stacks(void **state)
 
 /* ---- all together ------------------------------------------------------------------- */
 
-static uint64_t seed = 88172645463325252u;
-
-static unsigned next_random(unsigned below)
+static unsigned random_below(unsigned below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (unsigned)(seed % below);
+	return (unsigned)(next_random() % below);
 }
 
 #define SUMS 9
@@ -378,29 +374,29 @@ static void make_chance(unsigned events)
 	nodes[2] = make_node(&t, nodes[1], 0x10020);
 	nodes[3] = make_node(&t, nodes[0], 0x50010);
 	for (unsigned i = 1; i <= events; i++) {
-		uint32_t stream = 1 + next_random(3), node = nodes[next_random(4)];
-		uint64_t address = 0x1000 + 0x100 * (uint64_t)next_random(30);
+		uint32_t stream = 1 + random_below(3), node = nodes[random_below(4)];
+		uint64_t address = 0x1000 + 0x100 * (uint64_t)random_below(30);
 		uint64_t ms = i / 8;
 
-		switch (next_random(6)) {
+		switch (random_below(6)) {
 		case 0:
 		case 1:
-			alloc(stream, ms, address, next_random(1000), node);
+			alloc(stream, ms, address, random_below(1000), node);
 			break;
 		case 2:
 			release(stream, ms, address);
 			break;
 		case 3:
 			make_memory(&t, stream, ms * MS, PH_OP_REALLOC_BEGIN, address, 0, 0);
-			if (next_random(4) == 0)
+			if (random_below(4) == 0)
 				make_memory(&t, stream, ms * MS, PH_OP_REALLOC_FAILED, address, 0,
 					    0);
 			else
-				alloc(stream, ms, address + 0x10 * (uint64_t)next_random(2),
-				      next_random(1000), node);
+				alloc(stream, ms, address + 0x10 * (uint64_t)random_below(2),
+				      random_below(1000), node);
 			break;
 		case 4:
-			call(stream, PH_OP_read, (unsigned)ms, (int)next_random(100) - 10, node);
+			call(stream, PH_OP_read, (unsigned)ms, (int)random_below(100) - 10, node);
 			break;
 		default:
 			call(stream, PH_OP_usleep, (unsigned)ms, 0, node);

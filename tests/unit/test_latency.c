@@ -13,18 +13,10 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/random.h"
+
 enum { MANY = 20000 };
 static uint64_t values[MANY];
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t next_random(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
-
 static int ascending(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/random.h"
+
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
 /* ---- a made-up process -------------------------------------------------------- */
@@ -267,16 +269,6 @@ static void test_guesses(void **state)
 }
 
 /* ---- look-ups ------------------------------------------------------------------------- */
-
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t next_random(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
 
 /* Against a look at each block. */
 static void test_find(void **state)

@@ -16,20 +16,12 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/random.h"
+
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 #define PAGE	 UINT64_C(4096)
 
 /* ---- sets of addresses ------------------------------------------------------------- */
-
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t next_random(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
 
 /* Against an address for an address. */
 static void test_spans(void **state)

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/one_run.h"
+#include "tests/unit/random.h"
 
 static const char *path;
 
@@ -549,14 +550,9 @@ static void add_up(struct sums *s)
 		s->sleeping_s += run.threads[i].sleeping_s;
 }
 
-static uint64_t seed = 88172645463325252u;
-
-static unsigned next_random(unsigned below)
+static unsigned random_below(unsigned below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (unsigned)(seed % below);
+	return (unsigned)(next_random() % below);
 }
 
 /* One event a millisecond, of all sorts. */
@@ -568,17 +564,17 @@ static void make_all_sorts(unsigned events)
 		nodes[i] = make_node(&t, 0, 0x100 + i);
 	name_file(0, 1, 3, "/tmp/a");
 	for (unsigned ms = 1; ms <= events; ms++) {
-		uint64_t address = 0x1000 + 0x100 * (uint64_t)next_random(20);
+		uint64_t address = 0x1000 + 0x100 * (uint64_t)random_below(20);
 
-		switch (next_random(4)) {
+		switch (random_below(4)) {
 		case 0:
-			alloc(ms, address, next_random(1000), nodes[next_random(4)]);
+			alloc(ms, address, random_below(1000), nodes[random_below(4)]);
 			break;
 		case 1:
 			release(ms, address);
 			break;
 		case 2:
-			call(PH_OP_read, 3, 1, ms - 1, ms, (int)next_random(100) - 10, 100);
+			call(PH_OP_read, 3, 1, ms - 1, ms, (int)random_below(100) - 10, 100);
 			break;
 		default:
 			call(PH_OP_usleep, -1, 0, ms - 1, ms, 0, 0);
@@ -602,7 +598,7 @@ static void test_windows_add_up(void **state)
 	assert_true(whole.allocations > 500 && whole.reads > 500 && whole.errors > 10);
 	live = run.heap.live_bytes;
 	for (int i = 1; i <= WINDOWS; i++) {
-		to_ms = i == WINDOWS ? -1 : to_ms + 0.25 + next_random(2 * EVENTS / WINDOWS);
+		to_ms = i == WINDOWS ? -1 : to_ms + 0.25 + random_below(2 * EVENTS / WINDOWS);
 		load(from_ms, to_ms);
 		add_up(&parts);
 		from_ms = to_ms;
