@@ -105,6 +105,11 @@ static void get_connect_error(const struct row *row, const struct column *column
 		*cell = (struct cell){.kind = CELL_TEXT, .text = name};
 }
 
+#define SOCKET_TRAFFIC                                                                             \
+	U64("sent_bytes", traffic.written_bytes), U64("received_bytes", traffic.read_bytes),       \
+		U64("send_calls", traffic.write_calls), U64("receive_calls", traffic.read_calls),  \
+		U64("errors", traffic.errors), NUMBER("time_s", traffic.time_s)
+
 #define ROW struct connection
 static const struct column connection_columns[] = {
 	RUN,
@@ -123,12 +128,7 @@ static const struct column connection_columns[] = {
 	NUMBER("connect_s", connect_s),
 	COLUMN("connect_error", TEXT, get_connect_error, connect_errno),
 	NUMBER("first_byte_s", first_byte_s),
-	U64("sent_bytes", traffic.written_bytes),
-	U64("received_bytes", traffic.read_bytes),
-	U64("send_calls", traffic.write_calls),
-	U64("receive_calls", traffic.read_calls),
-	U64("errors", traffic.errors),
-	NUMBER("time_s", traffic.time_s),
+	SOCKET_TRAFFIC,
 	LATENCY("latency", traffic.latency),
 	U64("turns", turns),
 	LATENCY("turn", turn_latency),
@@ -159,12 +159,7 @@ static const struct column endpoint_columns[] = {
 	U64("closed_local", closed_local),
 	U64("closed_peer", closed_peer),
 	U64("reset", reset),
-	U64("sent_bytes", traffic.written_bytes),
-	U64("received_bytes", traffic.read_bytes),
-	U64("send_calls", traffic.write_calls),
-	U64("receive_calls", traffic.read_calls),
-	U64("errors", traffic.errors),
-	NUMBER("time_s", traffic.time_s),
+	SOCKET_TRAFFIC,
 	U64("turns", turns),
 	LATENCY("turn", turn_latency),
 	LATENCY("open", open_latency),

@@ -365,18 +365,26 @@ static struct kin *list_processes(size_t *count)
 	return list;
 }
 
-/* True: some more are known to be of it. */
+static int by_pid(const void *a, const void *b)
+{
+	const struct kin *x = a, *y = b;
+
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+/* In a list by pid. True: some more are known to be of it. */
 static bool find_descendants(struct kin *list, size_t count, int pid)
 {
 	bool more = false;
 
 	for (size_t i = 0; i < count; i++) {
-		bool is_of_it = list[i].parent == pid;
+		const struct kin wanted = {.pid = list[i].parent};
+		const struct kin *parent = bsearch(&wanted, list, count, sizeof(*list), by_pid);
 
-		for (size_t k = 0; k < count && !is_of_it && !list[i].is_of_it; k++)
-			is_of_it = list[k].is_of_it && list[k].pid == list[i].parent;
-		more |= is_of_it && !list[i].is_of_it;
-		list[i].is_of_it |= is_of_it;
+		if (list[i].is_of_it ||
+		    (list[i].parent != pid && (parent == NULL || !parent->is_of_it)))
+			continue;
+		list[i].is_of_it = more = true;
 	}
 	return more;
 }
@@ -386,7 +394,9 @@ void proc_signal_tree(int pid, int signal)
 	size_t count;
 	struct kin *list = list_processes(&count);
 
-	while (find_descendants(list, count, pid))
+	if (count != 0)
+		qsort(list, count, sizeof(*list), by_pid);
+	while (count != 0 && find_descendants(list, count, pid))
 		;
 	/* Who starts them first: it is not to start more. */
 	kill(pid, signal);

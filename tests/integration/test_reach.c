@@ -291,21 +291,32 @@ static bool is_copied(void *context)
 	return h->copy != 0;
 }
 
+/* A look that has its copy, and cannot go on: what has been recorded is waited for before
+ * that is searched, and the collector stands still. */
+static struct running *look_until_copied(struct held *h, int *collector, const char *const *argv)
+{
+	const struct options options = {.timeout_s = 60};
+	struct running *looker;
+
+	*collector = find_collector(running_traces(h->running));
+	check(*collector > 0 && kill(*collector, SIGSTOP) == 0, "no collector");
+	looker = start(argv, &options);
+	check(wait_until(is_copied, h, 10), "there is no copy without descriptors");
+	return looker;
+}
+
 /* The copy keeps nothing open that the process has; and where somebody ends it, no block is
  * called lost for what could not be read of it. */
 static void test_killed_copy(void **state)
 {
 	struct held h = hold("quiet");
-	int collector = find_collector(running_traces(h.running));
-	const struct options options = {.timeout_s = 60};
 	struct running *looker;
 	struct outcome o;
+	int collector;
 
 	(void)state;
-	/* What has been recorded is waited for before the copy is searched. */
-	check(collector > 0 && kill(collector, SIGSTOP) == 0, "no collector");
-	looker = start(ARGV(perfhook_path(), "leaks", "--pid", text("%d", h.pid)), &options);
-	check(wait_until(is_copied, &h, 10), "there is no copy without descriptors");
+	looker = look_until_copied(&h, &collector,
+				   ARGV(perfhook_path(), "leaks", "--pid", text("%d", h.pid)));
 	kill(h.copy, SIGKILL);
 	kill(collector, SIGCONT);
 	o = finish(looker);
@@ -319,17 +330,14 @@ static void test_killed_copy(void **state)
 static void test_ended_meanwhile(void **state)
 {
 	struct held h = hold("quiet");
-	int collector = find_collector(running_traces(h.running));
-	const struct options options = {.timeout_s = 60};
 	struct running *looker;
 	struct outcome o;
+	int collector;
 
 	(void)state;
-	check(collector > 0 && kill(collector, SIGSTOP) == 0, "no collector");
-	looker = start(ARGV(perfhook_path(), "leaks", "--json", "--blocks", "--top", "0", "--pid",
-			    text("%d", h.pid)),
-		       &options);
-	check(wait_until(is_copied, &h, 10), "there is no copy without descriptors");
+	looker = look_until_copied(&h, &collector,
+				   ARGV(perfhook_path(), "leaks", "--json", "--blocks", "--top",
+					"0", "--pid", text("%d", h.pid)));
 	kill(h.pid, SIGKILL);
 	finish(h.running);
 	kill(collector, SIGCONT);
